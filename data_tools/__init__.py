@@ -1,0 +1,1 @@
+"""Data sets -> face boxes -> crops -> sharded TFRecords."""

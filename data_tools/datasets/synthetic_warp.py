@@ -1,0 +1,135 @@
+"""Draws the mesh of `synthetic_mesh.py` reshaped and turned: one dense map a picture.
+
+Triangles are drawn from the far ones to the near ones as numbers, so that what is hidden stays
+hidden; each pixel then looks up its triangle's affine map into the portrait.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from data_tools.datasets.synthetic_mesh import Mesh, doubled_area
+from senet_landmark.pose import rotation_matrix
+
+_BODY_Y = (1.36, 2.1)
+"""Heights between which the turn of the head fades out: below it the shoulders keep still."""
+_NECK = np.array([0.0, 1.6, 0.75])
+"""The point (face frame) that head and body share."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A turned face, `size` pixels square."""
+
+    image: np.ndarray  # (size, size, 3) uint8 RGB; meaningless where the person is not
+    regions: np.ndarray  # (size, size, 4) uint8: skin, hair, clothes, person
+    mouth_gap: np.ndarray  # (size, size) bool
+    mouth: np.ndarray  # (size, size) bool
+    normals: np.ndarray  # (size / 5, size / 5, 3) float32, unit, towards the camera (z < 0)
+    contour_points: np.ndarray  # (68, 2) pixels, the jaw on the visible contour
+    jaw_points: np.ndarray  # (68, 2) pixels, the true jaw
+
+
+def draw(
+    mesh: Mesh,
+    face: np.ndarray,
+    pose: tuple[float, float, float],
+    scale: float,
+    centre: np.ndarray,
+    size: int,
+) -> Drawing:
+    """Draws the mesh with its vertices at `face` (V, 3), seen by a scaled-orthographic camera.
+
+    Args:
+        pose: yaw, pitch, roll in degrees, as in `senet_landmark.pose`.
+        scale: pixels a unit of the face frame (the distance of the outer eye corners).
+        centre: (2,) pixels, where the face frame's origin goes.
+        size: width and height of the drawing in pixels.
+    """
+    turned = _turn(mesh, face, pose) * scale
+    points = turned[:, :2] + centre
+    corners = points[mesh.triangles]
+    area = doubled_area(corners)
+    # The mouth's inside lies behind the lips, and its gap behind the teeth.
+    behind = turned[mesh.triangles, 2].mean(axis=1) + scale * (0.3 * mesh.mouth)
+    behind += scale * 0.05 * mesh.mouth_gap
+    order = np.argsort(-behind, kind="stable")
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    # Where the lower lip has risen over the teeth there is no gap: its triangles are turned over.
+    area[mesh.mouth_gap & (area * mesh.turning <= 0)] = 0
+    order = order[((np.abs(area) > 0.02) & (high > -1).all(1) & (low < size).all(1))[order]]
+    labels = np.full((size, size), -1, np.int32)
+    fractional = np.round(corners * 16).astype(np.int32)
+    for index in order.tolist():
+        cv2.fillConvexPoly(labels, fractional[index], index, lineType=cv2.LINE_8, shift=4)
+
+    affine = np.zeros((len(corners) + 1, 3, 2), np.float32)
+    homogeneous = np.concatenate([corners[order], np.ones((len(order), 3, 1))], axis=2)
+    affine[order] = np.linalg.solve(homogeneous, mesh.source[mesh.triangles[order]])
+    affine[-1, 2] = -1000  # label -1: outside of the portrait
+    across, down = np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32)[:, None]
+    where: list[np.ndarray] = []
+    for axis in (0, 1):
+        values = affine[:, 0, axis].take(labels) * across
+        values += affine[:, 1, axis].take(labels) * down
+        values += affine[:, 2, axis].take(labels)
+        where.append(values)
+    fixed, fraction = cv2.convertMaps(where[0], where[1], cv2.CV_16SC2)
+    edge = cv2.BORDER_REPLICATE
+    image = cv2.remap(mesh.image, fixed, fraction, cv2.INTER_LINEAR, borderMode=edge)
+    regions = cv2.remap(mesh.regions, fixed, fraction, cv2.INTER_LINEAR, borderMode=edge)
+    regions[labels < 0] = 0
+
+    sides = np.diff(turned[mesh.triangles], axis=1)
+    normals = np.cross(sides[:, 0], sides[:, 1])
+    normals *= -np.sign(normals[:, 2:] + 1e-12)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-9
+    flat = np.append(normals, [[0, 0, -1]], axis=0).astype(np.float32)
+    clear = np.zeros(1, bool)
+    return Drawing(
+        image=image,
+        regions=regions,
+        mouth_gap=np.append(mesh.mouth_gap, clear).take(labels),
+        mouth=np.append(mesh.mouth, clear).take(labels),
+        normals=flat[labels[::5, ::5]],
+        contour_points=_visible_contour(mesh, points, pose),
+        jaw_points=points[:68].copy(),
+    )
+
+
+def project_landmarks(
+    mesh: Mesh, face: np.ndarray, pose: tuple[float, float, float], scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks of `draw` with `centre` at (0, 0): on the visible contour, and on the true jaw."""
+    points = (_turn(mesh, face, pose) * scale)[:, :2]
+    return _visible_contour(mesh, points, pose), points[:68].copy()
+
+
+def _turn(mesh: Mesh, face: np.ndarray, pose: tuple[float, float, float]) -> np.ndarray:
+    """Turns the head by `pose`; the shoulders follow the roll and a little of the yaw."""
+    yaw, pitch, roll = pose
+    head, body = rotation_matrix(yaw, pitch, roll), rotation_matrix(0.2 * yaw, 0, 0.7 * roll)
+    t = np.clip((mesh.face[:, 1:2] - _BODY_Y[0]) / (_BODY_Y[1] - _BODY_Y[0]), 0, 1)
+    weight = t * t * (3 - 2 * t)
+    below = (face - _NECK) @ body.T + head @ _NECK
+    return (1 - weight) * (face @ head.T) + weight * below
+
+
+def _visible_contour(
+    mesh: Mesh, points: np.ndarray, pose: tuple[float, float, float]
+) -> np.ndarray:
+    """The 68 points with the turned-away jaw moved out to the visible contour (landmark marching).
+
+    Source: Zhu et al., "High-Fidelity Pose and Expression Normalization for Face Recognition in
+    the Wild", CVPR 2015: the contour point on a line of constant height is its outermost one.
+    """
+    result = points[:68].copy()
+    outwards = np.array([np.cos(np.radians(pose[2])), np.sin(np.radians(pose[2]))])
+    for side, jaw in ((-1, range(0, 8)), (1, range(9, 17))):
+        for i in jaw:
+            line = points[mesh.probes[i]]
+            result[i] = line[np.argmax(side * (line @ outwards))]
+    return result

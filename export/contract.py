@@ -1,0 +1,114 @@
+"""The `.json` beside every `.pb`: how to feed the model, and which file it belongs to."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from senet_landmark.config import from_json, to_json
+from senet_landmark.errors import InputError
+from senet_landmark.files import read_json, sha256, write_json
+from senet_landmark.geometry import BoxCorrection, CropSpec
+from senet_landmark.schemes import Scheme, get_scheme
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor at the graph's boundary; -1 is any length."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a program must know to use a frozen model.
+
+    Attributes:
+      sha256: of the `.pb`; a mismatch means that the two files do not belong together.
+      network: name of the network in the registry.
+      scheme: landmark scheme of the output.
+      input: float32 [N, H, W, 3], colour order and range below.
+      landmarks: float32 [N, K, 2], normalised by the crop's width and height.
+      crop: from canonical face box to crop.
+      box_corrections: source of a face box -> correction to the canonical box.
+      colour_order: of the input's channels.
+      value_range: of the input's values.
+      training: data set, box source, preset, steps and minutes of the run.
+      metrics: figures measured on the held-out split while training, in percent.
+      licence: terms of the weights.
+      project_version: version of senet_landmark that froze the model.
+      format_version: version of this file's layout.
+    """
+
+    sha256: str
+    network: str
+    scheme: str
+    input: TensorSpec
+    landmarks: TensorSpec
+    crop: CropSpec
+    box_corrections: dict[str, BoxCorrection]
+    colour_order: str = "RGB"
+    value_range: tuple[float, float] = (0.0, 255.0)
+    training: dict[str, object] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    licence: str = ""
+    project_version: str = ""
+    format_version: int = FORMAT_VERSION
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the input in pixels."""
+        return self.input.shape[2], self.input.shape[1]
+
+    @property
+    def landmark_scheme(self) -> Scheme:
+        """The scheme itself."""
+        return get_scheme(self.scheme)
+
+
+def contract_path(model: Path | str) -> Path:
+    """`MODEL.pb` -> `MODEL.json`."""
+    return Path(model).with_suffix(".json")
+
+
+def save_contract(model: Path | str, contract: Contract) -> None:
+    """Writes the contract beside the model, whole or not at all."""
+    write_json(contract_path(model), to_json(contract))
+
+
+def load_contract(model: Path | str) -> Contract:
+    """Reads and checks the contract of a `.pb`.
+
+    Raises:
+      InputError: the model or its contract is absent or unreadable, is of a later format, or
+        belongs to another `.pb`.
+    """
+    model = Path(model)
+    if not model.is_file():
+        raise InputError(f"{model}: no such model file. Make one with `senet-landmark freeze`.")
+    path = contract_path(model)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: absent. A model needs the .json that `senet-landmark freeze` wrote beside "
+            "it: it says how to crop and feed. Copy both files together."
+        )
+    values = read_json(path)
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: format version {version}, this program reads {FORMAT_VERSION}. "
+            "Freeze the model anew, or use the version of senet_landmark that made it."
+        )
+    try:
+        contract = from_json(Contract, values, str(path))
+    except TypeError as error:  # a field without default is missing
+        raise InputError(f"{path}: is incomplete ({error}).") from error
+    get_scheme(contract.scheme)
+    if contract.sha256 != sha256(model):
+        raise InputError(
+            f"{path}: belongs to another model than {model.name} (SHA-256 differs). Copy the two "
+            "files together, or freeze anew."
+        )
+    return contract

@@ -1,0 +1,77 @@
+"""Runs a frozen model: OpenCV dnn (no TensorFlow needed) or TensorFlow, behind one function."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, cast
+
+import cv2
+import numpy as np
+
+from export.contract import Contract
+from senet_landmark.errors import InputError
+
+Engine = Callable[[np.ndarray], np.ndarray]
+"""Crops, uint8 or float32 [N, H, W, 3], RGB 0 to 255 -> landmarks, float32 [N, K, 2]."""
+
+EngineName = Literal["opencv", "tensorflow"]
+
+
+def opencv_engine(model: Path, contract: Contract) -> Engine:
+    """The model in OpenCV's dnn module; TensorFlow is not imported.
+
+    Raises:
+      InputError: OpenCV cannot read the file, or was built without the TensorFlow importer.
+    """
+    if not hasattr(cv2.dnn, "readNetFromTensorflow"):
+        raise InputError("This OpenCV has no TensorFlow importer; use --engine tensorflow.")
+    try:
+        net = cv2.dnn.readNetFromTensorflow(str(model))
+    except cv2.error as error:
+        raise InputError(f"{model}: OpenCV cannot read this graph ({error.err}).") from error
+    points = contract.landmark_scheme.points
+    output = contract.landmarks.name.partition(":")[0]
+
+    def run(crops: np.ndarray) -> np.ndarray:
+        # OpenCV keeps TensorFlow graphs in its own channel order: [N, C, H, W].
+        net.setInput(np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32))
+        return net.forward(output).reshape(-1, points, 2)
+
+    return run
+
+
+def tensorflow_engine(model: Path, contract: Contract) -> Engine:
+    """The model in a TensorFlow session.
+
+    Raises:
+      InputError: the file is no graph, or lacks the tensors that its contract names.
+    """
+    import tensorflow.compat.v1 as tf
+
+    graph_def = tf.GraphDef()
+    try:
+        graph_def.ParseFromString(model.read_bytes())
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(graph_def, name="")
+        image = graph.get_tensor_by_name(contract.input.name)
+        landmarks = graph.get_tensor_by_name(contract.landmarks.name)
+    except Exception as error:  # protobuf's DecodeError has no stable public name
+        raise InputError(f"{model}: is not a frozen graph of this project ({error}).") from error
+    session = tf.Session(graph=graph)
+
+    def run(crops: np.ndarray) -> np.ndarray:
+        return cast(np.ndarray, session.run(landmarks, {image: crops}))
+
+    return run
+
+
+ENGINES: dict[str, Callable[[Path, Contract], Engine]] = {
+    "opencv": opencv_engine,
+    "tensorflow": tensorflow_engine,
+}
+
+
+def load_engine(model: Path | str, contract: Contract, name: EngineName = "opencv") -> Engine:
+    """The engine called `name`, ready to run `model`. Raises InputError that lists the known."""
+    if name not in ENGINES:
+        raise InputError(f"Unknown engine {name!r}. Known: {', '.join(ENGINES)}.")
+    return ENGINES[name](Path(model), contract)

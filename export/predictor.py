@@ -1,0 +1,123 @@
+"""Photo -> faces with landmarks in photo pixels, from the frozen model alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_tools import face_boxes
+from export.contract import load_contract
+from export.engines import EngineName, load_engine
+from senet_landmark import geometry
+from senet_landmark.errors import InputError
+from senet_landmark.images import read_photo
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+DEFAULT_MODEL = "senet-68"
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face.
+
+    Attributes:
+      box: float64 [4], left, top, right, bottom in photo pixels, as detected or given.
+      landmarks: float32 [K, 2], 0-based photo pixels; may lie outside the photo.
+      score: the detector's score; NaN for a box that the caller gave.
+    """
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    score: float = float("nan")
+
+
+def find_model(model: Path | str | None = None) -> Path:
+    """A model's path from a path, a name of `export/pretrained/`, or nothing for the default.
+
+    Raises:
+      InputError: there is neither such a file nor such a name.
+    """
+    name = str(model or DEFAULT_MODEL)
+    shipped = PRETRAINED / f"{name}.pb"
+    if shipped.is_file():
+        return shipped
+    if not Path(name).is_file():
+        names = ", ".join(sorted(path.stem for path in PRETRAINED.glob("*.pb"))) or "none"
+        raise InputError(
+            f"{name}: no such model. Give the path of a .pb that `senet-landmark freeze` wrote, "
+            f"or the name of one that ships with the package ({names})."
+        )
+    return Path(name)
+
+
+class Predictor:
+    """A frozen model, loaded once, for any number of photos.
+
+    Args:
+      model: path of a `.pb` with its `.json` beside it, or the name of one that ships.
+      engine: `opencv` (does not import TensorFlow) or `tensorflow`.
+
+    Raises:
+      InputError: model or contract is absent, damaged, or they do not belong together.
+    """
+
+    def __init__(self, model: Path | str | None = None, engine: EngineName = "opencv"):
+        path = find_model(model)
+        self.contract = load_contract(path)
+        self._run = load_engine(path, self.contract, engine)
+
+    def predict(self, photo: Path | str | np.ndarray) -> list[Face]:
+        """Finds the faces of a photo with dlib, and their landmarks.
+
+        Args:
+          photo: a path, or RGB uint8 [H, W, 3].
+
+        Returns:
+          Faces, best score first; empty where the detector finds none.
+
+        Raises:
+          InputError: the photo cannot be read.
+        """
+        pixels = photo if isinstance(photo, np.ndarray) else read_photo(photo)
+        boxes, scores = face_boxes.find_faces(pixels)
+        landmarks = self.landmarks(pixels, boxes, face_boxes.DLIB)
+        return [
+            Face(box, points, float(score))
+            for box, points, score in zip(boxes, landmarks, scores, strict=True)
+        ]
+
+    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str) -> np.ndarray:
+        """Landmarks of the faces in given boxes, all in one call of the model.
+
+        Args:
+          photo: RGB uint8 [H, W, 3].
+          boxes: float64 [N, 4] in photo pixels.
+          source: what the boxes are from, a key of the contract's `box_corrections`: `dlib`, or
+            `landmarks` for tight boxes of landmarks.
+
+        Returns:
+          float32 [N, K, 2] in photo pixels.
+
+        Raises:
+          InputError: the photo is not RGB uint8, the source is unknown, or a box has no area.
+        """
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+            raise InputError(f"A photo is uint8 [H, W, 3] RGB, not {photo.dtype} {photo.shape}.")
+        known = self.contract.box_corrections
+        if source not in known:
+            raise InputError(f"The model knows boxes from {', '.join(known)}; not {source!r}.")
+        if not len(boxes):
+            return np.zeros((0, self.contract.landmark_scheme.points, 2), np.float32)
+        pairs = [
+            geometry.crop_face(
+                photo,
+                geometry.correct_box(box, known[source]),
+                self.contract.crop,
+                self.contract.size,
+            )
+            for box in boxes
+        ]
+        found = self._run(np.stack([crop for crop, _ in pairs]))
+        inverses = [geometry.invert(transform) for _, transform in pairs]
+        moved = [geometry.apply(t, p) for t, p in zip(inverses, found, strict=True)]
+        return np.stack(moved).astype(np.float32)

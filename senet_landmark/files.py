@@ -1,0 +1,73 @@
+"""Files written whole: to a temporary name in the same folder, flushed, then renamed."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from senet_landmark.errors import InputError
+
+
+@contextlib.contextmanager
+def written_whole(path: Path | str) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; renames it to `path` when the block ends well.
+
+    After an exception, or a kill, `path` is as it was before: absent, or the whole older file.
+    The temporary name keeps the suffix, because image writers choose the format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes it private; a result is for everyone
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Writes `data` to `path`, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Writes `value` as indented JSON, whole or not at all."""
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path | str) -> Any:
+    """Reads a JSON file. Raises InputError, naming the file, when it is absent or not JSON."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not valid JSON ({error}).") from error
+
+
+def sha256(path: Path | str) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+def require_folder(path: Path | str, what: str) -> Path:
+    """`path` as an existing folder. Raises InputError that names it and says what belongs there."""
+    path = Path(path)
+    if not path.is_dir():
+        problem = "is a file, not a folder" if path.exists() else "does not exist"
+        raise InputError(f"{path}: {problem}. Give the folder of {what}.")
+    return path

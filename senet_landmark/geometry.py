@@ -1,0 +1,239 @@
+"""Face box -> crop: the only place that crops or resizes a photo, and its exact inverse.
+
+Coordinates are 0-based pixels (x, y) with pixel centres at integers, so that pixel i covers
+[i - 0.5, i + 0.5]. A box is (left, top, right, bottom) on that continuous axis. Landmarks in a crop
+are normalised by the crop's width and height: 0 is the crop's left or top edge, 1 its right or
+bottom edge; they may lie outside [0, 1].
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from senet_landmark.errors import InputError
+
+Box = np.ndarray
+"""float64 [4]: left, top, right, bottom in pixels."""
+
+
+@dataclass(frozen=True)
+class CropSpec:
+    """How a canonical face box becomes the crop that a network sees.
+
+    Attributes:
+      margins: how far the crop reaches beyond the box at its left, top, right and bottom, as a
+        share of the box's width (left, right) or height (top, bottom).
+      square: widen the shorter side about the centre, so that faces keep their proportions.
+      clip: cut the crop at the photo's border (the original write-up); otherwise what lies outside
+        the photo is black.
+    """
+
+    margins: tuple[float, float, float, float] = (0.125, 0.125, 0.125, 0.125)
+    square: bool = True
+    clip: bool = False
+
+
+@dataclass(frozen=True)
+class BoxCorrection:
+    """Takes one source's face boxes to the canonical box (the tight box of the landmarks).
+
+    Attributes:
+      shift: by how much the centre moves, in widths and heights of the source's box.
+      scale: canonical width and height over the source's.
+    """
+
+    shift: tuple[float, float] = (0.0, 0.0)
+    scale: tuple[float, float] = (1.0, 1.0)
+
+
+def box_from_landmarks(points: np.ndarray) -> Box:
+    """The tight box around landmarks [K, 2] in pixels: the canonical face box.
+
+    Raises:
+      InputError: the points are not finite, or all lie on one line along an axis.
+    """
+    points = np.asarray(points, np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise InputError(f"Landmarks must be [K, 2], not {points.shape}.")
+    if not np.isfinite(points).all():
+        raise InputError("Landmarks hold NaN or infinity.")
+    box = np.concatenate([points.min(0), points.max(0)])
+    if (box[2:] - box[:2]).min() <= 0:
+        raise InputError("Landmarks span no area: they are equal, or on one line.")
+    return box
+
+
+def correct_box(box: Box, correction: BoxCorrection) -> Box:
+    """Applies a source's correction: its box -> the canonical box."""
+    box = np.asarray(box, np.float64)
+    size = box[2:] - box[:2]
+    centre = (box[:2] + box[2:]) / 2 + size * correction.shift
+    half = size * correction.scale / 2
+    return np.concatenate([centre - half, centre + half])
+
+
+def fit_correction(source: np.ndarray, canonical: np.ndarray) -> BoxCorrection:
+    """Fits one correction to pairs of boxes [N, 4], by medians, so that outliers do not count."""
+    source, canonical = np.asarray(source, np.float64), np.asarray(canonical, np.float64)
+    if len(source) == 0 or source.shape != canonical.shape:
+        raise ValueError(
+            f"need equally many boxes, at least one: {source.shape}, {canonical.shape}"
+        )
+    size = source[:, 2:] - source[:, :2]
+    centres = [(b[:, :2] + b[:, 2:]) / 2 for b in (source, canonical)]
+    shift = np.median((centres[1] - centres[0]) / size, axis=0)
+    scale = np.median((canonical[:, 2:] - canonical[:, :2]) / size, axis=0)
+    rounded = [tuple(float(v) for v in np.round(pair, 4)) for pair in (shift, scale)]
+    return BoxCorrection(shift=(rounded[0][0], rounded[0][1]), scale=(rounded[1][0], rounded[1][1]))
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union of two boxes, 0 to 1."""
+    overlap = np.maximum(0, np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).prod()
+    union = (a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - overlap
+    return float(overlap / union) if union > 0 else 0.0
+
+
+def best_match(boxes: np.ndarray, truth: Box, threshold: float = 0.3) -> int | None:
+    """Index of the box [N, 4] that fits `truth` best; None where none reaches IoU `threshold`."""
+    overlaps = [iou(box, truth) for box in boxes]
+    if not overlaps or max(overlaps) < threshold:
+        return None
+    return int(np.argmax(overlaps))
+
+
+def crop_box(box: Box, spec: CropSpec, photo_size: tuple[int, int]) -> Box:
+    """The region of the photo that becomes the crop.
+
+    Args:
+      box: canonical face box in photo pixels.
+      spec: margins and shape.
+      photo_size: (width, height) of the photo in pixels; used when `spec.clip`.
+
+    Raises:
+      InputError: the box is not finite, has no area, or lies outside a photo that it is clipped to.
+    """
+    box = np.asarray(box, np.float64)
+    size = box[2:] - box[:2]
+    if not np.isfinite(box).all() or size.min() <= 0:
+        raise InputError(f"Face box {np.round(box, 1).tolist()} has no area.")
+    region = box + np.multiply(spec.margins, np.tile(size, 2)) * (-1, -1, 1, 1)
+    if spec.square:
+        centre, half = (region[:2] + region[2:]) / 2, (region[2:] - region[:2]).max() / 2
+        region = np.concatenate([centre - half, centre + half])
+    if spec.clip:
+        limits = np.array([photo_size[0], photo_size[1]], np.float64) - 0.5
+        region = np.concatenate([np.maximum(region[:2], -0.5), np.minimum(region[2:], limits)])
+        if (region[2:] - region[:2]).min() < 1:
+            raise InputError(f"Face box {np.round(box, 1).tolist()} lies outside the photo.")
+    return region
+
+
+def expand(box: Box, share: float) -> Box:
+    """The box made larger on every side by `share` of its width and height."""
+    size = np.asarray(box[2:]) - box[:2]
+    return np.concatenate([box[:2] - share * size, box[2:] + share * size])
+
+
+def to_crop(region: Box) -> np.ndarray:
+    """The affine [2, 3] from photo pixels to normalised coordinates in the crop of `region`."""
+    size = region[2:] - region[:2]
+    return np.array(
+        [[1 / size[0], 0, -region[0] / size[0]], [0, 1 / size[1], -region[1] / size[1]]]
+    )
+
+
+def invert(transform: np.ndarray) -> np.ndarray:
+    """The inverse of an affine [2, 3]; invert(invert(t)) = t."""
+    linear = np.linalg.inv(transform[:, :2])
+    return np.concatenate([linear, -linear @ transform[:, 2:]], axis=1)
+
+
+def compose(second: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """The affine [2, 3] that applies `first`, then `second`."""
+    linear = second[:, :2] @ first[:, :2]
+    return np.concatenate([linear, second[:, :2] @ first[:, 2:] + second[:, 2:]], axis=1)
+
+
+def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Moves points [..., 2] by an affine [2, 3]."""
+    return points @ transform[:, :2].T + transform[:, 2]
+
+
+def warp(photo: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Samples the crop that `transform` describes.
+
+    Args:
+      photo: uint8 [height, width, 3].
+      transform: affine [2, 3], photo pixels -> normalised crop coordinates.
+      size: (width, height) of the crop in pixels.
+
+    Returns:
+      uint8 [size[1], size[0], 3]; black where the crop reaches beyond the photo. Where the photo
+      is at least twice as fine as the crop, it is first averaged by a whole factor, so that
+      bilinear sampling does not alias.
+    """
+    width, height = size
+    # normalised n <-> crop pixel n * size - 0.5
+    to_pixels = np.array([[width, 0, -0.5], [0, height, -0.5]], np.float64)
+    matrix = compose(to_pixels, transform)
+    factor = int(1 / max(np.sqrt(abs(np.linalg.det(matrix[:, :2]))), 1e-6))
+    if factor >= 2:
+        photo, reduced = _reduce(photo, invert(matrix), size, factor)
+        matrix = compose(matrix, reduced)
+    return cv2.warpAffine(photo, matrix, (width, height), flags=cv2.INTER_LINEAR)
+
+
+def _reduce(
+    photo: np.ndarray, to_photo: np.ndarray, size: tuple[int, int], factor: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The part of the photo under the crop averaged over factor x factor pixels.
+
+    Returns it with the affine from its pixels to the photo's.
+    """
+    corners = np.array([[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]]) - 0.5
+    corners = apply(to_photo, corners)
+    limits = np.array(photo.shape[1::-1])
+    first = np.clip(np.floor(corners.min(0)).astype(int) - factor, 0, limits - 1)
+    last = np.clip(np.ceil(corners.max(0)).astype(int) + factor, first + 1, limits)
+    cells = np.maximum((last - first) // factor, 1)
+    last = np.minimum(first + cells * factor, limits)
+    part = photo[first[1] : last[1], first[0] : last[0]]
+    reduced = cv2.resize(part, tuple(int(c) for c in cells), interpolation=cv2.INTER_AREA)
+    scale = (last - first) / cells
+    offset = first - 0.5 + scale / 2
+    return reduced, np.array([[scale[0], 0, offset[0]], [0, scale[1], offset[1]]])
+
+
+def crop_face(
+    photo: np.ndarray, box: Box, spec: CropSpec, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts the face out of a photo: the step that records, evaluation and inference share.
+
+    Args:
+      photo: uint8 [height, width, 3].
+      box: canonical face box in photo pixels (see `correct_box`).
+      spec: margins and shape of the crop.
+      size: (width, height) of the crop in pixels.
+
+    Returns:
+      The crop, uint8 [size[1], size[0], 3], and the affine [2, 3] from photo pixels to normalised
+      crop coordinates; `invert` brings predictions back.
+    """
+    transform = to_crop(crop_box(box, spec, (photo.shape[1], photo.shape[0])))
+    return warp(photo, transform, size), transform
+
+
+def shrink(photo: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
+    """The photo reduced so that its longer side is at most `longest` pixels, and the factor.
+
+    A point x of the photo is at (x + 0.5) * factor - 0.5 of the smaller one.
+    """
+    height, width = photo.shape[:2]
+    factor = min(1.0, longest / max(height, width))
+    if factor == 1.0:
+        return photo, 1.0
+    size = (max(round(width * factor), 1), max(round(height * factor), 1))
+    whole = np.array([-0.5, -0.5, width - 0.5, height - 0.5])
+    return warp(photo, to_crop(whole), size), factor

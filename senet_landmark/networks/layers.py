@@ -1,0 +1,114 @@
+"""Layers that networks share; each can be configured by `slim.arg_scope`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+EndPoints = dict[str, tf.Tensor]
+
+
+@slim.add_arg_scope
+def batch_norm(
+    inputs: tf.Tensor,
+    decay: float = 0.99,
+    epsilon: float = 1e-3,
+    is_training: bool = True,
+    activation_fn: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    scope: str | None = None,
+) -> tf.Tensor:
+    """Batch normalisation (Ioffe & Szegedy, 2015) of [N, H, W, C].
+
+    `slim.batch_norm` needs Keras layers that TensorFlow 2.16 and later lack. This one keeps its
+    variable names (gamma, beta, moving_mean, moving_variance), adds the update of its moving
+    averages to UPDATE_OPS and is one fused operation, which freezing folds into the convolution.
+
+    Args:
+      inputs: float32 [N, H, W, C].
+      decay: decay of the moving averages; in the first steps of a graph that has a global step,
+        (1 + step) / (10 + step) where that is less, so that they soon forget where they began.
+      epsilon: added to the variance.
+      is_training: normalise by the batch and update the averages, or normalise by the averages.
+      activation_fn: applied to the result.
+      scope: variable scope, by default BatchNorm.
+    """
+    with tf.variable_scope(scope, "BatchNorm", [inputs]):
+        shape = [inputs.shape[-1]]
+        gamma = slim.model_variable("gamma", shape, initializer=tf.ones_initializer())
+        beta = slim.model_variable("beta", shape, initializer=tf.zeros_initializer())
+        mean = slim.model_variable(
+            "moving_mean", shape, initializer=tf.zeros_initializer(), trainable=False
+        )
+        variance = slim.model_variable(
+            "moving_variance", shape, initializer=tf.ones_initializer(), trainable=False
+        )
+        if is_training:
+            outputs, batch_mean, batch_variance = tf.nn.fused_batch_norm(
+                inputs, gamma, beta, epsilon=epsilon, is_training=True
+            )
+            share = 1 - _early_decay(decay)
+            for average, value in ((mean, batch_mean), (variance, batch_variance)):
+                update = tf.assign_sub(average, share * (average - value))
+                tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
+        else:
+            outputs, _, _ = tf.nn.fused_batch_norm(
+                inputs, gamma, beta, mean, variance, epsilon=epsilon, is_training=False
+            )
+        return outputs if activation_fn is None else activation_fn(outputs)
+
+
+def _early_decay(decay: float) -> tf.Tensor | float:
+    step = tf.train.get_global_step()
+    if step is None:
+        return decay
+    step = tf.cast(step, tf.float32)
+    return tf.minimum(decay, (1 + step) / (10 + step))
+
+
+@slim.add_arg_scope
+def squeeze_excite(inputs: tf.Tensor, reduction: int = 4, scope: str | None = None) -> tf.Tensor:
+    """Scales the channels of [N, H, W, C] by what the whole map says of them.
+
+    Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, section 3: global mean, FC to
+    C / reduction, ReLU, FC to C, sigmoid. The full connections are 1x1 convolutions on a 1x1 map,
+    because OpenCV's importer does not take the reshape from [N, C] back to [N, 1, 1, C].
+    """
+    channels = inputs.shape[-1]
+    with tf.variable_scope(scope, "SqueezeExcite", [inputs]):
+        squeezed = tf.reduce_mean(inputs, [1, 2], keepdims=True)
+        with slim.arg_scope([slim.conv2d], normalizer_fn=None, biases_initializer=_zeros()):
+            hidden = slim.conv2d(squeezed, max(channels // reduction, 4), 1, scope="reduce")
+            scale = slim.conv2d(hidden, channels, 1, activation_fn=tf.nn.sigmoid, scope="expand")
+        return inputs * scale
+
+
+def _zeros() -> Any:
+    return tf.zeros_initializer()
+
+
+def conv_arg_scope(
+    is_training: bool, weight_decay: float, batch_norm_decay: float
+) -> dict[str, Any]:
+    """The scope of convolutional networks: variance scaling, batch norm, ReLU, L2.
+
+    Args:
+      is_training: handed to `batch_norm` and `slim.dropout`.
+      weight_decay: L2 regularisation of the weights.
+      batch_norm_decay: decay of the moving averages.
+    """
+    layers = [slim.conv2d, slim.fully_connected, slim.separable_conv2d]
+    with (
+        slim.arg_scope(
+            layers,
+            activation_fn=tf.nn.relu,
+            weights_initializer=tf.variance_scaling_initializer(),
+            weights_regularizer=slim.l2_regularizer(weight_decay),
+        ),
+        slim.arg_scope(
+            [slim.conv2d, slim.separable_conv2d], normalizer_fn=batch_norm, padding="SAME"
+        ),
+        slim.arg_scope([batch_norm], is_training=is_training, decay=batch_norm_decay),
+        slim.arg_scope([slim.dropout], is_training=is_training) as scope,
+    ):
+        return scope

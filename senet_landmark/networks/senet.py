@@ -1,0 +1,128 @@
+"""The slim SENet: residual bottleneck blocks with squeeze and excitation, and its original form.
+
+Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, for the block.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from senet_landmark.networks import heads
+from senet_landmark.networks.layers import EndPoints, conv_arg_scope, squeeze_excite
+
+
+class Block(NamedTuple):
+    """One SE block: output channels and stride."""
+
+    channels: int
+    stride: int
+
+
+STEM_CHANNELS = 16
+
+# For 128x128 the stem gives 64x64; the stages end at 32x32, 16x16, 8x8 and 4x4.
+SENET_BLOCKS = (
+    Block(64, 2),
+    Block(128, 2), Block(128, 1),
+    Block(192, 2), Block(192, 1),
+    Block(256, 2), Block(256, 1),
+)  # fmt: skip
+
+# Full-resolution convolution, average pool to 64x64, then 32, 16, 8, 4 and 2.
+SENET_ORIGINAL_BLOCKS = (
+    Block(64, 2), Block(128, 2), Block(128, 2), Block(256, 2), Block(512, 2),
+)  # fmt: skip
+
+
+def senet_arg_scope(
+    is_training: bool, weight_decay: float = 1e-5, batch_norm_decay: float = 0.99
+) -> dict[str, Any]:
+    """The scope of `senet`. Its moving averages follow quickly, so that short runs validate."""
+    return conv_arg_scope(is_training, weight_decay, batch_norm_decay)
+
+
+def se_block(inputs: tf.Tensor, block: Block, scope: str) -> tf.Tensor:
+    """1x1 to a quarter of the channels, 3x3, 1x1, squeeze and excitation, shortcut added.
+
+    The shortcut is average-pooled where the stride is 2 and projected where channels change.
+    """
+    with tf.variable_scope(scope):
+        shortcut = inputs
+        if block.stride == 2:
+            shortcut = slim.avg_pool2d(shortcut, 2, 2, padding="SAME", scope="shortcut_pool")
+        if inputs.shape[-1] != block.channels:
+            shortcut = slim.conv2d(
+                shortcut, block.channels, 1, activation_fn=None, scope="shortcut_project"
+            )
+        net = slim.conv2d(inputs, block.channels // 4, 1, scope="conv_reduce")
+        net = slim.conv2d(net, block.channels // 4, 3, stride=block.stride, scope="conv")
+        net = slim.conv2d(net, block.channels, 1, activation_fn=None, scope="conv_expand")
+        net = squeeze_excite(net, scope="squeeze_excite")
+        return tf.nn.relu(net + shortcut)
+
+
+def senet(
+    images: tf.Tensor,
+    *,
+    is_training: bool,
+    num_points: int,
+    head: str = "soft_argmax",
+    dropout_keep: float = 0.8,
+) -> tuple[tf.Tensor, EndPoints]:
+    """The default network.
+
+    Args:
+      images: float32 [N, H, W, 3], scaled to about [-1, 1]; H and W multiples of 32.
+      is_training: unused here (the arg scope carries it); part of every network's signature.
+      num_points: K.
+      head: `soft_argmax` or `fc`.
+      dropout_keep: share kept by the dropout of the `fc` head.
+
+    Returns:
+      Landmarks, float32 [N, K, 2], and end points `features` [N, H/32, W/32, 256], `landmarks`.
+    """
+    del is_training
+    with tf.variable_scope("senet"):
+        net = slim.conv2d(images, STEM_CHANNELS, 3, stride=2, scope="stem")
+        stages = []
+        for index, block in enumerate(SENET_BLOCKS):
+            if block.stride == 2:
+                stages.append(net)
+            net = se_block(net, block, scope=f"block_{index}")
+        stages.append(net)
+        if head == "fc":
+            landmarks, extra = heads.fully_connected(net, num_points, dropout_keep=dropout_keep)
+        else:
+            landmarks, extra = heads.soft_argmax(stages[-3:], num_points)
+    return landmarks, {"features": net, "landmarks": landmarks, **extra}
+
+
+def senet_original(
+    images: tf.Tensor,
+    *,
+    is_training: bool,
+    num_points: int,
+    head: str = "fc",
+    dropout_keep: float = 0.8,
+) -> tuple[tf.Tensor, EndPoints]:
+    """The network of the original write-up, its closing ReLU included.
+
+    Arguments and results as in `senet`; `features` is [N, H/64, W/64, 512]. Only the `fc` head
+    exists: the write-up's maps are too coarse for another.
+
+    Raises:
+      ValueError: another head is asked for.
+    """
+    del is_training
+    if head != "fc":
+        raise ValueError(f"senet_original has only the fc head, not {head!r}")
+    with tf.variable_scope("senet_original"):
+        net = slim.conv2d(images, 32, 3, scope="stem")
+        net = slim.avg_pool2d(net, 3, 2, padding="SAME", scope="stem_pool")
+        for index, block in enumerate(SENET_ORIGINAL_BLOCKS):
+            net = se_block(net, block, scope=f"block_{index}")
+        landmarks, _ = heads.fully_connected(
+            net, num_points, dropout_keep=dropout_keep, last_activation=True
+        )
+    return landmarks, {"features": net, "landmarks": landmarks}

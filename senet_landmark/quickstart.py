@@ -1,0 +1,75 @@
+"""The main job on the embedded default: every command once, on faces that it makes itself."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from data_tools.build_records import build_records
+from data_tools.datasets.synthetic import portrait, portrait_path, write_synthetic
+from export.evaluate import evaluate_model
+from export.freeze import freeze
+from export.predict import predict_photos
+from export.predictor import Predictor
+from senet_landmark.config import get_preset
+from senet_landmark.errors import InputError
+from senet_landmark.geometry import box_from_landmarks
+from senet_landmark.metrics import nme_inter_ocular
+from senet_landmark.train import train
+
+
+def quickstart(out: Path | str, *, faces: int = 500, minutes: float = 1.5) -> dict[str, Any]:
+    """Makes faces, builds records, trains, freezes, evaluates on unseen faces, predicts.
+
+    Args:
+      out: folder for everything; must not exist yet, or be empty.
+      faces: faces to train and validate on; a tenth as many are made to evaluate on.
+      minutes: minutes of training.
+
+    Returns:
+      `unseen`: metrics on the unseen faces; `portrait_nme`: percent, on the real portrait, which
+      the faces were made from; `seconds`: of the whole.
+
+    Raises:
+      InputError: `out` holds something.
+    """
+    began = time.monotonic()
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: holds something already. Delete it or give another --out.")
+    config = get_preset("quickstart")
+    config = replace(config, train=replace(config.train, minutes=minutes))
+    model, tree, unseen = out / "model.pb", out / "300W_LP", out / "unseen"
+
+    _say(1, f"{faces} synthetic faces in the layout of 300W-LP, {faces // 10} to test on")
+    write_synthetic(tree, count=faces, seed=1)
+    write_synthetic(unseen, count=max(faces // 10, 1), seed=2)
+    _say(2, "records: build-records")
+    build_records("300w_lp", tree, out / "records", config.records)
+    _say(3, f"{minutes:g} minutes of training: train")
+    train(config, out / "records", out / "run")
+    _say(4, "one frozen graph: freeze")
+    frozen = freeze(out / "run", model)
+    _say(5, "unseen faces: evaluate")
+    metrics = evaluate_model(model, "300w_lp", unseen, out / "evaluation")
+    _say(6, "a real photo: predict")
+    predict_photos([portrait_path()], out / "predictions", model=model)
+    photo, truth = portrait()
+    predictor = Predictor(model)
+    found = predictor.landmarks(photo, box_from_landmarks(truth)[None], "landmarks")
+    nme = nme_inter_ocular(found, truth[None], predictor.contract.landmark_scheme)[0]
+
+    seconds = time.monotonic() - began
+    print(
+        f"\nDone in {seconds:.0f} s. NME (inter-ocular): {metrics['nme_inter_ocular']:.1f}% on "
+        f"{metrics['n']} unseen synthetic faces, {100 * nme:.1f}% on the real portrait.\n"
+        f"Look at\n"
+        f"  {out / 'records' / 'contact_sheet.png'}  the faces that it was trained on\n"
+        f"  {out / 'predictions' / 'portrait_landmarks.jpg'}  the landmarks on a real photo\n"
+        f"  {frozen.model}  the model; try it: senet-landmark predict PHOTO --model {frozen.model}"
+    )
+    return {"unseen": metrics, "portrait_nme": float(100 * nme), "seconds": seconds}
+
+
+def _say(number: int, what: str) -> None:
+    print(f"\n[{number}/6] {what}", flush=True)

@@ -1,0 +1,176 @@
+"""The TFRecord schema: `encode_example` and `parse_example`, side by side.
+
+A record is one face: its losslessly coded crop with the context around it, and what is known of
+it. Coordinates are normalised by the recorded crop's width and height; `region` brings them back
+to the photo. The report beside the records (`report.json`) describes the whole set.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from senet_landmark.config import RecordsConfig, from_json
+from senet_landmark.errors import InputError
+from senet_landmark.files import read_json
+from senet_landmark.geometry import BoxCorrection, CropSpec
+
+SCHEMA_VERSION = 1
+REPORT_NAME = "report.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One face, as it is recorded.
+
+    Attributes:
+      image: PNG bytes of the crop with context, RGB.
+      landmarks: float32 [K, 2], normalised by the recorded crop.
+      box: float32 [4], canonical face box, normalised by the recorded crop.
+      region: float32 [4], the recorded crop in photo pixels: left, top, right, bottom.
+      scheme: landmark scheme, a key of `schemes.SCHEMES`.
+      dataset: name of the data set.
+      source: path of the photo below the data set's root.
+      identity: what must stay on one side of a split: person or source photo.
+      pose: float32 [3], yaw, pitch, roll in degrees; NaN where unknown.
+      attributes: float32 [A], the data set's attributes; empty where it has none.
+    """
+
+    image: bytes
+    landmarks: np.ndarray
+    box: np.ndarray
+    region: np.ndarray
+    scheme: str
+    dataset: str
+    source: str
+    identity: str
+    pose: np.ndarray
+    attributes: np.ndarray
+
+
+_ARRAYS = {"landmarks": (-1, 2), "box": (4,), "region": (4,), "pose": (3,), "attributes": (-1,)}
+_TEXTS = ("scheme", "dataset", "source", "identity")
+
+
+def encode_example(record: Record) -> bytes:
+    """Serialises a record as a `tf.train.Example`."""
+
+    def text(value: bytes) -> tf.train.Feature:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    feature = {
+        "schema_version": tf.train.Feature(int64_list=tf.train.Int64List(value=[SCHEMA_VERSION])),
+        "image": text(record.image),
+    }
+    for name in _TEXTS:
+        feature[name] = text(getattr(record, name).encode())
+    for name in _ARRAYS:
+        values = np.asarray(getattr(record, name), np.float32).ravel()
+        feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def parse_example(data: bytes, where: str = "record") -> Record:
+    """Reads back what `encode_example` wrote.
+
+    Raises:
+      InputError: `data` is not an Example, or has another schema; the message names `where`.
+    """
+    try:
+        feature = tf.train.Example.FromString(data).features.feature
+    except Exception as error:  # protobuf's DecodeError has no stable public name
+        raise InputError(f"{where}: is not a tf.train.Example; build the records anew.") from error
+    versions = feature["schema_version"].int64_list.value
+    if list(versions) != [SCHEMA_VERSION]:
+        found = f"has schema version {versions[0]}" if versions else "has no schema version"
+        raise InputError(
+            f"{where}: {found}, this program reads version {SCHEMA_VERSION}. "
+            "Build the records anew with `senet-landmark build-records`."
+        )
+    try:
+        texts: dict[str, Any] = {
+            name: feature[name].bytes_list.value[0].decode() for name in _TEXTS
+        }
+        arrays: dict[str, Any] = {
+            name: np.array(feature[name].float_list.value, np.float32).reshape(shape)
+            for name, shape in _ARRAYS.items()
+        }
+        return Record(image=feature["image"].bytes_list.value[0], **texts, **arrays)
+    except (IndexError, ValueError) as error:
+        raise InputError(f"{where}: the record is incomplete ({error}).") from error
+
+
+@dataclass(frozen=True)
+class RecordsInfo:
+    """What `report.json` says of a set of records, as far as readers of records need it.
+
+    Attributes:
+      schema_version: version of the record's schema.
+      dataset: name of the data set.
+      scheme: landmark scheme.
+      records: how the crops were made.
+      splits: name of a split -> file names of its shards.
+      held_out: name of the held-out split.
+      box_source: where the face boxes came from.
+      box_corrections: source -> correction to the canonical box, fitted on the training split.
+    """
+
+    schema_version: int
+    dataset: str
+    scheme: str
+    records: RecordsConfig
+    splits: dict[str, tuple[str, ...]]
+    held_out: str
+    box_source: str
+    box_corrections: dict[str, BoxCorrection]
+
+    @property
+    def crop(self) -> CropSpec:
+        """From canonical face box to the crop that the network sees."""
+        return self.records.crop
+
+
+def load_records_info(folder: Path | str) -> RecordsInfo:
+    """Reads `report.json` of a records folder.
+
+    Raises:
+      InputError: the folder or the report is absent, or of another schema.
+    """
+    folder = Path(folder)
+    path = folder / REPORT_NAME
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: no {REPORT_NAME} here, so this is not a finished folder of records. "
+            "Make one with `senet-landmark build-records`."
+        )
+    report = read_json(path)
+    version = report.get("schema_version") if isinstance(report, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema version {version}, this program reads version {SCHEMA_VERSION}. "
+            "Build the records anew with `senet-landmark build-records`."
+        )
+    known = {f.name for f in dataclasses.fields(RecordsInfo)}
+    wanted: dict[str, Any] = {k: v for k, v in report.items() if k in known}
+    if missing := known - set(wanted):
+        raise InputError(f"{path}: lacks {sorted(missing)[0]!r}; build the records anew.")
+    return from_json(RecordsInfo, wanted, where=str(path))
+
+
+def shard_paths(folder: Path | str, info: RecordsInfo, split: str) -> list[Path]:
+    """The TFRecord files of one split.
+
+    Raises:
+      InputError: the set has no such split, it is empty, or a file of it is gone.
+    """
+    if split not in info.splits or not info.splits[split]:
+        have = ", ".join(k for k, v in info.splits.items() if v) or "none"
+        raise InputError(f"{folder}: has no records of split {split!r} (it has: {have}).")
+    paths = [Path(folder) / name for name in info.splits[split]]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: is named in {REPORT_NAME} but absent. Build anew.")
+    return paths

@@ -1,0 +1,318 @@
+"""The training loop: no network, data set or loss is named in it."""
+
+import contextlib
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+from tqdm import tqdm
+
+from senet_landmark import checkpoints
+from senet_landmark.checkpoints import RunState, Weights
+from senet_landmark.config import NO_AUGMENTATION, Config, ScheduleConfig, TrainConfig, to_json
+from senet_landmark.errors import InputError
+from senet_landmark.files import write_json
+from senet_landmark.input_pipeline import BatchMaker, RecordStore, batches, in_order
+from senet_landmark.losses import total_loss
+from senet_landmark.metrics import nme_inter_ocular
+from senet_landmark.model import build_model
+from senet_landmark.networks.registry import get_network
+from senet_landmark.records import RecordsInfo, load_records_info, shard_paths
+from senet_landmark.summaries import predictions_summary, scalar_summary
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run ended; also written to `RUN/result.json`.
+
+    Attributes:
+      steps: steps done.
+      minutes: minutes trained, all sessions added up.
+      loss: mean training loss since the last summary.
+      best_nme: lowest validation NME (inter-ocular), percent; None without a validation.
+      best_step: the step of it.
+      interrupted: ended by Ctrl-C or SIGTERM, everything saved.
+    """
+
+    steps: int
+    minutes: float
+    loss: float
+    best_nme: float | None
+    best_step: int
+    interrupted: bool
+
+
+def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
+    """Trains, or goes on with, the run in folder `run`.
+
+    Args:
+      config: the whole configuration; a resumed run must have been begun with the same, but for
+        `train.steps` and `train.minutes`.
+      records: folder made by `build-records`.
+      run: folder of checkpoints, config.json and TensorBoard events; made if absent.
+
+    Returns:
+      How it ended. Ctrl-C and SIGTERM save first and end the run in good order.
+
+    Raises:
+      InputError: records of another schema or split, a run begun with another configuration, or a
+        loss that became NaN (the last good checkpoint stays).
+    """
+    run, info = Path(run), load_records_info(records)
+    config = replace(config, records=info.records)
+    spec = get_network(config.network.name)
+    stores = [
+        RecordStore(shard_paths(records, info, split), config.train.cache_mb)
+        for split in ("train", info.held_out)
+    ]
+    _begin_or_resume(run, config, info, Path(records))
+    maker = BatchMaker(
+        store=stores[0],
+        crop=info.crop,
+        size=spec.input_size,
+        augment=config.augment,
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+    )
+    validator = _Validator(config, replace(maker, store=stores[1], augment=NO_AUGMENTATION))
+    with tf.Graph().as_default():
+        loop = _Loop(config, run, maker, validator)
+        with _stop_signals() as stopped:
+            result = loop.run(stopped)
+    write_json(run / "result.json", to_json(result))
+    return result
+
+
+def learning_rate(config: ScheduleConfig, step: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
+    """Linear warm-up, then exponential decay: by steps, or over the whole run.
+
+    Args:
+      config: the schedule.
+      step: global step.
+      progress: float32 scalar, share of the run that is done, 0 to 1.
+    """
+    if config.decay_steps:
+        rate = tf.train.exponential_decay(
+            config.initial, step, config.decay_steps, config.decay_rate, staircase=False
+        )
+    else:
+        rate = config.initial * tf.pow(config.final / config.initial, progress)
+    if config.warmup_steps:
+        rate *= tf.minimum(1.0, (tf.cast(step, tf.float32) + 1.0) / config.warmup_steps)
+    return rate
+
+
+def session_config(threads: int = 0) -> tf.ConfigProto:
+    """TensorFlow's session settings for `threads` cores; 0: all."""
+    return tf.ConfigProto(
+        intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+    )
+
+
+def _begin_or_resume(run: Path, config: Config, info: RecordsInfo, records: Path) -> None:
+    if checkpoints.latest_checkpoint(run) is not None:
+        begun, _, _ = checkpoints.load_run(run)
+        # Longer is not another recipe: a run may be given more steps or minutes.
+        longer = replace(begun.train, steps=config.train.steps, minutes=config.train.minutes)
+        if replace(begun, train=longer) != config:
+            raise InputError(
+                f"{run}: was begun with another configuration (see its config.json). "
+                "Resume it with the same options, or give a new --run folder."
+            )
+    checkpoints.save_run(run, config, info, records)
+
+
+class _Validator:
+    """The evaluation graph with its session, and the validation crops, kept over a run."""
+
+    def __init__(self, config: Config, maker: BatchMaker):
+        self._scheme = maker.store.scheme
+        self._batches = in_order(maker)
+        with tf.Graph().as_default() as self._graph:
+            self._model = build_model(config.network, self._scheme.points, is_training=False)
+            self._saver = tf.train.Saver(slim.get_model_variables(), max_to_keep=1)
+            self._session = tf.Session(config=session_config(config.train.threads))
+
+    def validate(self, weights: Weights) -> tuple[float, tf.Summary]:
+        """Mean NME of the split in percent, and a picture of its first faces."""
+        with self._graph.as_default():
+            checkpoints.assign_weights(self._session, weights, "the training graph")
+        predicted = [
+            self._session.run(self._model.landmarks, {self._model.image: batch["image"]})
+            for batch in self._batches
+        ]
+        truth = np.concatenate([batch["landmarks"] for batch in self._batches])
+        # In units of the crop: `evaluate` measures in pixels of the photo, which differs where a
+        # crop is not square.
+        errors = nme_inter_ocular(np.concatenate(predicted), truth, self._scheme)
+        picture = predictions_summary("validation/predictions", self._batches[0], predicted[0])
+        return float(100 * errors.mean()), picture
+
+    def save(self, folder: Path, step: int) -> None:
+        """Saves the weights that were validated last."""
+        _save(self._saver, self._session, folder, step)
+
+
+class _Loop:
+    """The training graph in the default graph, and the steps through it."""
+
+    def __init__(self, config: Config, run: Path, maker: BatchMaker, validator: _Validator):
+        self._run, self._maker, self._validator = run, maker, validator
+        self._options = config.train
+        self._restored = checkpoints.latest_checkpoint(run)
+        self._step = checkpoints.step_of(self._restored) if self._restored else 0
+        self._state = checkpoints.load_state(run) if self._restored else RunState()
+        self._begun = time.monotonic()
+        self._minutes_before = self._state.minutes
+        self._losses: list[float] = []
+        tf.set_random_seed(config.train.seed)
+        global_step = tf.train.get_or_create_global_step()
+        threads = config.train.threads or os.cpu_count() or 2
+        batch = batches(maker, self._step, threads)
+        model = build_model(
+            config.network, maker.store.scheme.points, is_training=True, image=batch["image"]
+        )
+        self._progress = tf.placeholder(tf.float32, [], "progress")
+        self._rate = learning_rate(config.schedule, global_step, self._progress)
+        self._loss = total_loss(config.loss, model.end_points, batch, maker.size)
+        self._update, self._average = update_operation(
+            self._loss, self._rate, global_step, config.train
+        )
+        self._saver = tf.train.Saver(max_to_keep=3)
+
+    def run(self, stopped: list[int]) -> TrainResult:
+        """Steps until the run is done or `stopped` is no longer empty."""
+        saved_at = self._step
+        writer = tf.summary.FileWriter(str(self._run))
+        bar = tqdm(total=self._options.steps, initial=self._step, unit="step", dynamic_ncols=True)
+        with tf.Session(config=session_config(self._options.threads)) as session, bar:
+            session.run(tf.global_variables_initializer())
+            if self._restored:
+                self._saver.restore(session, self._restored)
+            while self._done() < 1 and not stopped:
+                rate = self._train_step(session)
+                bar.update()
+                if self._step % self._options.summary_every == 0:
+                    loss = self._mean_loss(forget=True)
+                    writer.add_summary(scalar_summary("train/loss", loss), self._step)
+                    writer.add_summary(scalar_summary("train/learning_rate", rate), self._step)
+                    bar.set_postfix(self._postfix(loss, bar.format_dict["rate"]))
+                if self._step % self._options.validate_every == 0:
+                    self._validate_and_save(session, writer)
+                    saved_at = self._step
+            if saved_at != self._step:
+                self._validate_and_save(session, writer)
+        writer.close()
+        return TrainResult(
+            steps=self._step,
+            minutes=self._state.minutes,
+            loss=self._mean_loss(),
+            best_nme=self._state.best_nme,
+            best_step=self._state.best_step,
+            interrupted=bool(stopped),
+        )
+
+    def _train_step(self, session: tf.Session) -> float:
+        fetches = [self._loss, self._rate, self._update]
+        loss, rate, _ = session.run(fetches, {self._progress: self._done()})
+        if not math.isfinite(loss):
+            faces = [
+                self._maker.store.record(int(i)).source for i in self._maker.indices(self._step)
+            ]
+            raise InputError(
+                f"The loss became {loss} at step {self._step}. The last good checkpoint is in "
+                f"{self._run / 'checkpoints'}; try a lower learning rate. Photos of the batch: "
+                + ", ".join(faces)
+            )
+        self._step += 1
+        self._losses.append(float(loss))
+        return float(rate)
+
+    def _validate_and_save(self, session: tf.Session, writer: tf.summary.FileWriter) -> None:
+        nme, picture = self._validator.validate(checkpoints.current_weights(session, self._average))
+        writer.add_summary(scalar_summary("validation/nme_inter_ocular", nme), self._step)
+        writer.add_summary(picture, self._step)
+        writer.flush()
+        self._state = replace(self._state, minutes=self._minutes())
+        if self._state.best_nme is None or nme < self._state.best_nme:
+            self._state = replace(self._state, best_nme=nme, best_step=self._step)
+            if self._options.keep_best:
+                self._validator.save(self._run / "best", self._step)
+        _save(self._saver, session, self._run / "checkpoints", self._step)
+        checkpoints.save_state(self._run, self._state)
+
+    def _minutes(self) -> float:
+        return self._minutes_before + (time.monotonic() - self._begun) / 60
+
+    def _done(self) -> float:
+        """Share of the run that is done: of its steps or of its minutes, whichever is further."""
+        by_time = self._minutes() / self._options.minutes if self._options.minutes else 0.0
+        return min(1.0, max(by_time, self._step / self._options.steps))
+
+    def _mean_loss(self, forget: bool = False) -> float:
+        mean = float(np.mean(self._losses)) if self._losses else float("nan")
+        if forget:
+            self._losses = self._losses[-1:]
+        return mean
+
+    def _postfix(self, loss: float, rate: float | None) -> dict[str, Any]:
+        shown: dict[str, Any] = {"loss": f"{loss:.4g}", "done": f"{self._done():.0%}"}
+        if rate:
+            shown["faces/s"] = round(rate * self._options.batch_size)
+        if self._state.best_nme is not None:
+            shown["best NME"] = f"{self._state.best_nme:.2f}%"
+        return shown
+
+
+def update_operation(
+    loss: tf.Tensor, rate: tf.Tensor, step: tf.Tensor, options: TrainConfig
+) -> tuple[tf.Operation, tf.train.ExponentialMovingAverage | None]:
+    """One step of Adam, then of the averages of weights; batch-norm averages move with it."""
+    total = tf.add_n([loss, *tf.losses.get_regularization_losses()])
+    optimizer = tf.train.AdamOptimizer(rate)
+    gradients, variables = zip(*optimizer.compute_gradients(total), strict=True)
+    if options.gradient_clip:
+        gradients, _ = tf.clip_by_global_norm(gradients, options.gradient_clip)
+    with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+        update = optimizer.apply_gradients(zip(gradients, variables, strict=True), step)
+    if not options.ema_decay:
+        return update, None
+    # With num_updates the average follows quickly in the first steps of a run.
+    average = tf.train.ExponentialMovingAverage(options.ema_decay, num_updates=step)
+    with tf.control_dependencies([update]):
+        return average.apply(slim.get_model_variables()), average
+
+
+def _save(saver: tf.train.Saver, session: tf.Session, folder: Path, step: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    saver.save(session, str(folder / "model.ckpt"), global_step=step, write_meta_graph=False)
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """A list that SIGINT and SIGTERM append to; a second Ctrl-C ends at once, as usual."""
+    received: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        del frame
+        if received:
+            raise KeyboardInterrupt
+        received.append(number)
+
+    try:
+        before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not in the main thread: whoever runs the thread handles signals
+        before = {}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,58 @@
+"""Installs senet_landmark, data_tools and export, their data and the command `senet-landmark`."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(
+    r'__version__ = "(.+)"', (HERE / "senet_landmark" / "__init__.py").read_text(encoding="utf-8")
+)
+assert VERSION
+
+# dlib from source compiles for about seven minutes; dlib-bin is the same library as a wheel.
+HAS_DLIB_WHEEL = (
+    "(sys_platform == 'linux' and platform_machine == 'x86_64') or "
+    "(sys_platform == 'win32' and platform_machine == 'AMD64') or sys_platform == 'darwin'"
+)
+HAS_NO_DLIB_WHEEL = (
+    "(sys_platform == 'linux' and platform_machine != 'x86_64') or "
+    "(sys_platform == 'win32' and platform_machine != 'AMD64') or "
+    "(sys_platform != 'linux' and sys_platform != 'win32' and sys_platform != 'darwin')"
+)
+
+setup(
+    name="senet_landmark",
+    version=VERSION.group(1),
+    description="Train a facial-landmark detector, run it anywhere as one frozen graph.",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["senet_landmark*", "data_tools*", "export*"]),
+    package_data={
+        "senet_landmark": ["assets/*"],
+        "data_tools.datasets": ["assets/*"],
+        "export": ["pretrained/*"],
+    },
+    install_requires=[
+        "tensorflow>=2.15",
+        "tf-slim>=1.1.0",
+        "numpy>=1.26",
+        # Headless: nothing here opens a window, and servers lack the GUI libraries of
+        # opencv-python. Where both are installed they are the same module.
+        "opencv-python-headless>=4.8",
+        f"dlib-bin>=19.24.6; {HAS_DLIB_WHEEL}",
+        f"dlib>=19.24; {HAS_NO_DLIB_WHEEL}",
+        "scipy>=1.11",
+        "joblib>=1.3",
+        "tqdm>=4.65",
+        "tyro>=0.9",
+    ],
+    extras_require={
+        "tensorboard": ["tensorboard>=2.15"],
+        "dev": ["pytest>=8", "ruff>=0.6", "mypy>=1.11"],
+    },
+    entry_points={"console_scripts": ["senet-landmark = senet_landmark.cli:main"]},
+)

@@ -1,0 +1,81 @@
+"""What the tests share: real data where it is at hand, and one small run through the pipeline."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from senet_landmark.runtime import start_tensorflow
+
+start_tensorflow()  # before any test module imports TensorFlow
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[..., Path]:
+    """(*parts) -> a path in the folder of real data; skips the test where it is absent.
+
+    The folder is $SENET_LANDMARK_DATA, by default `../shared/data` beside the repository.
+    """
+    root = Path(os.environ.get("SENET_LANDMARK_DATA", REPOSITORY.parent / "shared" / "data"))
+
+    def find(*parts: str) -> Path:
+        path = root.joinpath(*parts)
+        if not path.exists():
+            pytest.skip(f"needs real data: {path} is absent (set SENET_LANDMARK_DATA)")
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def synthetic_tree(tmp_path_factory) -> Path:
+    """A 300W-LP tree of 24 synthetic faces."""
+    from data_tools.datasets.synthetic import write_synthetic
+
+    root = tmp_path_factory.mktemp("tree")
+    write_synthetic(root, count=24, seed=5, workers=1, progress=False)
+    return root
+
+
+@pytest.fixture(scope="session")
+def synthetic_records(synthetic_tree, tmp_path_factory) -> Path:
+    """Records of the tree, by the default preset."""
+    from data_tools.build_records import build_records
+
+    out = tmp_path_factory.mktemp("records") / "out"
+    build_records("300w_lp", synthetic_tree, out, workers=1)
+    return out
+
+
+@dataclass(frozen=True)
+class SmallRun:
+    """A run of a few steps, and its frozen model."""
+
+    records: Path
+    run: Path
+    model: Path
+
+
+@pytest.fixture(scope="session")
+def small_run(synthetic_records, tmp_path_factory) -> SmallRun:
+    """Six steps of the default network on the synthetic records, frozen."""
+    from export.freeze import freeze
+    from senet_landmark.train import train
+
+    folder = tmp_path_factory.mktemp("run")
+    train(short(steps=6), synthetic_records, folder / "run")
+    freeze(folder / "run", folder / "model.pb")
+    return SmallRun(synthetic_records, folder / "run", folder / "model.pb")
+
+
+def short(preset: str = "senet", steps: int = 4, **train_options):
+    """A preset cut down to a few small steps."""
+    from senet_landmark.config import get_preset
+
+    config = get_preset(preset)
+    options = {"steps": steps, "batch_size": 4, "validate_every": 3, "summary_every": 2}
+    return replace(config, train=replace(config.train, **(options | train_options)))

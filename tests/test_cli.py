@@ -1,0 +1,156 @@
+"""The commands, as a person gives them: help, results, and one line for each kind of bad input."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from data_tools.datasets.synthetic import portrait_path
+from senet_landmark.cli import main
+from senet_landmark.files import written_whole
+from senet_landmark.images import write_picture
+
+COMMANDS = ("quickstart", "build-records", "train", "freeze", "predict", "evaluate")
+
+
+def run(*arguments):
+    return main([str(a) for a in arguments])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(capsys, command):
+    with pytest.raises(SystemExit) as end:
+        run(command, "--help")
+    assert end.value.code == 0
+    assert f"senet-landmark {command}" in capsys.readouterr().out.split("For example:")[1]
+
+
+def test_no_command_lists_them(capsys):
+    with pytest.raises(SystemExit):
+        run()
+    text = capsys.readouterr().out
+    assert all(command in text for command in COMMANDS)
+
+
+def test_preset_sets_the_defaults(capsys):
+    with pytest.raises(SystemExit):
+        run("train", "--preset", "senet_original", "--help")
+    text = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+    assert "(default: 150000)" in text and "(default: l2)" in text
+
+
+def test_every_step_on_a_few_faces(synthetic_tree, tmp_path, capsys):
+    """The README's steps in order, with the README's options."""
+    records, folder, model = tmp_path / "records", tmp_path / "run", tmp_path / "model.pb"
+    assert run("build-records", "--root", synthetic_tree, "--out", records) == 0
+    assert "24 faces" in capsys.readouterr().out
+    options = ("--loop.batch-size", 4, "--loop.validate-every", 4)
+    train = ("train", "--records", records, "--run", folder, *options)
+    assert run(*train, "--steps", 2) == 0
+    assert run(*train, "--steps", 4) == 0  # goes on
+    assert "step 4" in capsys.readouterr().out
+    assert run("freeze", "--run", folder, "--out", model) == 0
+    assert "equal to" in capsys.readouterr().out
+    evaluate = ("evaluate", "--model", model, "--dataset", "300w_lp", "--root", synthetic_tree)
+    assert run(*evaluate, "--out", tmp_path / "eval") == 0
+    assert "nme_inter_ocular" in capsys.readouterr().out
+    predict = ("predict", portrait_path(), "--model", model, "--out", tmp_path / "predictions")
+    assert run(*predict) == 0
+    assert "1 faces in 1 photos" in capsys.readouterr().out
+    assert json.loads((tmp_path / "predictions" / "landmarks.json").read_text())
+
+
+def bad_inputs(tmp_path, small_run):
+    """(arguments, words of the message) for each kind of bad input."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    gone = tmp_path / "gone"
+    photo = portrait_path()
+    lonely = tmp_path / "lonely.pb"
+    shutil.copy(small_run.model, lonely)
+    model, out = small_run.model, tmp_path / "out"
+    return [
+        (("build-records", "--root", gone, "--out", out), "does not exist"),
+        (("build-records", "--root", photo, "--out", out), "is a file, not a folder"),
+        (("build-records", "--root", empty, "--out", out), "holds no photo"),
+        (("train", "--records", empty, "--run", out), "no report.json"),
+        (("train", "--records", small_run.records, "--run", out, "--network.name", "x"), "Unknown"),
+        (("freeze", "--run", empty, "--out", tmp_path / "m.pb"), "no config.json"),
+        (("freeze", "--run", small_run.run, "--out", tmp_path / "m.onnx"), "ends in .pb"),
+        (("predict", photo, "--model", gone, "--out", out), "no such model"),
+        (("predict", photo, "--model", lonely, "--out", out), "lonely.json: absent"),
+        (("predict", gone, "--model", model, "--out", out), "does not exist"),
+        (("predict", empty, "--model", model, "--out", out), "no photo in this folder"),
+        (("predict", lonely, "--model", model, "--out", out), "does not decode"),
+        (("predict", "--model", model, "--out", out), "at least one photo"),
+        (("evaluate", "--model", model, "--root", empty, "--out", out), "holds no photo"),
+        (("quickstart", "--out", small_run.run), "holds something already"),
+        (("train", "--preset", "best", "--records", empty, "--run", out), "Unknown preset"),
+    ]
+
+
+def test_bad_input_is_one_clear_line(small_run, tmp_path, capsys):
+    for arguments, words in bad_inputs(tmp_path, small_run):
+        capsys.readouterr()
+        assert run(*arguments) == 2, arguments
+        message = capsys.readouterr().err
+        assert "error: " in message and words in message, (arguments, message)
+        assert "Traceback" not in message
+    left = (
+        [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+        if (tmp_path / "out").exists()
+        else []
+    )
+    assert not left
+
+
+def test_photo_without_a_face_is_no_error(small_run, tmp_path, capsys):
+    photo = tmp_path / "wall.png"
+    write_picture(photo, np.full((120, 160, 3), 200, np.uint8))
+    assert run("predict", photo, "--model", small_run.model, "--out", tmp_path / "out") == 0
+    assert "no face found" in capsys.readouterr().out
+    (result,) = json.loads((tmp_path / "out" / "landmarks.json").read_text())
+    assert result["faces"] == []
+
+
+def test_folder_that_cannot_be_written_is_an_error(small_run, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / "below"
+    assert run("predict", portrait_path(), "--model", small_run.model, "--out", out) == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_half_written_files_never_appear(tmp_path):
+    path = tmp_path / "whole.json"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), written_whole(path) as temporary:
+        temporary.write_text("new, but")
+        raise RuntimeError
+    assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["whole.json"]
+
+
+def test_readme_names_only_commands_and_options_that_exist(capsys):
+    """Each `senet-landmark …` line of the README parses: its command and its options exist."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^senet-landmark .*$", text, re.MULTILINE)
+    assert {line.split()[1] for line in lines} == set(COMMANDS)
+    for line in lines:
+        words = line.split("#")[0].split()[1:]
+        with pytest.raises(SystemExit):
+            run(words[0], "--help")
+        known = set(re.findall(r"--[a-z0-9.-]+", capsys.readouterr().out))
+        assert {w for w in words if w.startswith("--")} <= known, line
+
+
+def test_importing_is_cheap():
+    """Neither the package nor what `predict` needs loads TensorFlow (see test_export for that)."""
+    import subprocess
+    import sys
+
+    modules = "senet_landmark, senet_landmark.geometry, senet_landmark.pose, senet_landmark.metrics"
+    program = f"import sys, {modules}, senet_landmark.cli; assert 'tensorflow' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parent)

@@ -1,0 +1,267 @@
+"""Freezing, engines, the predictor and evaluation."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from conftest import short
+
+from data_tools import face_boxes
+from data_tools.datasets.synthetic import portrait, portrait_path
+from export.contract import load_contract
+from export.engines import ENGINES, load_engine
+from export.evaluate import evaluate_model
+from export.freeze import FORBIDDEN, freeze, sample_crops
+from export.predict import predict_photos
+from export.predictor import Predictor, find_model
+from senet_landmark import checkpoints, geometry
+from senet_landmark.errors import InputError
+from senet_landmark.images import write_picture
+from senet_landmark.metrics import nme_inter_ocular
+from senet_landmark.model import build_model
+from senet_landmark.schemes import get_scheme
+from senet_landmark.train import train
+
+
+def graph_of(model):
+    graph_def = tf.GraphDef()
+    graph_def.ParseFromString(model.read_bytes())
+    return graph_def
+
+
+def copy_model(model, folder):
+    for path in (model, model.with_suffix(".json")):
+        shutil.copy(path, folder)
+    return folder / model.name
+
+
+# --- freezing --------------------------------------------------------------------------------
+
+
+def test_frozen_graph_holds_no_training_node(small_run):
+    nodes = graph_of(small_run.model).node
+    for node in nodes:
+        assert not any(part in node.op for part in FORBIDDEN), node.op
+        assert "BatchNorm" not in node.op
+    by_name = {node.name: node.op for node in nodes}
+    assert by_name["image"] == "Placeholder" and by_name["landmarks"] == "Identity"
+
+
+def test_every_engine_gives_the_checkpoints_landmarks(small_run):
+    """On real crops of the records: checkpoint, TensorFlow and OpenCV agree."""
+    config, info, folder = checkpoints.load_run(small_run.run)
+    weights, _, prefix = checkpoints.weights_of(small_run.run)
+    crops = sample_crops(folder, info, config, 5)
+    with tf.Graph().as_default(), tf.Session() as session:
+        model = build_model(config.network, 68, is_training=False)
+        checkpoints.assign_weights(session, weights, prefix)
+        expected = session.run(model.landmarks, {model.image: crops})
+    contract = load_contract(small_run.model)
+    for name in ENGINES:
+        engine = load_engine(small_run.model, contract, name)
+        for part in (crops, crops[:1], crops):  # the batch may change from call to call
+            found = engine(part)
+            assert found.shape == (len(part), 68, 2) and found.dtype == np.float32
+            np.testing.assert_allclose(found, expected[: len(part)], atol=1e-4, err_msg=name)
+
+
+def test_original_network_freezes_to_a_batch_of_one(synthetic_tree, tmp_path):
+    from data_tools.build_records import build_records
+
+    config = short("senet_original", steps=3)
+    build_records("300w_lp", synthetic_tree, tmp_path / "records", config.records, workers=1)
+    train(config, tmp_path / "records", tmp_path / "run")
+    result = freeze(tmp_path / "run", tmp_path / "model.pb", batch_size=1)
+    assert result.difference <= 1e-4
+    contract = load_contract(tmp_path / "model.pb")
+    assert contract.input.shape == (1, 128, 128, 3) and not contract.crop.square
+    photo, truth = portrait()
+    box = geometry.box_from_landmarks(truth)[None]
+    one, two = (
+        Predictor(tmp_path / "model.pb", name).landmarks(photo, box, "landmarks")
+        for name in ENGINES
+    )
+    np.testing.assert_allclose(one, two, atol=0.05)
+
+
+def test_freeze_refuses_what_it_cannot_do(small_run, tmp_path):
+    with pytest.raises(InputError, match=r"ends in \.pb"):
+        freeze(small_run.run, tmp_path / "model.onnx")
+    with pytest.raises(InputError, match="does not exist"):
+        freeze(tmp_path / "nowhere", tmp_path / "model.pb")
+    run = tmp_path / "run"
+    shutil.copytree(small_run.run, run)
+    for folder in ("best", "checkpoints"):
+        shutil.rmtree(run / folder)
+    with pytest.raises(InputError, match="no checkpoint"):
+        freeze(run, tmp_path / "model.pb")
+    assert not list(tmp_path.glob("*.pb")) and not list(tmp_path.glob("*.json"))
+
+
+def test_moved_run_and_records_still_freeze(small_run, tmp_path):
+    shutil.copytree(small_run.run, tmp_path / "run")
+    shutil.copytree(small_run.records, tmp_path / "records")
+    freeze(tmp_path / "run", tmp_path / "model.pb", records=tmp_path / "records")
+    with pytest.raises(InputError, match=r"no report\.json"):
+        freeze(tmp_path / "run", tmp_path / "model.pb", records=tmp_path / "gone")
+
+
+# --- contract --------------------------------------------------------------------------------
+
+
+def test_model_without_or_with_anothers_contract_is_refused(small_run, tmp_path):
+    with pytest.raises(InputError, match="no such model"):
+        load_contract(tmp_path / "model.pb")
+    model = copy_model(small_run.model, tmp_path)
+    model.write_bytes(model.read_bytes() + b"\n")
+    with pytest.raises(InputError, match="belongs to another model"):
+        load_contract(model)
+    path = model.with_suffix(".json")
+    values = json.loads(path.read_text())
+    for text, message in (
+        ("{", "not valid JSON"),
+        ("[]", "format version None"),
+        (json.dumps(values | {"format_version": 7}), "format version 7"),
+        (json.dumps(values | {"colour": "RGB"}), "unknown field"),
+        (json.dumps({"format_version": 1, "sha256": "0"}), "incomplete"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=message):
+            load_contract(model)
+    path.unlink()
+    with pytest.raises(InputError, match=r"model\.json: absent"):
+        load_contract(model)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_damaged_graph_is_refused(small_run, tmp_path, name):
+    contract = load_contract(small_run.model)
+    path = tmp_path / "broken.pb"
+    path.write_bytes(small_run.model.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"broken\.pb"):
+        load_engine(path, contract, name)
+
+
+def test_unknown_model_and_engine(small_run):
+    with pytest.raises(InputError, match="no such model"):
+        find_model("senet-unheard-of")
+    with pytest.raises(InputError, match="opencv, tensorflow"):
+        Predictor(small_run.model, "torch")
+
+
+# --- prediction ------------------------------------------------------------------------------
+
+
+def test_predict_needs_no_tensorflow(small_run, tmp_path):
+    program = (
+        "import sys\n"
+        "from export.predict import predict_photos\n"
+        "from pathlib import Path\n"
+        f"predict_photos([Path({str(portrait_path())!r})], {str(tmp_path)!r}, "
+        f"model={str(small_run.model)!r})\n"
+        "assert not [m for m in sys.modules if m.startswith('tensorflow')]\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert (tmp_path / "portrait_landmarks.jpg").exists()
+
+
+def test_predict_writes_the_documented_json(small_run, tmp_path):
+    photos = tmp_path / "photos"
+    (photos / "deep").mkdir(parents=True)
+    shutil.copy(portrait_path(), photos / "a.jpg")
+    shutil.copy(portrait_path(), photos / "deep" / "a.jpg")
+    write_picture(photos / "empty.png", np.full((200, 200, 3), 90, np.uint8))
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
+    summary = predict_photos([photos], tmp_path / "out", model=small_run.model)
+    assert (summary["photos"], summary["faces"]) == (3, 2)
+    assert [p.rpartition("/")[2] for p in summary["without_face"]] == ["empty.png"]
+    assert "broken.jpg" in summary["skipped"][0]["reason"]
+    results = json.loads((tmp_path / "out" / "landmarks.json").read_text())
+    assert [len(r["faces"]) for r in results] == [1, 1, 0]
+    for result in results[:2]:
+        (face,) = result["faces"]
+        assert set(face) == {"box", "landmarks"} and len(face["box"]) == 4
+        assert np.array(face["landmarks"]).shape == (68, 2)
+    pictures = sorted(p.name for p in (tmp_path / "out").glob("*.jpg"))
+    assert pictures == ["a_2_landmarks.jpg", "a_landmarks.jpg"]
+
+
+def test_predictor_refuses_bad_input(small_run, tmp_path):
+    predictor = Predictor(small_run.model)
+    photo, truth = portrait()
+    box = geometry.box_from_landmarks(truth)[None]
+    for bad in (photo[..., 0], photo.astype(float), np.zeros((0, 0, 3), np.uint8)):
+        with pytest.raises(InputError, match="uint8"):
+            predictor.landmarks(bad, box, "landmarks")
+    with pytest.raises(InputError, match="mtcnn"):
+        predictor.landmarks(photo, box, "mtcnn")
+    with pytest.raises(InputError, match="no area"):
+        predictor.landmarks(photo, box * 0, "landmarks")
+    with pytest.raises(InputError, match="cannot be read"):
+        predictor.predict(tmp_path / "absent.jpg")
+    assert predictor.landmarks(photo, box[:0], "dlib").shape == (0, 68, 2)
+    with pytest.raises(InputError, match="no photo in this folder"):
+        predict_photos([tmp_path], tmp_path / "out", model=small_run.model)
+    with pytest.raises(InputError, match="does not exist"):
+        predict_photos([tmp_path / "gone.jpg"], tmp_path / "out", model=small_run.model)
+    assert not (tmp_path / "out").exists()
+
+
+def test_dlib_finds_the_portrait_in_a_large_photo():
+    photo, truth = portrait()
+    tight = geometry.box_from_landmarks(truth)
+    large = cv2.resize(photo, None, fx=5, fy=5)
+    for pixels, factor in ((photo, 1), (large, 5)):
+        boxes, scores = face_boxes.find_faces(pixels)
+        assert len(boxes) == len(scores) >= 1
+        box = geometry.correct_box(boxes[0], face_boxes.DEFAULT_CORRECTIONS["dlib"])
+        assert geometry.iou((box + 0.5) / factor - 0.5, tight) > 0.6
+    assert len(face_boxes.find_faces(np.zeros((1, 1, 3), np.uint8))[0]) == 0
+
+
+# --- evaluation ------------------------------------------------------------------------------
+
+
+def test_evaluate_equals_the_metric_on_the_predictions(small_run, synthetic_tree, tmp_path):
+    from data_tools.datasets.registry import list_entries, load_sample
+    from senet_landmark.images import read_photo
+
+    metrics = evaluate_model(small_run.model, "300w_lp", synthetic_tree, tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    predictor, errors = Predictor(small_run.model), []
+    for entry in list_entries("300w_lp", synthetic_tree):
+        sample = load_sample("300w_lp", entry)
+        box = geometry.box_from_landmarks(sample.landmarks)[None]
+        found = predictor.landmarks(read_photo(sample.photo), box, "landmarks")
+        errors.append(nme_inter_ocular(found, sample.landmarks[None], get_scheme("300w_68"))[0])
+    assert metrics["n"] == 24 and metrics["missed_faces"] == 0
+    assert metrics["nme_inter_ocular"] == pytest.approx(100 * np.mean(errors), abs=1e-3)
+
+
+def test_evaluate_counts_what_the_detector_misses(small_run, synthetic_tree, tmp_path):
+    tree = tmp_path / "tree" / "SYNTH"
+    tree.mkdir(parents=True)
+    for path in sorted((synthetic_tree / "SYNTH").glob("*"))[:8]:
+        shutil.copy(path, tree)
+    blank = sorted(tree.glob("*.jpg"))[0]
+    write_picture(blank, np.full((450, 450, 3), 128, np.uint8))
+    broken = sorted(tree.glob("*.jpg"))[1]
+    broken.write_bytes(b"")
+    metrics = evaluate_model(small_run.model, "300w_lp", tree.parent, tmp_path / "e", boxes="dlib")
+    assert metrics["missed_faces"] >= 1 and metrics["n"] + metrics["missed_faces"] == 3
+    assert [s["photo"] for s in metrics["skipped"]] == [str(broken)]
+
+
+def test_evaluate_with_nothing_to_measure(small_run, tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        evaluate_model(small_run.model, "300w", tmp_path / "gone", tmp_path)
+    (tmp_path / "a.jpg").write_bytes(b"")
+    (tmp_path / "a.pts").write_text("")
+    with pytest.raises(InputError, match=r"there is no face.*a\.pts"):
+        evaluate_model(small_run.model, "300w", tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,120 @@
+"""Pose: round trips, signs on genuine annotations, the mean face."""
+
+import numpy as np
+import pytest
+import scipy.io
+
+from senet_landmark import pose
+from senet_landmark.schemes import get_scheme
+
+AFLW2000 = ("image00050", "image00251", "image00516", "image01322", "image02616", "image03614")
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (35, -20, 25), (-80, 60, -170), (10, 120, 3)])
+def test_euler_angles_invert_rotation_matrix(angles):
+    rotation = pose.rotation_matrix(*angles)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(pose.euler_angles(rotation), angles, atol=1e-9)
+
+
+@pytest.mark.parametrize("yaw", [90, -90])
+def test_gimbal_lock_gives_the_same_rotation(yaw):
+    rotation = pose.rotation_matrix(yaw, 20, 10)
+    np.testing.assert_allclose(
+        pose.rotation_matrix(*pose.euler_angles(rotation)), rotation, atol=1e-6
+    )
+
+
+def test_signs_are_as_documented():
+    nose = pose.MEAN_FACE_3D[30] - pose.MEAN_FACE_3D[27]
+    assert nose[2] < 0, "the nose tip points to the camera"
+    turned = pose.rotation_matrix(30, 0, 0) @ nose
+    assert turned[0] < -0.1, "positive yaw turns to the left edge of the image"
+    raised = pose.rotation_matrix(0, 30, 0) @ nose
+    assert raised[1] < nose[1], "positive pitch looks up"
+    eyes = pose.rotation_matrix(0, 0, 30) @ (pose.MEAN_FACE_3D[45] - pose.MEAN_FACE_3D[36])
+    assert eyes[1] > 0.4, "positive roll lowers the eye on the image's right"
+
+
+def test_mean_face_is_symmetric_and_normalised():
+    face = pose.MEAN_FACE_3D
+    mirrored = face[get_scheme("300w_68").mirror_index] * [-1, 1, 1]
+    np.testing.assert_allclose(face, mirrored, atol=1e-6)
+    np.testing.assert_allclose(face[45] - face[36], [1, 0, 0], atol=1e-3)
+    np.testing.assert_allclose((face[45] + face[36]) / 2, 0, atol=1e-3)
+    assert face.dtype == np.float32 and not face.flags.writeable
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (35, -20, 25), (-60, 15, -100), (70, 40, 5)])
+def test_landmarks_of_the_turned_mean_face_give_its_pose(angles):
+    turned = pose.MEAN_FACE_3D @ pose.rotation_matrix(*angles).T
+    points = turned[:, :2] * 80 + [300, 20]
+    np.testing.assert_allclose(pose.pose_from_landmarks(points), angles, atol=1e-3)
+
+
+def test_perspective_camera_recovers_a_near_face():
+    angles = (20, -10, 15)
+    seen = pose.MEAN_FACE_3D @ pose.rotation_matrix(*angles).T + [0.3, -0.2, 5.0]
+    points = seen[:, :2] / seen[:, 2:] * 640 + [319.5, 239.5]
+    np.testing.assert_allclose(pose.pose_from_landmarks(points, (640, 480)), angles, atol=0.05)
+
+
+def test_mirror_pose_matches_mirrored_landmarks():
+    angles = (25.0, -12.0, 18.0)
+    points = (pose.MEAN_FACE_3D @ pose.rotation_matrix(*angles).T)[:, :2] * 90
+    flipped = (points * [-1, 1])[get_scheme("300w_68").mirror_index]
+    expected = pose.mirror_pose(angles)
+    np.testing.assert_allclose(pose.pose_from_landmarks(flipped), expected, atol=1e-2)
+    assert pose.mirror_pose(expected) == angles
+
+
+def test_genuine_300w_lp_view_looks_to_the_right_of_the_image(shared_data):
+    file = shared_data("300W_LP_format", "IBUG", "IBUG_image_008_1_0.mat")
+    data = scipy.io.loadmat(file)
+    yaw, pitch, roll = pose.pose_from_para(data["Pose_Para"])
+    assert (yaw, pitch, roll) == pytest.approx((-44.0, -7.6, 3.2), abs=0.1)
+    fitted = pose.pose_from_landmarks(data["pt2d"].T)
+    np.testing.assert_allclose(fitted, (yaw, pitch, roll), atol=6)
+    # Seen in the photo: the nose tip is right of the middle of the face.
+    assert data["pt2d"][0, 30] > data["pt2d"][0, :17].mean() + 20
+
+
+@pytest.mark.parametrize("name", AFLW2000)
+def test_landmark_pose_agrees_with_aflw2000(shared_data, name):
+    data = scipy.io.loadmat(shared_data("aflw2000", f"{name}.mat"))
+    expected = pose.pose_from_para(data["Pose_Para"])
+    fitted = pose.pose_from_landmarks(data["pt3d_68"][:2].T)
+    np.testing.assert_allclose(fitted, expected, atol=4)
+
+
+@pytest.mark.parametrize("name", AFLW2000)
+def test_pose_para_turns_the_mean_face_onto_aflw2000(shared_data, name):
+    data = scipy.io.loadmat(shared_data("aflw2000", f"{name}.mat"))
+    rotation = pose.rotation_matrix(*pose.pose_from_para(data["Pose_Para"]))
+    face = pose.MEAN_FACE_3D @ rotation.T
+    # AFLW2000's z grows towards the camera.
+    real = data["pt3d_68"].T * [1, 1, -1]
+    face, real = face - face.mean(axis=0), real - real.mean(axis=0)
+    scale = (face * real).sum() / (face**2).sum()
+    assert np.abs(scale * face - real).mean() < 0.05 * scale
+
+
+@pytest.mark.parametrize(
+    "points", [np.zeros((68, 2)), np.zeros((5, 2)), np.full((68, 2), np.nan), np.zeros((68, 3))]
+)
+def test_unusable_landmarks_are_refused(points):
+    with pytest.raises(ValueError):
+        pose.pose_from_landmarks(points)
+
+
+def test_unusable_poses_are_refused():
+    with pytest.raises(ValueError, match="finite"):
+        pose.pose_from_para([np.nan] * 7)
+    with pytest.raises(ValueError, match="3 to 7"):
+        pose.pose_from_para([0.0, 0.0])
+    with pytest.raises(ValueError, match="not a rotation"):
+        pose.euler_angles(np.eye(3) * 2)
+    with pytest.raises(ValueError, match="finite"):
+        pose.rotation_matrix(np.inf, 0, 0)
+    with pytest.raises(ValueError, match="yaw, pitch, roll"):
+        pose.mirror_pose([1.0, 2.0])
