@@ -12,15 +12,7 @@ VERSION = re.search(
 assert VERSION
 
 # dlib from source compiles for about seven minutes; dlib-bin is the same library as a wheel.
-HAS_DLIB_WHEEL = (
-    "(sys_platform == 'linux' and platform_machine == 'x86_64') or "
-    "(sys_platform == 'win32' and platform_machine == 'AMD64') or sys_platform == 'darwin'"
-)
-HAS_NO_DLIB_WHEEL = (
-    "(sys_platform == 'linux' and platform_machine != 'x86_64') or "
-    "(sys_platform == 'win32' and platform_machine != 'AMD64') or "
-    "(sys_platform != 'linux' and sys_platform != 'win32' and sys_platform != 'darwin')"
-)
+DLIB_WHEELS = "'x86_64 AMD64 aarch64 arm64'"
 
 setup(
     name="senet_landmark",
@@ -43,8 +35,8 @@ setup(
         # Headless: nothing here opens a window, and servers lack the GUI libraries of
         # opencv-python. Where both are installed they are the same module.
         "opencv-python-headless>=4.8",
-        f"dlib-bin>=19.24.6; {HAS_DLIB_WHEEL}",
-        f"dlib>=19.24; {HAS_NO_DLIB_WHEEL}",
+        f"dlib-bin>=19.24.6; platform_machine in {DLIB_WHEELS}",
+        f"dlib>=19.24; platform_machine not in {DLIB_WHEELS}",
         "scipy>=1.11",
         "joblib>=1.3",
         "tqdm>=4.65",

@@ -8,7 +8,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,46 +16,19 @@ import numpy as np
 from tqdm import tqdm
 
 from data_tools import face_boxes
-from data_tools.datasets.registry import get_dataset, list_entries, load_sample
+from data_tools.datasets.registry import get_dataset, list_entries
 from data_tools.parallel import as_completed, worker_count
-from data_tools.samples import Entry, Sample
+from data_tools.samples import Entry
+from data_tools.shards import PARTS, Shard, detect_shard, fit_shards, write_shard
 from data_tools.split import split_entries
-from senet_landmark import geometry
 from senet_landmark.config import RecordsConfig, to_json
 from senet_landmark.drawing import YELLOW, contact_sheet, draw_box, draw_points
 from senet_landmark.errors import InputError
-from senet_landmark.files import read_json, write_json, written_whole
+from senet_landmark.files import read_json, write_json
 from senet_landmark.geometry import BoxCorrection
-from senet_landmark.images import decode_photo, encode_png, read_photo, write_picture
-
-PARTS = ".parts"
-"""Folder of what an unfinished build has done; removed at the end."""
+from senet_landmark.images import decode_photo, write_picture
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One TFRecord file to be: all that a worker needs."""
-
-    name: str
-    split: str
-    dataset: str
-    entries: tuple[Entry, ...]
-    config: RecordsConfig
-    box_source: face_boxes.BoxSource
-    out: Path
-    correction: BoxCorrection
-
-    @property
-    def boxes_path(self) -> Path:
-        """Detected boxes of the shard's faces."""
-        return self.out / PARTS / f"{self.name}.boxes.json"
-
-    @property
-    def stats_path(self) -> Path:
-        """What is known of the shard once its file is whole."""
-        return self.out / PARTS / f"{self.name}.stats.json"
 
 
 def build_records(
@@ -105,14 +78,17 @@ def build_records(
     workers = worker_count(workers, len(shards))
     correction = template.correction
     if boxes == "dlib":
-        _work(_detect_shard, shards, workers, "finding faces")
-        correction = _fit(shards) or correction
+        _work(detect_shard, shards, workers, "finding faces")
+        correction = fit_shards(shards) or correction
         shards = [replace(shard, correction=correction) for shard in shards]
-    stats = _work(_write_shard, shards, workers, "writing records")
+    stats = _work(write_shard, shards, workers, "writing records")
     report = _report(dataset, config, boxes, correction, shards, stats)
     report["seconds"] = round(time.monotonic() - began, 1)
     report["faces_per_second"] = round(report["faces"] / max(time.monotonic() - began, 1e-6), 1)
     if not report["faces"]:
+        for shard in shards:
+            (out / shard.name).unlink()
+        _clear_parts(out)
         reasons = "; ".join(skip["reason"] for skip in report["skipped"][:3])
         raise InputError(f"{root}: no face could be used. First reasons: {reasons}")
     _draw_contact_sheet(out, report)
@@ -122,10 +98,12 @@ def build_records(
 
 
 def _parts(split: str, entries: list[Entry], size: int) -> Iterator[tuple[str, list[Entry]]]:
+    if not entries:
+        return
     if not size:
         yield f"{split}.tfrecords", entries
         return
-    count = max(1, -(-len(entries) // size))
+    count = -(-len(entries) // size)
     for index in range(count):
         # Every count-th entry: all shards are of one size, give or take one face.
         yield f"{split}-{index:05d}-of-{count:05d}.tfrecords", entries[index::count]
@@ -153,6 +131,8 @@ def _claim(out: Path, digest: str) -> None:
                 f"{out}: holds an unfinished build of other options or photos. Give the same "
                 "options to go on with it, delete it, or give another --out."
             )
+        for left in [*out.glob(".*.tfrecords"), *(out / PARTS).glob(".*.json")]:
+            left.unlink()  # half-written files of a build that was killed
         return
     if out.exists() and any(out.glob("*.tfrecords")):
         raise InputError(f"{out}: holds TFRecords that are not of this build. Give another --out.")
@@ -168,132 +148,6 @@ def _work(function: Callable[[Shard], T], shards: list[Shard], workers: int, wha
             results[index] = result
             bar.update(len(shards[index].entries))
     return [results[index] for index in range(len(shards))]
-
-
-def _detect_shard(shard: Shard) -> None:
-    """Finds each face of the shard; writes box, or null where dlib finds none."""
-    if shard.boxes_path.exists():
-        return
-    boxes: dict[str, Any] = {}
-    for entry in shard.entries:
-        try:
-            sample, photo = _read(shard.dataset, entry)
-        except InputError:
-            continue  # `_write_shard` meets the same error and reports it
-        found = face_boxes.find_annotated_face(photo, sample.landmarks)
-        tight = geometry.box_from_landmarks(sample.landmarks)
-        boxes[entry.source] = {
-            "found": None if found is None else found.tolist(),
-            "tight": tight.tolist(),
-        }
-    write_json(shard.boxes_path, boxes)
-
-
-def _read(dataset: str, entry: Entry) -> tuple[Sample, np.ndarray]:
-    sample = load_sample(dataset, entry)
-    try:
-        geometry.box_from_landmarks(sample.landmarks)
-    except InputError as error:
-        raise InputError(f"{sample.photo}: {error}") from error
-    return sample, read_photo(sample.photo)
-
-
-def _fit(shards: list[Shard]) -> BoxCorrection | None:
-    """The correction of the detector's boxes, from the training split alone."""
-    pairs = [
-        (box["found"], box["tight"])
-        for shard in shards
-        if shard.split == "train"
-        for box in read_json(shard.boxes_path).values()
-        if box["found"] is not None
-    ]
-    if not pairs:
-        return None
-    source, canonical = (np.array(side) for side in zip(*pairs, strict=True))
-    return geometry.fit_correction(source, canonical)
-
-
-def _write_shard(shard: Shard) -> dict[str, Any]:
-    """Writes the shard's file and returns what is known of it."""
-    import tensorflow.compat.v1 as tf
-
-    from senet_landmark.records import encode_example
-
-    path = shard.out / shard.name
-    if shard.stats_path.exists() and path.exists():
-        return read_json(shard.stats_path)
-    detected = read_json(shard.boxes_path) if shard.box_source == "dlib" else {}
-    stats: dict[str, Any] = {"faces": 0, "skipped": [], "missed": [], "low": [], "high": []}
-    sizes = []
-    with written_whole(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-        for entry in shard.entries:
-            try:
-                sample, photo = _read(shard.dataset, entry)
-                found = detected.get(entry.source, {}).get("found")
-                record, side = make_record(
-                    sample, photo, shard.config, shard.dataset,
-                    None if found is None else np.array(found), shard.correction,
-                )  # fmt: skip
-            except InputError as error:
-                stats["skipped"].append({"photo": str(entry.photo), "reason": str(error)})
-                continue
-            if shard.box_source == "dlib" and found is None:
-                stats["missed"].append(entry.source)
-            writer.write(encode_example(record))
-            stats["faces"] += 1
-            stats["low"].append(float(record.landmarks.min()))
-            stats["high"].append(float(record.landmarks.max()))
-            sizes.append(side)
-    stats["low"], stats["high"] = min(stats["low"], default=0), max(stats["high"], default=0)
-    stats["box_sides"] = sizes
-    write_json(shard.stats_path, stats)
-    return stats
-
-
-def make_record(
-    sample: Sample,
-    photo: np.ndarray,
-    config: RecordsConfig,
-    dataset: str,
-    detected: np.ndarray | None = None,
-    correction: BoxCorrection = BoxCorrection(),
-) -> tuple[Any, float]:
-    """One face -> its record, and the longer side of its box in pixels of the photo.
-
-    Args:
-      sample: the face.
-      photo: RGB uint8 [H, W, 3].
-      config: crop, context and size.
-      dataset: name of the data set.
-      detected: a detector's box in pixels, corrected here; None: the landmarks' box.
-      correction: of the detector's boxes.
-
-    Raises:
-      InputError: the box has no area, or lies outside a photo that the crop is clipped to.
-    """
-    from senet_landmark.records import Record
-
-    if detected is None:
-        box = geometry.box_from_landmarks(sample.landmarks)
-    else:
-        box = geometry.correct_box(detected, correction)
-    size = (photo.shape[1], photo.shape[0])
-    region = geometry.expand(geometry.crop_box(box, config.crop, size), config.context)
-    transform = geometry.to_crop(region)
-    image = geometry.warp(photo, transform, (config.size, config.size))
-    record = Record(
-        image=encode_png(image),
-        landmarks=geometry.apply(transform, sample.landmarks),
-        box=geometry.apply(transform, box.reshape(2, 2)).ravel(),
-        region=region,
-        scheme=sample.scheme,
-        dataset=dataset,
-        source=sample.source,
-        identity=sample.identity,
-        pose=sample.pose,
-        attributes=sample.attributes,
-    )
-    return record, float((box[2:] - box[:2]).max())
 
 
 def _report(
@@ -335,8 +189,8 @@ def _report(
             "max": round(float(sides.max()), 1),
         },
         "landmark_range": [
-            round(min(s["low"] for s in stats), 3),
-            round(max(s["high"] for s in stats), 3),
+            round(min((s["low"] for _, s in used), default=0.0), 3),
+            round(max((s["high"] for _, s in used), default=0.0), 3),
         ],
     }
 

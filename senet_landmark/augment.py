@@ -58,29 +58,17 @@ def mirror_face(
     return image[:, ::-1], mirrored.astype(landmarks.dtype)
 
 
-def augment_face(
-    image: np.ndarray,
-    landmarks: np.ndarray,
-    scheme: Scheme,
-    config: AugmentConfig,
-    generator: np.random.Generator,
-    donor: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mirror, occlusion, blur, light and colour of one crop.
+def change_picture(
+    image: np.ndarray, config: AugmentConfig, generator: np.random.Generator, donor: np.ndarray
+) -> np.ndarray:
+    """Occlusion, blur, light and colour of one crop: what leaves its landmarks where they are.
 
     Args:
       image: uint8 [H, W, 3].
-      landmarks: float32 [K, 2], normalised by the crop.
-      scheme: landmark scheme of the points.
       config: how strong the changes are.
       generator: source of randomness.
       donor: uint8 [H, W, 3], a crop whose pixels may cover a part of this one.
-
-    Returns:
-      The changed crop and its landmarks.
     """
-    if config.mirror and generator.random() < 0.5:
-        image, landmarks = mirror_face(image, landmarks, scheme)
     if generator.random() < config.occlusion:
         image = _occlude(image, donor, generator)
     if generator.random() < config.blur:
@@ -90,7 +78,7 @@ def augment_face(
         image = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     if config.light or config.colour:
         image = cv2.LUT(np.ascontiguousarray(image), _tone_curves(config, generator))
-    return image, landmarks
+    return image
 
 
 def _occlude(image: np.ndarray, donor: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -55,6 +55,9 @@ def build_records(
       points: Which of 300W-LP's annotations; auto: landmarks/ where it exists, pt2d otherwise.
       workers: Processes; 0: one a core.
     """
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
     from data_tools.build_records import build_records as run
 
     report = run(

@@ -13,11 +13,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from senet_landmark import geometry
-from senet_landmark.augment import augment_face, jittered_transform
+from senet_landmark.augment import change_picture, jittered_transform, mirror_face
 from senet_landmark.config import NO_AUGMENTATION, AugmentConfig
 from senet_landmark.errors import InputError
 from senet_landmark.geometry import CropSpec
 from senet_landmark.images import decode_photo
+from senet_landmark.pose import mirror_pose, turn_pose
 from senet_landmark.records import Record, parse_example
 from senet_landmark.schemes import Scheme, get_scheme
 
@@ -130,30 +131,37 @@ class BatchMaker:
     def faces(self, indices: np.ndarray, generator: np.random.Generator) -> Batch:
         """The faces of the records `indices`, changed at random by `augment`."""
         count, scheme = len(indices), self.store.scheme
+        records = [self.store.record(int(index)) for index in indices]
         images = np.empty((count, self.size[1], self.size[0], 3), np.uint8)
         landmarks = np.empty((count, scheme.points, 2), np.float32)
-        for n, index in enumerate(indices):
-            record, recorded = self.store.record(int(index)), self.store.image(int(index))
-            pixels = np.array([[recorded.shape[1], 0, -0.5], [0, recorded.shape[0], -0.5]])
+        poses = np.stack([record.pose for record in records])
+        for n, (index, record) in enumerate(zip(indices, records, strict=True)):
+            recorded = self.store.image(int(index))
+            size = (recorded.shape[1], recorded.shape[0])
+            pixels = np.array([[size[0], 0, -0.5], [0, size[1], -0.5]])
             points = geometry.apply(pixels, record.landmarks.astype(np.float64))
             box = geometry.apply(pixels, record.box.astype(np.float64).reshape(2, 2)).ravel()
-            size = (recorded.shape[1], recorded.shape[0])
             if self.augment == NO_AUGMENTATION:
                 transform = geometry.to_crop(geometry.crop_box(box, self.crop, size))
             else:
                 transform = jittered_transform(box, self.crop, size, self.augment, generator)
             images[n] = geometry.warp(recorded, transform, self.size)
             landmarks[n] = geometry.apply(transform, points)
-            if self.augment != NO_AUGMENTATION:
-                donor = images[generator.integers(n + 1)]
-                images[n], landmarks[n] = augment_face(
-                    images[n], landmarks[n], scheme, self.augment, generator, donor
-                )
+            if self.augment == NO_AUGMENTATION:
+                continue
+            turn = np.degrees(np.arctan2(-transform[0, 1], transform[0, 0]))
+            if np.isfinite(poses[n]).all():
+                poses[n] = turn_pose(poses[n], turn)
+            if self.augment.mirror and generator.random() < 0.5:
+                images[n], landmarks[n] = mirror_face(images[n], landmarks[n], scheme)
+                poses[n] = mirror_pose(poses[n])
+            donor = images[generator.integers(n + 1)]
+            images[n] = change_picture(images[n], self.augment, generator, donor)
         return {
             "image": images,
             "landmarks": landmarks,
-            "pose": np.stack([self.store.record(int(i)).pose for i in indices]),
-            "attributes": np.stack([self.store.record(int(i)).attributes for i in indices]),
+            "pose": poses,
+            "attributes": np.stack([record.attributes for record in records]),
         }
 
 

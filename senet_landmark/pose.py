@@ -37,6 +37,7 @@ __all__ = [
     "pose_from_landmarks",
     "pose_from_para",
     "rotation_matrix",
+    "turn_pose",
 ]
 
 Pose = tuple[float, float, float]
@@ -125,6 +126,15 @@ def mirror_pose(pose: ArrayLike) -> Pose:
     if values.shape != (3,):
         raise ValueError(f"pose must be (yaw, pitch, roll), got shape {values.shape}")
     return -float(values[0]), float(values[1]), -float(values[2])
+
+
+def turn_pose(pose: ArrayLike, degrees: float) -> Pose:
+    """(yaw, pitch, roll) of the face in the photo turned clockwise by `degrees`.
+
+    Roll is the first of the three rotations, so that turning the photo, which comes last, changes
+    all three angles of a face that looks aside.
+    """
+    return euler_angles(rotation_matrix(0, 0, degrees) @ rotation_matrix(*np.asarray(pose)))
 
 
 def pose_from_landmarks(points_68: ArrayLike, image_size: tuple[int, int] | None = None) -> Pose:

@@ -3,8 +3,11 @@
 Only entry points call this; importing a module of this project never changes TensorFlow.
 """
 
+import contextlib
 import os
+import sys
 import warnings
+from collections.abc import Iterator
 
 
 def start_tensorflow() -> None:
@@ -15,9 +18,31 @@ def start_tensorflow() -> None:
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow.compat.v1 as tf
+    with _native_log_hidden():
+        import tensorflow.compat.v1 as tf
 
-    tf.disable_v2_behavior()
     tf.logging.set_verbosity(tf.logging.ERROR)
+    tf.disable_v2_behavior()
     # tf-slim 1.1 calls a Keras method that newer releases have renamed.
     warnings.filterwarnings("ignore", message="`layer.apply` is deprecated")
+
+
+@contextlib.contextmanager
+def _native_log_hidden() -> Iterator[None]:
+    """Hides what TensorFlow's libraries say while they load, before their log level counts.
+
+    It is about GPUs that are not there and about rounding. Python's exceptions come through.
+    """
+    try:
+        stream = sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # no real standard error, as under a test
+        yield
+        return
+    kept = os.dup(stream)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), stream)
+    try:
+        yield
+    finally:
+        os.dup2(kept, stream)
+        os.close(kept)

@@ -204,6 +204,7 @@ class _Loop:
                     loss = self._mean_loss(forget=True)
                     writer.add_summary(scalar_summary("train/loss", loss), self._step)
                     writer.add_summary(scalar_summary("train/learning_rate", rate), self._step)
+                    bar.total = max(self._step, round(self._step / max(self._done(), 1e-9)))
                     bar.set_postfix(self._postfix(loss, bar.format_dict["rate"]))
                 if self._step % self._options.validate_every == 0:
                     self._validate_and_save(session, writer)
@@ -264,7 +265,7 @@ class _Loop:
         return mean
 
     def _postfix(self, loss: float, rate: float | None) -> dict[str, Any]:
-        shown: dict[str, Any] = {"loss": f"{loss:.4g}", "done": f"{self._done():.0%}"}
+        shown: dict[str, Any] = {"loss": f"{loss:.4g}"}
         if rate:
             shown["faces/s"] = round(rate * self._options.batch_size)
         if self._state.best_nme is not None:

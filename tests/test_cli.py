@@ -100,12 +100,7 @@ def test_bad_input_is_one_clear_line(small_run, tmp_path, capsys):
         message = capsys.readouterr().err
         assert "error: " in message and words in message, (arguments, message)
         assert "Traceback" not in message
-    left = (
-        [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
-        if (tmp_path / "out").exists()
-        else []
-    )
-    assert not left
+    assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
 
 
 def test_photo_without_a_face_is_no_error(small_run, tmp_path, capsys):
@@ -136,7 +131,8 @@ def test_half_written_files_never_appear(tmp_path):
 def test_readme_names_only_commands_and_options_that_exist(capsys):
     """Each `senet-landmark …` line of the README parses: its command and its options exist."""
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^senet-landmark .*$", text, re.MULTILINE)
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    lines = re.findall(r"senet-landmark [a-z-]+ .*", "\n".join(blocks))
     assert {line.split()[1] for line in lines} == set(COMMANDS)
     for line in lines:
         words = line.split("#")[0].split()[1:]
@@ -144,6 +140,16 @@ def test_readme_names_only_commands_and_options_that_exist(capsys):
             run(words[0], "--help")
         known = set(re.findall(r"--[a-z0-9.-]+", capsys.readouterr().out))
         assert {w for w in words if w.startswith("--")} <= known, line
+
+
+def test_quickstart_on_a_few_faces(tmp_path, capsys):
+    """The whole of it, cut short; the README's figure comes from the command itself."""
+    out = tmp_path / "quickstart"
+    assert run("quickstart", "--out", out, "--faces", 20, "--minutes", 0.05) == 0
+    text = capsys.readouterr().out
+    for name in ("records/contact_sheet.png", "predictions/portrait_landmarks.jpg", "model.pb"):
+        assert (out / name).is_file() and str(out / name) in text
+    assert json.loads((out / "evaluation" / "metrics.json").read_text())["n"] == 2
 
 
 def test_importing_is_cheap():

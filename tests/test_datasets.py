@@ -9,9 +9,10 @@ import pytest
 import scipy.io
 import tensorflow.compat.v1 as tf
 
-from data_tools.build_records import PARTS, build_records
+from data_tools.build_records import build_records
 from data_tools.datasets import w300, w300lp
 from data_tools.datasets.registry import DATASETS, list_entries, load_sample
+from data_tools.shards import PARTS
 from data_tools.split import split_entries
 from senet_landmark import geometry
 from senet_landmark.config import RecordsConfig, get_preset
@@ -41,11 +42,18 @@ def copy_tree(tree, tmp_path, count=8):
 # --- readers ---------------------------------------------------------------------------------
 
 
-def test_views_and_flips_of_a_photo_share_their_source():
-    assert w300lp.source_photo("HELEN", "HELEN_1_12") == w300lp.source_photo(
-        "HELEN_Flip", "HELEN_1_0"
-    )
-    assert w300lp.source_photo("HELEN", "HELEN_1_0") != w300lp.source_photo("HELEN", "HELEN_2_0")
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (("HELEN", "HELEN_1629243_1_12"), ("HELEN_Flip", "HELEN_1629243_1_0"), True),
+        (("AFW", "AFW_111076519_1_0"), ("AFW", "AFW_111076519_2_4"), True),
+        (("IBUG", "IBUG_image_008_1_0"), ("IBUG", "IBUG_image_010_1_0"), False),
+        (("LFPW", "LFPW_image_train_0001_0"), ("LFPW", "LFPW_image_train_0002_0"), False),
+        (("SYNTH", "SYNTH_1_0"), ("SYNTH", "SYNTH_2_0"), False),
+    ],
+)
+def test_views_flips_and_neighbours_share_their_source(one, other, same):
+    assert (w300lp.source_photo(*one) == w300lp.source_photo(*other)) is same
 
 
 def test_300w_lp_real_counts_and_points(shared_data):
@@ -217,7 +225,7 @@ def test_interrupted_build_goes_on(synthetic_tree, tmp_path, monkeypatch):
 
     config, out, whole = RecordsConfig(shard_size=6), tmp_path / "out", tmp_path / "whole"
     build_records("300w_lp", synthetic_tree, whole, config, workers=1)
-    write, calls = module._write_shard, []
+    write, calls = module.write_shard, []
 
     def dies(shard):
         calls.append(shard.name)
@@ -225,7 +233,7 @@ def test_interrupted_build_goes_on(synthetic_tree, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return write(shard)
 
-    monkeypatch.setattr(module, "_write_shard", dies)
+    monkeypatch.setattr(module, "write_shard", dies)
     with pytest.raises(KeyboardInterrupt):
         build_records("300w_lp", synthetic_tree, out, config, workers=1)
     assert not (out / "report.json").exists()
@@ -233,7 +241,7 @@ def test_interrupted_build_goes_on(synthetic_tree, tmp_path, monkeypatch):
     assert len(done) == 2
     with pytest.raises(InputError, match="other options"):
         build_records("300w_lp", synthetic_tree, out, RecordsConfig(), workers=1)
-    monkeypatch.setattr(module, "_write_shard", write)
+    monkeypatch.setattr(module, "write_shard", write)
     build_records("300w_lp", synthetic_tree, out, config, workers=1)
     for path in whole.glob("*.tfrecords"):
         assert path.read_bytes() == (out / path.name).read_bytes()
@@ -270,7 +278,7 @@ def test_nothing_usable_is_an_error_and_leaves_no_report(synthetic_tree, tmp_pat
         photo.write_bytes(b"junk")
     with pytest.raises(InputError, match="no face could be used"):
         build_records("300w_lp", tree, tmp_path / "out", workers=1)
-    assert not (tmp_path / "out" / "report.json").exists()
+    assert not any((tmp_path / "out").iterdir())
 
 
 def test_photos_of_every_kind_are_read(tmp_path):

@@ -118,3 +118,16 @@ def test_unusable_poses_are_refused():
         pose.rotation_matrix(np.inf, 0, 0)
     with pytest.raises(ValueError, match="yaw, pitch, roll"):
         pose.mirror_pose([1.0, 2.0])
+
+
+def test_turned_and_mirrored_photos_have_their_pose():
+    pose_before, turn = (30, -15, 10), 25.0
+    seen = pose.MEAN_FACE_3D @ pose.rotation_matrix(*pose_before).T
+    points = seen[:, :2] * 80 + [300, 200]
+    cosine, sine = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+    clockwise = points @ np.array([[cosine, -sine], [sine, cosine]]).T
+    expected = pose.turn_pose(pose_before, turn)
+    np.testing.assert_allclose(pose.pose_from_landmarks(clockwise), expected, atol=1e-3)
+    mirrored = points[get_scheme("300w_68").mirror_index] * [-1, 1]
+    expected = pose.mirror_pose(pose_before)
+    np.testing.assert_allclose(pose.pose_from_landmarks(mirrored), expected, atol=1e-3)

@@ -46,8 +46,16 @@ def entries(root: Path, points: str = "auto") -> list[Entry]:
 
 
 def source_photo(subset: str, stem: str) -> str:
-    """`HELEN_Flip`, `image00001_3` -> `HELEN/image00001`: what all its views share."""
-    return f"{subset.removesuffix('_Flip')}/{re.sub(r'_[0-9]+$', '', stem)}"
+    """`HELEN_Flip`, `HELEN_1629243_1_3` -> `HELEN/HELEN_1629243`: what all its views share.
+
+    Where the subset numbers the faces of one photo, as AFW does, they share it too: a crop of one
+    shows parts of the other.
+    """
+    subset = subset.removesuffix("_Flip")
+    photo = re.sub(r"_[0-9]+$", "", stem)
+    if subset in ("AFW", "HELEN", "IBUG"):
+        photo = re.sub(r"_[0-9]{1,2}$", "", photo)
+    return f"{subset}/{photo}"
 
 
 def load(entry: Entry) -> Sample:
