@@ -19,6 +19,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.files import read_json, write_json, written_whole
 from senet_landmark.geometry import BoxCorrection
 from senet_landmark.images import encode_png, read_photo
+from senet_landmark.runtime import import_quietly
 
 if TYPE_CHECKING:
     from senet_landmark.records import Record
@@ -96,6 +97,7 @@ def fit_shards(shards: list[Shard]) -> BoxCorrection | None:
 
 def write_shard(shard: Shard) -> dict[str, Any]:
     """Writes the shard's file and returns what is known of it."""
+    import_quietly()
     import tensorflow.compat.v1 as tf
 
     from senet_landmark.records import encode_example

@@ -24,18 +24,20 @@ def opencv_engine(model: Path, contract: Contract) -> Engine:
     """
     if not hasattr(cv2.dnn, "readNetFromTensorflow"):
         raise InputError("This OpenCV has no TensorFlow importer; use --engine tensorflow.")
-    try:
-        net = cv2.dnn.readNetFromTensorflow(str(model))
-    except cv2.error as error:
-        raise InputError(f"{model}: OpenCV cannot read this graph ({error.err}).") from error
     points = contract.landmark_scheme.points
-    output = contract.landmarks.name.partition(":")[0]
 
     def run(crops: np.ndarray) -> np.ndarray:
-        # OpenCV keeps TensorFlow graphs in its own channel order: [N, C, H, W].
+        # OpenCV keeps TensorFlow graphs in its own channel order: [N, C, H, W]. The one output is
+        # not named: OpenCV 5 drops the closing identity that carries the name.
         net.setInput(np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32))
-        return net.forward(output).reshape(-1, points, 2)
+        return cast(np.ndarray, net.forward()).reshape(-1, points, 2)
 
+    width, height = contract.size
+    try:
+        net = cv2.dnn.readNetFromTensorflow(str(model))
+        run(np.zeros((1, height, width, 3), np.float32))  # a layer may fail only when it runs
+    except (cv2.error, ValueError) as error:
+        raise InputError(f"{model}: OpenCV cannot run this graph ({error}).") from error
     return run
 
 

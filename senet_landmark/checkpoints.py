@@ -122,13 +122,17 @@ def assign_weights(session: tf.Session, weights: Weights, where: str) -> None:
     Raises:
       InputError: one is missing in `weights`, or has another shape: another network's checkpoint.
     """
-    for variable in slim.get_model_variables():
+    variables = slim.get_model_variables()
+    feed = {}
+    for variable in variables:
         value = weights.get(variable.op.name)
         if value is None or tuple(value.shape) != tuple(variable.shape.as_list()):
             raise InputError(
                 f"{where}: does not fit the network of config.json (variable {variable.op.name})."
             )
-        variable.load(value, session)
+        feed[variable.initializer.inputs[1]] = value
+    # One run of all initialisers, fed: `variable.load` would take one run a variable.
+    session.run([variable.initializer for variable in variables], feed)
 
 
 def current_weights(

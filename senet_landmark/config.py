@@ -61,7 +61,7 @@ class AugmentConfig:
     shift: float = 0.04
     """Largest shift, as a share of the crop."""
     box_jitter: float = 0.03
-    """Deviation of each edge of the face box, as a share of its side: a detector's noise."""
+    """Deviation of each edge of the face box, as a share of its side: detector noise."""
     light: float = 0.3
     """Strength of brightness, contrast and gamma changes; 0 is none."""
     colour: float = 0.15
@@ -82,7 +82,7 @@ NO_AUGMENTATION = AugmentConfig(
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Which loss, by its name in `losses.LOSSES`. Distances are in pixels of the network's input."""
+    """Which loss, by its name in `losses.LOSSES`; distances are in pixels of the input."""
 
     name: Literal["wing", "adaptive_wing", "smooth_l1", "l2"] = "wing"
     """Name in the registry."""

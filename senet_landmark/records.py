@@ -70,7 +70,9 @@ def encode_example(record: Record) -> bytes:
     for name in _ARRAYS:
         values = np.asarray(getattr(record, name), np.float32).ravel()
         feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    # Otherwise the order of the fields, a hash map's, differs from process to process.
+    return example.SerializeToString(deterministic=True)
 
 
 def parse_example(data: bytes, where: str = "record") -> Record:

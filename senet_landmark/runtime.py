@@ -1,6 +1,6 @@
 """How an entry point starts TensorFlow: graph mode, oneDNN, a quiet log.
 
-Only entry points call this; importing a module of this project never changes TensorFlow.
+Only entry points call `start_tensorflow`; importing a module of this project changes nothing.
 """
 
 import contextlib
@@ -17,14 +17,20 @@ def start_tensorflow() -> None:
     half the time (README, "Speed"). A value that the user set in the environment wins.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _native_log_hidden():
-        import tensorflow.compat.v1 as tf
+    import_quietly()
+    import tensorflow.compat.v1 as tf
 
     tf.logging.set_verbosity(tf.logging.ERROR)
     tf.disable_v2_behavior()
     # tf-slim 1.1 calls a Keras method that newer releases have renamed.
     warnings.filterwarnings("ignore", message="`layer.apply` is deprecated")
+
+
+def import_quietly() -> None:
+    """Imports TensorFlow without what its libraries say of absent GPUs; for worker processes."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _native_log_hidden():
+        import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager

@@ -170,7 +170,7 @@ class _Loop:
         self._restored = checkpoints.latest_checkpoint(run)
         self._step = checkpoints.step_of(self._restored) if self._restored else 0
         self._state = checkpoints.load_state(run) if self._restored else RunState()
-        self._begun = time.monotonic()
+        self._begun = 0.0
         self._minutes_before = self._state.minutes
         self._losses: list[float] = []
         tf.set_random_seed(config.train.seed)
@@ -197,6 +197,7 @@ class _Loop:
             session.run(tf.global_variables_initializer())
             if self._restored:
                 self._saver.restore(session, self._restored)
+            self._begun = time.monotonic()  # building the graph is not training
             while self._done() < 1 and not stopped:
                 rate = self._train_step(session)
                 bar.update()

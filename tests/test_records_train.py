@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -138,14 +139,12 @@ def test_poses_turn_and_mirror_with_the_faces(synthetic_records):
         return np.array([pose_from_landmarks(points * 128) for points in batch["landmarks"]])
 
     before, after = plain.batch(0), changed.batch(0)
-    # The fit's own bias (a person is not the mean face) is in both, and goes out with the change.
     rolls = fitted(after)[:, 2] - after["pose"][:, 2]
-    assert (
-        np.abs(rolls).max() < 15 and np.abs(after["pose"][:, 2] - before["pose"][:, 2]).max() > 20
-    )
-    yaws = [(fitted(b)[:, 0], b["pose"][:, 0]) for b in (before, after)]
-    for fit, label in yaws:
-        assert np.corrcoef(fit, label)[0, 1] > 0.9
+    assert np.abs(rolls).max() < 15
+    assert np.abs(after["pose"][:, 2] - before["pose"][:, 2]).max() > 20
+    yaw = fitted(after)[:, 0]
+    assert np.corrcoef(yaw, after["pose"][:, 0])[0, 1] > 0.8
+    assert np.corrcoef(yaw, before["pose"][:, 0])[0, 1] < 0.5  # half of the faces are mirrored
 
 
 def test_dataset_resumes_where_it_was(synthetic_records):
@@ -253,13 +252,16 @@ def test_finished_run_does_nothing_more(small_run):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_saves_and_ends(synthetic_records, tmp_path, number):
-    config = short(steps=100_000, validate_every=100_000)
-    timer = threading.Timer(12, os.kill, (os.getpid(), number))
-    timer.start()
-    try:
-        result = train(config, synthetic_records, tmp_path / "run")
-    finally:
-        timer.cancel()
+    config = short(steps=100_000, validate_every=100_000, summary_every=1)
+
+    def kill_once_it_trains():
+        # The first summary is flushed some steps after the first one is written.
+        while not any(p.stat().st_size > 500 for p in (tmp_path / "run").glob("events*")):
+            time.sleep(0.2)
+        os.kill(os.getpid(), number)
+
+    threading.Thread(target=kill_once_it_trains, daemon=True).start()
+    result = train(config, synthetic_records, tmp_path / "run")
     assert result.interrupted and 0 < result.steps < 100_000
     latest = checkpoints.latest_checkpoint(tmp_path / "run")
     assert latest and checkpoints.step_of(latest) == result.steps

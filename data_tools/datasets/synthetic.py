@@ -123,7 +123,8 @@ def _write_face(
         photo = root / subset / f"{name}.jpg"
         data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
         write_bytes(photo, data.tobytes())
-        contour, jaw = drawing.contour_points, drawing.jaw_points
+        # Rounded, because the last bits depend on how many threads a matrix product is given.
+        contour, jaw = drawing.contour_points.round(3), drawing.jaw_points.round(3)
         write_bytes(
             photo.with_suffix(".mat"),
             _mat(
