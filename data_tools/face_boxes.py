@@ -24,6 +24,9 @@ DETECTION_SIDE = 1200
 DOUBLED_SIDE = 700
 """Longer side up to which `find_faces` doubles a photo at once, in pixels."""
 
+SURE_SCORE = 0.2
+"""dlib's score from which a detection is taken for a face, whatever else the photo has."""
+
 DEFAULT_CORRECTIONS = {
     LANDMARKS: BoxCorrection(),
     # Fitted by `build-records --boxes dlib` on the training split of 300W-LP's unturned views.
@@ -57,10 +60,14 @@ def find_faces(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`detect_dlib` as a user wants it: small faces too, where the photo is small enough for it.
 
     Photos up to `DOUBLED_SIDE` are doubled, which finds faces from 40 pixels on; larger ones only
-    where nothing is found otherwise.
+    where nothing is found otherwise. What scores below `SURE_SCORE` counts only in a photo that
+    has nothing better.
     """
     boxes, scores = detect_dlib(photo, upsample=int(max(photo.shape[:2]) <= DOUBLED_SIDE))
-    return (boxes, scores) if len(boxes) else detect_dlib(photo, upsample=1)
+    if not len(boxes):
+        boxes, scores = detect_dlib(photo, upsample=1)
+    sure = scores >= SURE_SCORE
+    return (boxes[sure], scores[sure]) if sure.any() else (boxes, scores)
 
 
 def find_annotated_face(photo: np.ndarray, landmarks: np.ndarray) -> np.ndarray | None:
