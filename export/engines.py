@@ -33,11 +33,16 @@ def opencv_engine(model: Path, contract: Contract) -> Engine:
         return cast(np.ndarray, net.forward()).reshape(-1, points, 2)
 
     width, height = contract.size
+    # OpenCV 5 complains of a fixed batch before it falls back to its older engine, which takes it.
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         net = cv2.dnn.readNetFromTensorflow(str(model))
         run(np.zeros((1, height, width, 3), np.float32))  # a layer may fail only when it runs
     except (cv2.error, ValueError) as error:
         raise InputError(f"{model}: OpenCV cannot run this graph ({error}).") from error
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     return run
 
 

@@ -229,7 +229,7 @@ def evaluate(
     _print_skipped(metrics["skipped"], Path(out) / "metrics.json")
 
 
-def quickstart(out: Path = Path("quickstart"), faces: int = 500, minutes: float = 1.5) -> None:
+def quickstart(out: Path = Path("quickstart"), faces: int = 400, minutes: float = 1.25) -> None:
     """The whole pipeline on faces that it makes itself; about 3 minutes on 2 cores.
 
     Makes a small 300W-LP tree from one public-domain portrait, builds records, trains, freezes,

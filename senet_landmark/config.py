@@ -185,7 +185,7 @@ _QUICKSTART = Config(
     preset="quickstart",
     schedule=ScheduleConfig(warmup_steps=30),
     train=TrainConfig(
-        minutes=1.5, batch_size=32, ema_decay=0.98, validate_every=150, summary_every=25
+        minutes=1.25, batch_size=32, ema_decay=0.98, validate_every=150, summary_every=25
     ),
 )
 

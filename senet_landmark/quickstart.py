@@ -18,7 +18,7 @@ from senet_landmark.metrics import nme_inter_ocular
 from senet_landmark.train import train
 
 
-def quickstart(out: Path | str, *, faces: int = 500, minutes: float = 1.5) -> dict[str, Any]:
+def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> dict[str, Any]:
     """Makes faces, builds records, trains, freezes, evaluates on unseen faces, predicts.
 
     Args:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 def start_tensorflow() -> None:
     """Sets TensorFlow up for this project; call it before anything imports TensorFlow.
 
-    oneDNN is off by default on processors without AVX-512; with it a training step takes about
-    half the time (README, "Speed"). A value that the user set in the environment wins.
+    oneDNN is off by default on processors without AVX-512, where it pays too (README, "Speed"). A
+    value that the user set in the environment wins.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import_quietly()
