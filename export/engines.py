@@ -38,7 +38,8 @@ def opencv_engine(model: Path, contract: Contract) -> Engine:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         net = cv2.dnn.readNetFromTensorflow(str(model))
-        run(np.zeros((1, height, width, 3), np.float32))  # a layer may fail only when it runs
+        # A layer may fail only when it runs.
+        run(np.zeros((max(contract.input.shape[0], 1), height, width, 3), np.float32))
     except (cv2.error, ValueError) as error:
         raise InputError(f"{model}: OpenCV cannot run this graph ({error}).") from error
     finally:
@@ -81,4 +82,18 @@ def load_engine(model: Path | str, contract: Contract, name: EngineName = "openc
     """The engine called `name`, ready to run `model`. Raises InputError that lists the known."""
     if name not in ENGINES:
         raise InputError(f"Unknown engine {name!r}. Known: {', '.join(ENGINES)}.")
-    return ENGINES[name](Path(model), contract)
+    engine = ENGINES[name](Path(model), contract)
+    batch = contract.input.shape[0]
+    return engine if batch < 1 else _in_batches(engine, batch)
+
+
+def _in_batches(engine: Engine, size: int) -> Engine:
+    """Feeds a graph that takes exactly `size` crops with any number of them."""
+
+    def run(crops: np.ndarray) -> np.ndarray:
+        missing = -len(crops) % size
+        padded = np.concatenate([crops, np.zeros((missing, *crops.shape[1:]), crops.dtype)])
+        parts = [engine(padded[start : start + size]) for start in range(0, len(padded), size)]
+        return np.concatenate(parts)[: len(crops)]
+
+    return run

@@ -70,18 +70,21 @@ def freeze(
         the frozen graph differs from the checkpoint by more than `TOLERANCE`.
     """
     run, out = Path(run), Path(out)
+    if batch_size < 0:
+        raise InputError(f"The batch size must not be negative, it is {batch_size}.")
     if out.suffix != ".pb":
         raise InputError(f"{out}: the name of a frozen model ends in .pb.")
     config, info, folder = load_run(run)
     weights, step, prefix = weights_of(run)
     crops = sample_crops(Path(records) if records else folder, info, config)
-    graph_def, expected = _frozen_graph(config, info, weights, prefix, crops, batch_size)
+    expected = _landmarks_of(config, info, weights, prefix, crops)
+    graph_def = _frozen_graph(config, info, weights, prefix, batch_size)
     contract = _contract(run, config, info, step, batch_size)
     with written_whole(out) as temporary:
         temporary.write_bytes(graph_def.SerializeToString())
         contract = replace(contract, sha256=sha256(temporary))
         engine = load_engine(temporary, contract, "tensorflow")
-        found = np.concatenate([engine(part) for part in _chunks(crops, batch_size)])
+        found = engine(crops)
         difference = float(np.abs(found - expected).max())
         if not difference <= TOLERANCE:  # also when it is NaN
             raise InputError(
@@ -111,23 +114,24 @@ def sample_crops(folder: Path, info: RecordsInfo, config: Config, count: int = 3
     return maker.faces(np.arange(maker.batch_size), np.random.default_rng(0))["image"]
 
 
+def _landmarks_of(
+    config: Config, info: RecordsInfo, weights: Weights, prefix: str, crops: np.ndarray
+) -> np.ndarray:
+    """The checkpoint's own landmarks on `crops`, float32 [N, K, 2]."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        model = build_model(config.network, get_scheme(info.scheme).points, is_training=False)
+        assign_weights(session, weights, prefix)
+        return np.asarray(session.run(model.landmarks, {model.image: crops}))
+
+
 def _frozen_graph(
-    config: Config,
-    info: RecordsInfo,
-    weights: Weights,
-    prefix: str,
-    crops: np.ndarray,
-    batch_size: int,
-) -> tuple[tf.GraphDef, np.ndarray]:
-    """The graph with constants for variables, and the checkpoint's own landmarks on `crops`."""
+    config: Config, info: RecordsInfo, weights: Weights, prefix: str, batch_size: int
+) -> tf.GraphDef:
+    """The graph with constants for variables and folded batch norm."""
     points = get_scheme(info.scheme).points
     with tf.Graph().as_default() as graph, tf.Session() as session:
-        model = build_model(
-            config.network, points, is_training=False, batch_size=batch_size or None
-        )
+        build_model(config.network, points, is_training=False, batch_size=batch_size or None)
         assign_weights(session, weights, prefix)
-        parts = _chunks(crops, batch_size)
-        expected = [session.run(model.landmarks, {model.image: part}) for part in parts]
         constant = tf.graph_util.convert_variables_to_constants(
             session, graph.as_graph_def(), ["landmarks"]
         )
@@ -135,7 +139,7 @@ def _frozen_graph(
     left = sorted({node.op for node in folded.node if any(f in node.op for f in FORBIDDEN)})
     if left:
         raise RuntimeError(f"training operations are left in the frozen graph: {left}")
-    return _portable(folded), np.concatenate(expected)
+    return _portable(folded)
 
 
 def _portable(graph_def: tf.GraphDef) -> tf.GraphDef:
@@ -151,12 +155,6 @@ def _portable(graph_def: tf.GraphDef) -> tf.GraphDef:
             del node.attr[name]
     meta.graph_def.ClearField("library")
     return meta.graph_def
-
-
-def _chunks(crops: np.ndarray, batch_size: int) -> list[np.ndarray]:
-    size = batch_size or len(crops)
-    whole = len(crops) // size * size
-    return [crops[start : start + size] for start in range(0, whole, size)]
 
 
 def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_size: int) -> Contract:

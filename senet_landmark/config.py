@@ -199,6 +199,37 @@ def get_preset(name: str) -> Config:
     return PRESETS[name]
 
 
+def check_config(config: Config) -> None:
+    """Refuses values that no run can have. Raises InputError that names the field."""
+    at_least_one = {
+        "train.steps": config.train.steps,
+        "train.batch_size": config.train.batch_size,
+        "train.validate_every": config.train.validate_every,
+        "train.summary_every": config.train.summary_every,
+    }
+    not_negative: dict[str, float] = {
+        "train.minutes": config.train.minutes,
+        "train.gradient_clip": config.train.gradient_clip,
+        "train.threads": config.train.threads,
+        "train.seed": config.train.seed,
+        "network.weight_decay": config.network.weight_decay,
+        "loss.heatmap_weight": config.loss.heatmap_weight,
+    }
+    for name, value in at_least_one.items():
+        if value < 1:
+            raise InputError(f"{name} must be at least 1, not {value}.")
+    for name, value in not_negative.items():
+        if not value >= 0:
+            raise InputError(f"{name} must not be negative, it is {value}.")
+    for name in ("initial", "final"):
+        if not getattr(config.schedule, name) > 0:
+            raise InputError(f"schedule.{name} must be above 0.")
+    if not 0 <= config.train.ema_decay < 1:
+        raise InputError(f"train.ema_decay must be in [0, 1), not {config.train.ema_decay}.")
+    if not 0 < config.network.dropout_keep <= 1:
+        raise InputError("network.dropout_keep must be in (0, 1].")
+
+
 def to_json(config: Any) -> dict[str, Any]:
     """A dataclass as plain JSON values."""
     return dataclasses.asdict(config)

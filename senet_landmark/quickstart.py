@@ -31,9 +31,11 @@ def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> d
       the faces were made from; `seconds`: of the whole.
 
     Raises:
-      InputError: `out` holds something.
+      InputError: `out` holds something, or there are too few faces to hold one out.
     """
     began = time.monotonic()
+    if faces < 2:
+        raise InputError(f"The quickstart needs at least 2 faces, not {faces}.")
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: holds something already. Delete it or give another --out.")

@@ -17,7 +17,14 @@ from tqdm import tqdm
 
 from senet_landmark import checkpoints
 from senet_landmark.checkpoints import RunState, Weights
-from senet_landmark.config import NO_AUGMENTATION, Config, ScheduleConfig, TrainConfig, to_json
+from senet_landmark.config import (
+    NO_AUGMENTATION,
+    Config,
+    ScheduleConfig,
+    TrainConfig,
+    check_config,
+    to_json,
+)
 from senet_landmark.errors import InputError
 from senet_landmark.files import write_json
 from senet_landmark.input_pipeline import BatchMaker, RecordStore, batches, in_order
@@ -63,9 +70,10 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
       How it ended. Ctrl-C and SIGTERM save first and end the run in good order.
 
     Raises:
-      InputError: records of another schema or split, a run begun with another configuration, or a
-        loss that became NaN (the last good checkpoint stays).
+      InputError: a value that no run can have, records of another schema or split, a run begun
+        with another configuration, or a loss that became NaN (the last good checkpoint stays).
     """
+    check_config(config)
     run, info = Path(run), load_records_info(records)
     config = replace(config, records=info.records)
     spec = get_network(config.network.name)

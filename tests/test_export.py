@@ -87,11 +87,18 @@ def test_original_network_freezes_to_a_batch_of_one(synthetic_tree, tmp_path):
         for name in ENGINES
     )
     np.testing.assert_allclose(one, two, atol=0.05)
+    many = Predictor(tmp_path / "model.pb").landmarks(photo, np.repeat(box, 3, 0), "landmarks")
+    np.testing.assert_allclose(many, np.repeat(one, 3, 0), atol=0.01)
+    freeze(tmp_path / "run", tmp_path / "forty.pb", batch_size=40)  # more than there are faces
+    found = Predictor(tmp_path / "forty.pb", "tensorflow").landmarks(photo, box, "landmarks")
+    np.testing.assert_allclose(found, two, atol=0.01)
 
 
 def test_freeze_refuses_what_it_cannot_do(small_run, tmp_path):
     with pytest.raises(InputError, match=r"ends in \.pb"):
         freeze(small_run.run, tmp_path / "model.onnx")
+    with pytest.raises(InputError, match="must not be negative"):
+        freeze(small_run.run, tmp_path / "model.pb", batch_size=-1)
     with pytest.raises(InputError, match="does not exist"):
         freeze(tmp_path / "nowhere", tmp_path / "model.pb")
     run = tmp_path / "run"
@@ -152,6 +159,28 @@ def test_unknown_model_and_engine(small_run):
         find_model("senet-unheard-of")
     with pytest.raises(InputError, match="opencv, tensorflow"):
         Predictor(small_run.model, "torch")
+
+
+# --- the weights that ship -------------------------------------------------------------------
+
+
+def test_shipped_weights_on_the_portrait():
+    """On a real photo that had no part in their training, within 4% of points set by hand."""
+    predictor = Predictor()
+    photo, truth = portrait()
+    scheme = predictor.contract.landmark_scheme
+    box = geometry.box_from_landmarks(truth)[None]
+    found = predictor.landmarks(photo, box, "landmarks")
+    assert nme_inter_ocular(found, truth[None], scheme)[0] < 0.04
+    (face,) = predictor.predict(photo)
+    assert nme_inter_ocular(face.landmarks[None], truth[None], scheme)[0] < 0.05
+
+
+def test_shipped_weights_on_real_photos(shared_data, tmp_path):
+    """HELEN's test photos: the README's figures, within the bounds that the project promises."""
+    root = shared_data("300w", "helen", "testset")
+    metrics = evaluate_model(None, "300w", root, tmp_path)
+    assert metrics["n"] == 330 and metrics["nme_inter_ocular"] <= 4.2
 
 
 # --- prediction ------------------------------------------------------------------------------

@@ -195,6 +195,17 @@ def test_bad_configuration_names_the_field(change, message):
         from_json(Config, change)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("steps", 0), ("batch_size", -1), ("minutes", -1.0), ("ema_decay", 1.0), ("threads", -2)],
+)
+def test_values_that_no_run_can_have(synthetic_records, tmp_path, field, value):
+    config = Config(train=dataclasses.replace(Config().train, **{field: value}))
+    with pytest.raises(InputError, match=rf"train\.{field} must"):
+        train(config, synthetic_records, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_unknown_preset():
     with pytest.raises(InputError, match="senet_original"):
         get_preset("best")
