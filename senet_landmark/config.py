@@ -201,7 +201,7 @@ def get_preset(name: str) -> Config:
 
 def check_config(config: Config) -> None:
     """Refuses values that no run can have. Raises InputError that names the field."""
-    at_least_one = {
+    at_least_one: dict[str, float] = {
         "train.steps": config.train.steps,
         "train.batch_size": config.train.batch_size,
         "train.validate_every": config.train.validate_every,
