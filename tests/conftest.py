@@ -79,3 +79,17 @@ def short(preset: str = "senet", steps: int = 4, **train_options):
     config = get_preset(preset)
     options = {"steps": steps, "batch_size": 4, "validate_every": 3, "summary_every": 2}
     return replace(config, train=replace(config.train, **(options | train_options)))
+
+
+SLOW_LAST = ("test_networks", "test_records_train", "test_export", "test_cli")
+"""Modules that build graphs or run whole commands; the others take seconds."""
+
+
+def pytest_collection_modifyitems(items):
+    """Fast tests first, so that a simple mistake shows at once."""
+
+    def place(item):
+        name = item.path.stem
+        return SLOW_LAST.index(name) + 1 if name in SLOW_LAST else 0
+
+    items.sort(key=place)
