@@ -221,6 +221,8 @@ class _Loop:
             if saved_at != self._step:
                 self._validate_and_save(session, writer)
         writer.close()
+        self._state = replace(self._state, minutes=self._minutes())
+        checkpoints.save_state(self._run, self._state)
         return TrainResult(
             steps=self._step,
             minutes=self._state.minutes,
