@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from data_tools.datasets.synthetic import portrait_path
+from data_tools.datasets.synthetic import portrait, portrait_path
+from export.predictor import Predictor, find_model
 from senet_landmark.cli import main
 from senet_landmark.files import written_whole
+from senet_landmark.geometry import box_from_landmarks
 from senet_landmark.images import write_picture
 
 COMMANDS = ("quickstart", "build-records", "train", "freeze", "predict", "evaluate")
@@ -140,6 +142,33 @@ def test_readme_names_only_commands_and_options_that_exist(capsys):
             run(words[0], "--help")
         known = set(re.findall(r"--[a-z0-9.-]+", capsys.readouterr().out))
         assert {w for w in words if w.startswith("--")} <= known, line
+
+
+def readme_program(words):
+    """The Python block of the README that has these words in it."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (program,) = [b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if words in b]
+    return program
+
+
+def test_readme_programs_give_the_portraits_landmarks(tmp_path, monkeypatch, capsys):
+    """With this package and without it, on the weights that ship."""
+    photo, truth = portrait()
+    for suffix in (".pb", ".json"):
+        shutil.copy(find_model().with_suffix(suffix), tmp_path / f"model{suffix}")
+    shutil.copy(portrait_path(), tmp_path / "photo.jpg")
+    monkeypatch.chdir(tmp_path)
+    exec(readme_program("Predictor"), {})
+    assert capsys.readouterr().out.count("[") > 68
+
+    box = box_from_landmarks(truth)
+    program = readme_program("readNetFromTensorflow")
+    replaced = re.sub(r"(?m)^left, top.*$", f"left, top, right, bottom = {box.tolist()}", program)
+    assert replaced != program and "senet_landmark" not in program
+    names: dict = {}
+    exec(replaced, names)
+    expected = Predictor().landmarks(photo, box[None], "landmarks")[0]
+    np.testing.assert_allclose(names["points"], expected, atol=0.5)
 
 
 def test_quickstart_on_a_few_faces(tmp_path, capsys):
