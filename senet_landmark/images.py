@@ -30,6 +30,8 @@ def read_photo(path: Path | str) -> np.ndarray:
 
 def decode_photo(data: bytes, name: str = "photo") -> np.ndarray:
     """Decodes an encoded photo to RGB uint8 [height, width, 3]; `name` is for the error message."""
+    if _is_cut_off(data):
+        raise InputError(f"{name}: is cut off, the end of the JPEG is missing. Copy it anew.")
     try:
         # Reading from memory rather than by name takes any file name on any system.
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
@@ -39,6 +41,15 @@ def decode_photo(data: bytes, name: str = "photo") -> np.ndarray:
         reason = "is empty (0 bytes)" if not data else "does not decode as a photo"
         raise InputError(f"{name}: {reason}. Give a JPEG, PNG, BMP, WebP or TIFF file.")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """Whether a JPEG lacks its end. OpenCV 4 fills what is missing with grey and says nothing.
+
+    The marker of the end (FF D9) must follow the last start of a scan (FF DA); neither occurs
+    within a scan, and that of an embedded preview comes before the picture's own scan.
+    """
+    return data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
 
 
 def encode_png(rgb: np.ndarray) -> bytes:

@@ -255,6 +255,7 @@ def test_bad_faces_are_skipped_counted_and_named(synthetic_tree, tmp_path):
     photos = sorted((tree / "SYNTH").glob("*.jpg"))
     points = [tree / "landmarks" / "SYNTH" / f"{p.stem}_pts.mat" for p in photos]
     photos[0].write_bytes(photos[0].read_bytes()[:100])
+    photos[6].write_bytes(photos[6].read_bytes()[:9000])
     photos[1].write_bytes(b"")
     points[2].unlink()
     photos[2].with_suffix(".mat").unlink()
@@ -264,9 +265,9 @@ def test_bad_faces_are_skipped_counted_and_named(synthetic_tree, tmp_path):
     points[5].write_bytes(b"not a matlab file")
     out = tmp_path / "out"
     report = build_records("300w_lp", tree, out, RecordsConfig(held_out=0), workers=1)
-    assert report["faces"] == 2 and report["skipped_count"] == 6
+    assert report["faces"] == 1 and report["skipped_count"] == 7
     reasons = {skip["photo"].rpartition("/")[2][6:11]: skip["reason"] for skip in report["skipped"]}
-    wanted = ["does not decode", "empty", "no annotation", "50 points", "NaN", "MATLAB"]
+    wanted = ["does not decode", "empty", "no annotation", "50 points", "NaN", "MATLAB", "cut off"]
     for number, words in enumerate(wanted):
         assert words in reasons[f"{number:05d}"], reasons
         assert f"{number:05d}" in reasons[f"{number:05d}"]  # the file is named
@@ -296,6 +297,19 @@ def test_photos_of_every_kind_are_read(tmp_path):
         assert photo.shape == (40, 60, 3) and photo.dtype == np.uint8
         expected = (200, 200, 200) if name == "grey.png" else (200, 60, 10)
         np.testing.assert_allclose(photo[20, 10], expected, atol=6)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
+def test_truncated_jpeg_is_refused_rather_than_filled_with_grey(tmp_path, share):
+    from data_tools.datasets.synthetic import portrait_path
+
+    data = portrait_path().read_bytes()
+    path = tmp_path / "half.jpg"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(InputError, match=r"half\.jpg.*cut off"):
+        read_photo(path)
+    path.write_bytes(data + b"what some cameras append")
+    assert read_photo(path).shape == (512, 512, 3)
 
 
 def test_exif_turned_photo_is_read_upright(tmp_path):
