@@ -63,8 +63,9 @@ def find_faces(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     where nothing is found otherwise. What scores below `SURE_SCORE` counts only in a photo that
     has nothing better.
     """
-    boxes, scores = detect_dlib(photo, upsample=int(max(photo.shape[:2]) <= DOUBLED_SIDE))
-    if not len(boxes):
+    doubled = max(photo.shape[:2]) <= DOUBLED_SIDE
+    boxes, scores = detect_dlib(photo, upsample=int(doubled))
+    if not len(boxes) and not doubled:
         boxes, scores = detect_dlib(photo, upsample=1)
     sure = scores >= SURE_SCORE
     return (boxes[sure], scores[sure]) if sure.any() else (boxes, scores)

@@ -24,7 +24,6 @@ from senet_landmark.errors import InputError
 
 BoxSource = Literal["landmarks", "dlib"]
 EngineName = Literal["opencv", "tensorflow"]
-DatasetName = Literal["300w_lp", "300w"]
 PresetName = Literal["senet", "senet_original", "quickstart"]
 PointsName = Literal["auto", "pt2d", "pts_2d", "pts_3d"]
 
@@ -32,7 +31,7 @@ PointsName = Literal["auto", "pt2d", "pts_2d", "pts_3d"]
 def build_records(
     root: Path,
     out: Path,
-    dataset: DatasetName = "300w_lp",
+    dataset: str = "300w_lp",
     boxes: BoxSource = "landmarks",
     preset: PresetName = "senet",
     points: PointsName = "auto",
@@ -49,7 +48,7 @@ def build_records(
     Args:
       root: Folder of the data set, laid out as published.
       out: Folder for the records; must not hold other records.
-      dataset: Which data set it is.
+      dataset: Its name in data_tools/datasets/registry.py; a wrong one lists them.
       boxes: Where face boxes come from; dlib falls back to the landmarks where it finds no face.
       preset: Whose crops and split are made.
       points: Which of 300W-LP's annotations; auto: landmarks/ where it exists, pt2d otherwise.
@@ -195,7 +194,7 @@ def predict(
 def evaluate(
     root: Path,
     out: Path,
-    dataset: DatasetName = "300w",
+    dataset: str = "300w",
     model: str | None = None,
     boxes: BoxSource = "landmarks",
     points: PointsName = "auto",
@@ -210,7 +209,7 @@ def evaluate(
     Args:
       root: Folder of the data set.
       out: Folder for metrics.json.
-      dataset: Which data set it is.
+      dataset: Its name in data_tools/datasets/registry.py; a wrong one lists them.
       model: A .pb that freeze wrote, or the name of one that ships; by default senet-68.
       boxes: Tight boxes of the true landmarks, or dlib's detections.
       points: Which of 300W-LP's annotations.

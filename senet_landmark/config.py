@@ -84,8 +84,8 @@ NO_AUGMENTATION = AugmentConfig(
 class LossConfig:
     """Which loss, by its name in `losses.LOSSES`; distances are in pixels of the input."""
 
-    name: Literal["wing", "adaptive_wing", "smooth_l1", "l2"] = "wing"
-    """Name in the registry."""
+    name: str = "wing"
+    """wing, adaptive_wing, smooth_l1 or l2: a name in the registry."""
     heatmap_weight: float = 2.0
     """Weight of the maps' own loss beside it (`soft_argmax` head only); 0: none."""
 

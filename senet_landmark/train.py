@@ -28,7 +28,7 @@ from senet_landmark.config import (
 from senet_landmark.errors import InputError
 from senet_landmark.files import write_json
 from senet_landmark.input_pipeline import BatchMaker, RecordStore, batches, in_order
-from senet_landmark.losses import total_loss
+from senet_landmark.losses import get_loss, total_loss
 from senet_landmark.metrics import nme_inter_ocular
 from senet_landmark.model import build_model
 from senet_landmark.networks.registry import get_network
@@ -77,6 +77,7 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
     run, info = Path(run), load_records_info(records)
     config = replace(config, records=info.records)
     spec = get_network(config.network.name)
+    get_loss(config.loss.name)  # a wrong name is told before anything is written
     stores = [
         RecordStore(shard_paths(records, info, split), config.train.cache_mb)
         for split in ("train", info.held_out)

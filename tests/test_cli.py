@@ -81,6 +81,8 @@ def bad_inputs(tmp_path, small_run):
         (("build-records", "--root", empty, "--out", out), "holds no photo"),
         (("train", "--records", empty, "--run", out), "no report.json"),
         (("train", "--records", small_run.records, "--run", out, "--network.name", "x"), "Unknown"),
+        (("train", "--records", small_run.records, "--run", out, "--loss.name", "x"), "Unknown"),
+        (("build-records", "--root", empty, "--out", out, "--dataset", "x"), "Unknown data set"),
         (("freeze", "--run", empty, "--out", tmp_path / "m.pb"), "no config.json"),
         (("freeze", "--run", small_run.run, "--out", tmp_path / "m.onnx"), "ends in .pb"),
         (("predict", photo, "--model", gone, "--out", out), "no such model"),
