@@ -1,4 +1,4 @@
-"""Head pose: Euler angles from 68 landmarks, or from a 300W-LP / AFLW2000-3D `Pose_Para`.
+"""Head pose: Euler angles from landmarks, or from a 300W-LP / AFLW2000-3D `Pose_Para`.
 
 NumPy and OpenCV only.
 
@@ -29,15 +29,22 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from senet_landmark.errors import InputError
+from senet_landmark.scheme_conversion import can_convert, convert
+from senet_landmark.schemes import Scheme, get_scheme
+
 __all__ = [
     "MEAN_FACE_3D",
     "STABLE_POINTS",
     "euler_angles",
+    "fitted_mean_face",
     "mirror_pose",
     "pose_from_landmarks",
     "pose_from_para",
+    "pose_of",
     "rotation_matrix",
     "turn_pose",
+    "yaw_band",
 ]
 
 Pose = tuple[float, float, float]
@@ -66,6 +73,16 @@ STABLE_POINTS: NDArray[np.intp] = np.r_[17:49, 51, 54]
 """Points a pose is fitted to: brows, nose, eyes, mouth corners and middle of the upper lip. The
 jaw is left out because its 2D annotation follows the visible contour, the lower lip because it
 moves with speech."""
+
+YAW_BANDS = ((0, 30), (30, 60), (60, 90))
+"""Bands of |yaw| in degrees by which figures are given (Zhu et al., CVPR 2016, section 6)."""
+
+_FITTED_SCHEMES = ("300w_68", "cofw_29", "aflw_19", "mtfl_5")
+"""Schemes that the mean face can be brought to, the best for a fit first."""
+
+MIN_DEPTH = 0.1
+"""Smallest over largest extent (singular value) of points that `pose_of` fits. The 5 points of MTFL
+have 0.49; a row of eyes or brows, in which depth drowns in the noise, less than this."""
 
 
 def rotation_matrix(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
@@ -163,6 +180,75 @@ def pose_from_landmarks(points_68: ArrayLike, image_size: tuple[int, int] | None
     if image_size is not None:
         rotation = _refine_perspective(points, model, rotation, scale, translation, image_size)
     return euler_angles(rotation)
+
+
+def pose_of(points: ArrayLike, scheme: Scheme | str) -> Pose:
+    """(yaw, pitch, roll) in degrees of a face with the landmarks of any scheme.
+
+    A scheme that can be brought to 68 points is fitted as `pose_from_landmarks` does; 29, 21 and 19
+    points by all of them but the ears; 5 points are coarser: open mouths and large yaws cost most.
+
+    Args:
+        points: (K, 2) in pixels, y down; NaN where a point is unknown. Of the points that the fit
+            reads (`STABLE_POINTS` of 68, or all), 5 that are not in one plane must be known.
+        scheme: the points' scheme, or its name.
+
+    Raises:
+        InputError (a ValueError): unknown scheme, or wrong shape.
+        ValueError: an infinity, too few known points, or points that coincide.
+    """
+    seen, model = _points_to_fit(points, scheme, least=5)
+    spread = np.linalg.svd(model - model.mean(axis=0), compute_uv=False)
+    if spread[2] < MIN_DEPTH * spread[0]:
+        raise ValueError(
+            "the known points lie close to one plane or line of the face: no pose can be fitted"
+        )
+    return euler_angles(_fit_scaled_orthographic(seen, model)[0])
+
+
+def yaw_band(yaw: float | None) -> str:
+    """`0-30`, `30-60` or `60-90` for the |yaw| of a face in degrees; `unknown` for None and NaN."""
+    if yaw is None or not np.isfinite(yaw):
+        return "unknown"
+    low, high = next((b for b in YAW_BANDS if abs(yaw) < b[1]), YAW_BANDS[-1])
+    return f"{low}-{high}"
+
+
+def fitted_mean_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
+    """The 68 points of `MEAN_FACE_3D`, turned, scaled and moved to fit landmarks; (68, 2) pixels.
+
+    Args and errors are those of `pose_of`, but that 4 known points suffice: unlike the angles, the
+    place and size of the face do not hang on the depth.
+    """
+    seen, model = _points_to_fit(points, scheme, least=4)
+    rotation, scale, translation = _fit_scaled_orthographic(seen, model)
+    return scale * (MEAN_FACE_3D.astype(np.float64) @ rotation.T)[:, :2] + translation
+
+
+def _points_to_fit(
+    points: ArrayLike, scheme: Scheme | str, least: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Known landmarks (M, 2), and the same of the mean face (M, 3)."""
+    name = get_scheme(scheme).name if isinstance(scheme, str) else scheme.name
+    target = next((known for known in _FITTED_SCHEMES if can_convert(name, known)), None)
+    if target is None:
+        raise InputError(f"Scheme {name} has nothing in common with the mean face: no pose.")
+    given = np.asarray(points, dtype=np.float64)
+    if given.ndim != 2 or given.shape[1] != 2:
+        raise InputError(f"Landmarks must be [K, 2], not {given.shape}.")
+    seen = convert(given, name, target)
+    model = convert(MEAN_FACE_3D.astype(np.float64), "300w_68", target)
+    if target == "300w_68":
+        seen, model = seen[STABLE_POINTS], model[STABLE_POINTS]
+    if np.isinf(seen).any():
+        raise ValueError("landmarks hold an infinity")
+    known = ~np.isnan(seen).any(axis=1)
+    if known.sum() < least:
+        raise ValueError(
+            f"a pose needs {least} known points of the {len(known)} that it is fitted to, got "
+            f"{known.sum()}: the others are NaN"
+        )
+    return seen[known], model[known]
 
 
 def _fit_scaled_orthographic(

@@ -5,6 +5,7 @@ import pytest
 import scipy.io
 
 from senet_landmark import pose
+from senet_landmark.scheme_conversion import convert, targets_of
 from senet_landmark.schemes import get_scheme
 
 AFLW2000 = ("image00050", "image00251", "image00516", "image01322", "image02616", "image03614")
@@ -131,3 +132,77 @@ def test_turned_and_mirrored_photos_have_their_pose():
     mirrored = points[get_scheme("300w_68").mirror_index] * [-1, 1]
     expected = pose.mirror_pose(pose_before)
     np.testing.assert_allclose(pose.pose_from_landmarks(mirrored), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("scheme", targets_of("300w_68"))
+@pytest.mark.parametrize("angles", [(0, 0, 0), (35, -20, 25), (-60, 15, -100), (70, 40, 5)])
+def test_pose_of_the_turned_mean_face_in_other_schemes(scheme, angles):
+    turned = pose.MEAN_FACE_3D @ pose.rotation_matrix(*angles).T
+    points = convert(turned[:, :2] * 80 + [300, 20], "300w_68", scheme)
+    # The mouth corners of 29 points become those of 5, which differ by some hundredths.
+    atol = 4 if scheme == "cofw_29" else 1e-2
+    np.testing.assert_allclose(pose.pose_of(points, scheme), angles, atol=atol)
+    assert pose.pose_of(points, get_scheme(scheme)) == pose.pose_of(points, scheme)
+
+
+@pytest.mark.parametrize("name", AFLW2000)
+def test_pose_of_68_points_is_pose_from_landmarks(shared_data, name):
+    points = scipy.io.loadmat(shared_data("aflw2000", f"{name}.mat"))["pt3d_68"][:2].T
+    expected = pose.pose_from_landmarks(points)
+    np.testing.assert_allclose(pose.pose_of(points, "300w_68"), expected)
+    half = points.astype(float)
+    half[:17] = np.nan  # not read by the fit
+    np.testing.assert_allclose(pose.pose_of(half, "300w_68"), expected)
+    half[[19, 33, 40, 47, 51]] = np.nan
+    np.testing.assert_allclose(pose.pose_of(half, "300w_68"), expected, atol=2)
+    # Five points know less.
+    coarse = pose.pose_of(convert(points, "300w_68", "mtfl_5"), "mtfl_5")
+    np.testing.assert_allclose(coarse, expected, atol=15)
+
+
+def test_pose_of_wflw_follows_the_68_points(shared_data):
+    lines = shared_data("wflw", "list_98pt_test_largepose.txt").read_text().splitlines()
+    points = np.array([line.split()[:196] for line in lines[:40]], float).reshape(-1, 98, 2)
+    for face in points:
+        expected = pose.pose_from_landmarks(convert(face, "wflw_98", "300w_68"))
+        np.testing.assert_allclose(pose.pose_of(face, "wflw_98"), expected)
+        yaw, _, roll = pose.pose_of(face, "wflw_98")
+        flipped = (face * [-1, 1])[get_scheme("wflw_98").mirror_index]
+        mirrored = pose.pose_of(flipped, "wflw_98")
+        np.testing.assert_allclose((mirrored[0], mirrored[2]), (-yaw, -roll), atol=0.1)
+
+
+def test_yaw_of_5_points_follows_the_pose_classes_of_mtfl(shared_data):
+    faces = {label: [] for label in "12345"}
+    for line in shared_data("mtfl", "training.txt").read_text().splitlines():
+        fields = line.split()
+        if len(fields) == 15 and len(faces[fields[-1]]) < 130:
+            faces[fields[-1]].append(np.array(fields[1:11], float).reshape(2, 5).T)
+    yaws = [np.mean([pose.pose_of(f, "mtfl_5")[0] for f in faces[label]]) for label in "12345"]
+    # 1 is the left profile: positive yaw looks to the left edge of the image.
+    assert (np.diff(yaws) < -10).all(), yaws
+    assert abs(yaws[2]) < 5 and yaws[0] > 30 and yaws[4] < -30
+
+
+def test_pose_of_refuses_what_it_cannot_fit():
+    points = pose.MEAN_FACE_3D[:, :2] * 80
+    with pytest.raises(ValueError, match=r"needs 5 known points of the 5 .* got 4"):
+        five = convert(points, "300w_68", "mtfl_5")
+        five[2] = np.nan
+        pose.pose_of(five, "mtfl_5")
+    with pytest.raises(ValueError, match="got 0"):
+        pose.pose_of(np.full((98, 2), np.nan), "wflw_98")
+    with pytest.raises(ValueError, match="infinity"):
+        pose.pose_of(np.full((68, 2), np.inf), "300w_68")
+    with pytest.raises(ValueError, match="plane"):
+        brows = np.full((68, 2), np.nan)
+        brows[17:27] = points[17:27]
+        pose.pose_of(brows, "300w_68")
+    with pytest.raises(ValueError, match="coincide"):
+        pose.pose_of(np.zeros((5, 2)), "mtfl_5")
+    with pytest.raises(ValueError, match="must be"):
+        pose.pose_of(np.zeros((5, 2)), "300w_68")
+    with pytest.raises(ValueError, match=r"\[K, 2\]"):
+        pose.pose_of(np.zeros((68, 3)), "300w_68")
+    with pytest.raises(ValueError, match="Unknown landmark scheme"):
+        pose.pose_of(points, "dlib")
