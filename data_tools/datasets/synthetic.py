@@ -12,21 +12,19 @@ distributed with scikit-image (`skimage.data.astronaut`).
 from __future__ import annotations
 
 import functools
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import scipy.io
 from tqdm import tqdm
 
 from data_tools.datasets import synthetic_look, synthetic_shape, synthetic_warp
+from data_tools.datasets.mat_files import pose_para, view_files
 from data_tools.datasets.synthetic_mesh import Mesh, load_mesh, portrait, portrait_path
 from data_tools.parallel import as_completed, worker_count
 from senet_landmark.files import write_bytes
-from senet_landmark.pose import rotation_matrix
 
 __all__ = ["portrait", "portrait_path", "write_synthetic"]
 
@@ -34,11 +32,6 @@ YAW, PITCH, ROLL = 35.0, 20.0, 25.0
 """Largest angles, degrees; the signs are those of `senet_landmark.pose`."""
 FACE_SIZE = (150.0, 230.0)
 """Smallest and largest extent of the landmarks before the turn, in a picture of 450 pixels."""
-
-# Outer eye corners' distance, and origin, of the Basel Face Model in which Pose_Para's scale and
-# translation are expressed: means over the fits of 8 AFLW2000-3D photos (spread: 1 %).
-_BFM_UNIT = 86_600.0
-_BFM_ORIGIN = np.array([0.0, 0.295, 1.006])
 
 
 def write_synthetic(
@@ -125,18 +118,9 @@ def _write_face(
         write_bytes(photo, data.tobytes())
         # Rounded, because the last bits depend on how many threads a matrix product is given.
         contour, jaw = drawing.contour_points.round(3), drawing.jaw_points.round(3)
-        write_bytes(
-            photo.with_suffix(".mat"),
-            _mat(
-                pt2d=contour.T.astype(np.float64),
-                Pose_Para=_pose_para(pose, scale, centre, size),
-                roi=np.array([[0, 0, size, size]], np.int16),
-            ),
-        )
-        write_bytes(
-            root / "landmarks" / subset / f"{name}_pts.mat",
-            _mat(pts_2d=contour.astype(np.float32), pts_3d=jaw.astype(np.float32)),
-        )
+        para, roi = pose_para(pose, scale, centre, size), np.array([[0, 0, size, size]], np.int16)
+        for path, content in view_files(root, subset, name, contour, jaw, para, roi).items():
+            write_bytes(path, content)
         paths.append(photo)
     return paths
 
@@ -156,22 +140,3 @@ def _random_view(
     centre = (size - 1) / 2 - (low + high) / 2 + rng.normal(0, 0.045 * size, 2)
     margin = 0.02 * size
     return pose, scale, np.clip(centre, margin - low, size - 1 - margin - high)
-
-
-def _pose_para(
-    pose: tuple[float, float, float], scale: float, centre: np.ndarray, size: int
-) -> np.ndarray:
-    """(1, 7) float32: a point X of the Basel Face Model (y up) is seen at scale R X + t, y up."""
-    yaw, pitch, roll = np.radians(pose)
-    origin = centre + scale * (rotation_matrix(*pose) @ _BFM_ORIGIN)[:2]
-    depth = -scale * (rotation_matrix(*pose) @ _BFM_ORIGIN)[2]
-    x, y = origin[0], size + 1 - origin[1]
-    return np.array([[pitch, yaw, roll, x, y, depth, scale / _BFM_UNIT]], np.float32)
-
-
-def _mat(**arrays: np.ndarray) -> bytes:
-    """A MATLAB 5 file; its header, which holds the hour of writing, is made constant."""
-    stream = io.BytesIO()
-    scipy.io.savemat(stream, arrays)
-    header = b"MATLAB 5.0 MAT-file, synthetic 300W-LP".ljust(116)
-    return header + stream.getvalue()[116:]

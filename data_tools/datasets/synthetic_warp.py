@@ -1,8 +1,4 @@
-"""Draws the mesh of `synthetic_mesh.py` reshaped and turned: one dense map a picture.
-
-Triangles are drawn from the far ones to the near ones as numbers, so that what is hidden stays
-hidden; each pixel then looks up its triangle's affine map into the portrait.
-"""
+"""Draws the mesh of `synthetic_mesh.py` reshaped and turned: one dense map a picture."""
 
 from __future__ import annotations
 
@@ -12,12 +8,15 @@ import cv2
 import numpy as np
 
 from data_tools.datasets.synthetic_mesh import Mesh, doubled_area
+from data_tools.piecewise import draw_labels, far_to_near, photo_maps
 from senet_landmark.pose import rotation_matrix
 
 _BODY_Y = (1.36, 2.1)
 """Heights between which the turn of the head fades out: below it the shoulders keep still."""
 _NECK = np.array([0.0, 1.6, 0.75])
 """The point (face frame) that head and body share."""
+_NOWHERE = np.array([[0, 0], [0, 0], [-1000, -1000]])
+"""Where no triangle is drawn: outside of the portrait."""
 
 
 @dataclass(frozen=True)
@@ -52,32 +51,16 @@ def draw(
     turned = _turn(mesh, face, pose) * scale
     points = turned[:, :2] + centre
     corners = points[mesh.triangles]
-    area = doubled_area(corners)
     # The mouth's inside lies behind the lips, and its gap behind the teeth.
     behind = turned[mesh.triangles, 2].mean(axis=1) + scale * (0.3 * mesh.mouth)
     behind += scale * 0.05 * mesh.mouth_gap
-    order = np.argsort(-behind, kind="stable")
-    low, high = corners.min(axis=1), corners.max(axis=1)
+    order = far_to_near(corners, behind, (size, size))
     # Where the lower lip has risen over the teeth there is no gap: its triangles are turned over.
-    area[mesh.mouth_gap & (area * mesh.turning <= 0)] = 0
-    order = order[((np.abs(area) > 0.02) & (high > -1).all(1) & (low < size).all(1))[order]]
-    labels = np.full((size, size), -1, np.int32)
-    fractional = np.round(corners * 16).astype(np.int32)
-    for index in order.tolist():
-        cv2.fillConvexPoly(labels, fractional[index], index, lineType=cv2.LINE_8, shift=4)
-
-    affine = np.zeros((len(corners) + 1, 3, 2), np.float32)
-    homogeneous = np.concatenate([corners[order], np.ones((len(order), 3, 1))], axis=2)
-    affine[order] = np.linalg.solve(homogeneous, mesh.source[mesh.triangles[order]])
-    affine[-1, 2] = -1000  # label -1: outside of the portrait
-    across, down = np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32)[:, None]
-    where: list[np.ndarray] = []
-    for axis in (0, 1):
-        values = affine[:, 0, axis].take(labels) * across
-        values += affine[:, 1, axis].take(labels) * down
-        values += affine[:, 2, axis].take(labels)
-        where.append(values)
-    fixed, fraction = cv2.convertMaps(where[0], where[1], cv2.CV_16SC2)
+    turned_over = mesh.mouth_gap & (doubled_area(corners) * mesh.turning <= 0)
+    order = order[~turned_over[order]]
+    labels = draw_labels(corners, order, (size, size))
+    source = mesh.source[mesh.triangles]
+    fixed, fraction = photo_maps(labels, corners, source, order, _NOWHERE)
     edge = cv2.BORDER_REPLICATE
     image = cv2.remap(mesh.image, fixed, fraction, cv2.INTER_LINEAR, borderMode=edge)
     regions = cv2.remap(mesh.regions, fixed, fraction, cv2.INTER_LINEAR, borderMode=edge)
