@@ -1,0 +1,1 @@
+"""What `inspect` computes and draws: one file a matter, `data_tools.inspect_records` joins them."""

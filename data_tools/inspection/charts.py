@@ -1,0 +1,157 @@
+"""Figures of the page, drawn by matplotlib's object interface: SVG bytes on a clear ground."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse
+from matplotlib.ticker import MaxNLocator
+
+from data_tools.inspection.survey import Shape
+
+COLOURS = ("#4477aa", "#cc6677", "#228833", "#aa7722", "#8855aa", "#3399aa", "#777777", "#bb5588")
+"""After Tol, "Colour schemes" (SRON, 2021): told apart by colour-blind readers too."""
+
+INK = "#333333"
+
+
+def _svg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    # Without a date and random names, so that the same records give the same page.
+    with rc_context({"svg.hashsalt": "inspect"}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def _plain(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(INK)
+    axes.tick_params(colors=INK, labelsize=8)
+
+
+def _legend(axes: Any) -> None:
+    """At the right of the axes, where it covers nothing."""
+    axes.legend(
+        fontsize=8, frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.01, 1)
+    )
+
+
+def histograms(
+    panels: Sequence[tuple[str, Mapping[str, np.ndarray], tuple[float, float] | None]],
+    unit: str,
+    *,
+    whole: bool = False,
+) -> bytes:
+    """Histograms side by side, as shares of each side's faces.
+
+    Args:
+      panels: (label of the axis, side -> values, range or None) of each; NaN is left out.
+      unit: what is counted, for the vertical axis.
+      whole: the values are whole numbers.
+    """
+    named = len(panels[0][1]) > 1
+    width = 3.4 * len(panels) + 0.4 + 1.5 * named
+    figure = Figure(figsize=(width, 2.5))
+    figure.subplots_adjust(0.6 / width, 0.19, 1 - (0.1 + 1.5 * named) / width, 0.97, wspace=0.16)
+    for number, (label, sides, limits) in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), number + 1)
+        _plain(axes)
+        axes.set_xlabel(label, fontsize=9, color=INK)
+        known = {name: values[np.isfinite(values)] for name, values in sides.items()}
+        known = {name: values for name, values in known.items() if len(values)}
+        if not known:
+            axes.text(0.5, 0.5, "unknown", ha="center", transform=axes.transAxes, color=INK)
+            continue
+        low, high = limits or (
+            min(float(values.min()) for values in known.values()),
+            max(float(np.percentile(values, 99.5)) for values in known.values()),
+        )
+        if whole:
+            edges = np.arange(np.floor(low), max(high, low + 1) + 1.5, max(1, (high - low) // 30))
+            edges = edges - 0.5
+            axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        else:
+            edges = np.linspace(low, high if high > low else low + 1, 37)
+        for colour, name in zip(COLOURS * 9, sides, strict=False):
+            values = known.get(name, np.zeros(0))
+            counts = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
+            share = 100 * counts / max(len(values), 1)
+            axes.stairs(share, edges, color=colour, label=name, linewidth=1.4)
+            axes.stairs(share, edges, color=colour, fill=True, alpha=0.15)
+        axes.set_ylim(bottom=0)
+        if number == 0:
+            axes.set_ylabel(f"% of {unit}", fontsize=9, color=INK)
+        if named and number == len(panels) - 1:
+            _legend(axes)
+    return _svg(figure)
+
+
+def mean_face(shape: Shape) -> bytes:
+    """The mean face with its parts in colours and its points' numbers, and how they scatter."""
+    mean = shape.mean
+    many = len(mean) > 30
+    figure = Figure(figsize=(10.4, 5.0))
+    figure.subplots_adjust(0.01, 0.07, 0.99, 0.94, wspace=0.03)
+    numbered, spread = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
+    for axes, title in ((numbered, "mean and numbers"), (spread, "two standard deviations")):
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        axes.axis("off")
+        axes.set_title(title, fontsize=10, color=INK)
+        for colour, (name, members) in zip(COLOURS, shape.scheme.groups.items(), strict=False):
+            part = mean[list(members)]
+            size = 14 if many else 26
+            axes.scatter(part.real, part.imag, s=size, color=colour, label=name, zorder=3)
+    for index, point in enumerate(mean):
+        place = (point.real + 0.012, point.imag - 0.014)
+        numbered.text(*place, str(index), fontsize=6 if many else 10, color=INK)
+    for colour, members in zip(COLOURS, shape.scheme.groups.values(), strict=False):
+        for index in members:
+            around = shape.aligned.points[:, index]
+            around = around[np.isfinite(around)]
+            if len(around) > 2:
+                spread.add_patch(_ellipse(around, colour))
+    spread.autoscale_view()
+    handles, names = numbered.get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="lower center", ncols=len(names), fontsize=9, frameon=False,
+        labelcolor=INK,
+    )  # fmt: skip
+    return _svg(figure)
+
+
+def _ellipse(points: np.ndarray, colour: str) -> Ellipse:
+    """Two standard deviations of points, complex [N]."""
+    covariance = np.cov(points.real, points.imag)
+    variance, axes = np.linalg.eigh(covariance)
+    width, height = 4 * np.sqrt(np.maximum(variance, 0))
+    angle = float(np.degrees(np.arctan2(axes[1, 0], axes[0, 0])))
+    centre = (float(points.real.mean()), float(points.imag.mean()))
+    return Ellipse(
+        centre, float(width), float(height), angle=angle, facecolor=colour, alpha=0.25,
+        edgecolor=colour,
+    )  # fmt: skip
+
+
+def bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> bytes:
+    """Shares in percent as horizontal bars: (class, side -> share) of each row."""
+    sides = list(rows[0][1])
+    height = 0.7 + 0.16 * len(rows) * (len(sides) + 1)
+    figure = Figure(figsize=(8.4, height))
+    figure.subplots_adjust(0.2, 0.5 / height, 0.8, 1 - 0.08 / height)
+    axes = figure.add_subplot()
+    _plain(axes)
+    step = len(sides) + 1
+    for number, (colour, side) in enumerate(zip(COLOURS * 9, sides, strict=False)):
+        places = [row * step + number for row in range(len(rows))]
+        axes.barh(places, [shares[side] for _, shares in rows], color=colour, label=side)
+    axes.set_yticks([row * step + (len(sides) - 1) / 2 for row in range(len(rows))])
+    axes.set_yticklabels([name for name, _ in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("% of faces", fontsize=9, color=INK)
+    if len(sides) > 1:
+        _legend(axes)
+    return _svg(figure)

@@ -1,0 +1,235 @@
+"""The page: tables, figures and suspects as one HTML file with everything in it."""
+
+import base64
+from collections import Counter
+from typing import Any
+
+import cv2
+import jinja2
+import numpy as np
+
+from data_tools.inspection import charts
+from data_tools.inspection.survey import Shape, Survey
+from data_tools.inspection.suspects import KINDS, Suspect
+from data_tools.report import draw_record
+from senet_landmark import geometry
+from senet_landmark.drawing import GREEN, RED, YELLOW, contact_sheet, draw_box, draw_points
+
+SIDE = 240
+"""Side of a suspect's picture in pixels."""
+A_PERSON = 2
+"""Suspects of one kind that one identity may have in the page; all are in the CSV."""
+SKIPPED = 20
+"""Reasons for skipped faces that the page gives."""
+MAGENTA = (255, 60, 255)
+
+
+def render(
+    survey: Survey,
+    suspects: dict[str, list[Suspect]],
+    figures: dict[str, Any],
+    *,
+    most: int,
+    sheet: int,
+    seed: int,
+) -> str:
+    """The page's HTML.
+
+    Args:
+      survey: the faces.
+      suspects: kind -> suspects, most suspicious first.
+      figures: see `figures.figures_of`.
+      most: suspects of a kind that are shown.
+      sheet: faces on a contact sheet.
+      seed: of their choice.
+    """
+    loader = jinja2.PackageLoader("data_tools.inspection", "templates")
+    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template(
+        "inspect.html"
+    )
+    return template.render(
+        figures=figures,
+        skipped_most=SKIPPED,
+        a_person=A_PERSON,
+        sheets=_sheets(survey, sheet, seed),
+        shapes=[
+            {
+                "name": shape.scheme.name,
+                "faces": len(shape.faces),
+                "chart": _uri(charts.mean_face(shape), "svg+xml"),
+                "judged": bool(np.isfinite(shape.offsets).any()),
+                "looked": bool(np.isfinite(survey.likeness[shape.faces]).any()),
+            }
+            for shape in survey.shapes
+        ],
+        poses=_poses(survey),
+        sizes=_sizes(survey),
+        attributes=_attributes(figures),
+        kinds=[_kind(survey, name, found, most) for name, found in suspects.items()],
+    )
+
+
+def _uri(data: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _jpeg(picture: np.ndarray) -> str:
+    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    if not done:
+        raise ValueError("OpenCV could not encode the picture as JPEG")
+    return _uri(data.tobytes(), "jpeg")
+
+
+def _sheets(survey: Survey, most: int, seed: int) -> list[dict[str, Any]]:
+    sheets = []
+    for side, own in survey.sides().items():
+        generator = np.random.default_rng(seed)
+        chosen = sorted(generator.permutation(own)[:most])
+        # Drawn small at once: only a sheet's worth of pixels is held.
+        cells = [
+            contact_sheet([draw_record(survey.faces[i].record, survey.faces[i].picture())], 1, 160)
+            for i in chosen
+        ]
+        sheets.append(
+            {
+                "name": survey.name_of(side),
+                "shown": len(chosen),
+                "faces": len(own),
+                "picture": _jpeg(contact_sheet(cells, 8, 160)),
+                "mean": _jpeg(survey.mean_pictures[side]),
+            }
+        )
+    return sheets
+
+
+def _poses(survey: Survey) -> str:
+    sides = {survey.name_of(side): survey.looks.pose[own] for side, own in survey.sides().items()}
+    ranges = ((-90.0, 90.0), (-60.0, 60.0), (-60.0, 60.0))
+    panels = [
+        (f"{name}, degrees", {side: poses[:, n] for side, poses in sides.items()}, ranges[n])
+        for n, name in enumerate(("yaw", "pitch", "roll"))
+    ]
+    return _uri(charts.histograms(panels, "faces"), "svg+xml")
+
+
+def _sizes(survey: Survey) -> list[str]:
+    sides = {survey.name_of(side): own for side, own in survey.sides().items()}
+    boxes = {name: np.array([survey.faces[i].side for i in own]) for name, own in sides.items()}
+    shared = {
+        name: np.array(
+            list(Counter(survey.faces[i].record.identity for i in own).values()), np.float64
+        )
+        for name, own in sides.items()
+    }
+    first = charts.histograms([("face box, pixels of the photo", boxes, None)], "faces")
+    second = charts.histograms([("faces of an identity", shared, None)], "identities", whole=True)
+    return [_uri(first, "svg+xml"), _uri(second, "svg+xml")]
+
+
+def _attributes(figures: dict[str, Any]) -> list[dict[str, str]]:
+    """A chart an attribute, of the splits that have it."""
+    names = {name: None for split in figures["splits"] for name in split["attributes"]}
+    found = []
+    for name in names:
+        sides = {
+            s["name"]: s["attributes"][name] for s in figures["splits"] if name in s["attributes"]
+        }
+        classes = {c: None for shares in sides.values() for c in shares}
+        rows = [(c, {side: 100 * v.get(c, 0.0) for side, v in sides.items()}) for c in classes]
+        found.append({"name": name, "chart": _uri(charts.bars(rows), "svg+xml")})
+    return found
+
+
+def _kind(survey: Survey, name: str, found: list[Suspect], most: int) -> dict[str, Any]:
+    shown: list[Suspect] = []
+    people: Counter[str] = Counter()
+    for suspect in found:
+        identity = survey.faces[suspect.face].record.identity
+        if people[identity] < A_PERSON and len(shown) < most:
+            people[identity] += 1
+            shown.append(suspect)
+    return {
+        "id": name,
+        "title": KINDS[name].title,
+        "about": KINDS[name].about,
+        "count": len(found),
+        "cards": [_card(survey, suspect) for suspect in shown],
+    }
+
+
+def _card(survey: Survey, suspect: Suspect) -> dict[str, Any]:
+    face = survey.faces[suspect.face]
+    pictures = [_picture(survey, suspect.face, suspect)]
+    if suspect.partner >= 0:
+        pictures.insert(0, _picture(survey, suspect.partner, suspect))
+    return {
+        "pictures": [_jpeg(picture) for picture in pictures],
+        "source": face.record.source,
+        "where": f"{survey.side_name(suspect.face)}, {face.shard.name}, {face.index}",
+        "value": f"{suspect.value:.3g}",
+        "why": suspect.why,
+    }
+
+
+WHOLE = ("blank", "outside", "copy", "identity")
+"""Kinds whose pictures show all that is recorded, not the face alone."""
+
+
+def _picture(survey: Survey, number: int, suspect: Suspect) -> np.ndarray:
+    """A suspect's face with its points, and, of those that are far off, the way to their place."""
+    face = survey.faces[number]
+    record = face.record
+    view = np.array([0.0, 0.0, 1.0, 1.0])
+    known = np.isfinite(record.landmarks).all(axis=1)
+    points = record.landmarks.astype(np.float64)
+    if suspect.kind not in WHOLE:
+        low = np.minimum(record.box[:2], points[known].min(0))
+        high = np.maximum(record.box[2:], points[known].max(0))
+        half = min(0.6 * float((high - low).max()), 0.6)
+        centre = (low + high) / 2
+        view = np.concatenate([centre - half, centre + half]).astype(np.float64)
+    picture = face.picture()
+    shape = np.array(picture.shape[1::-1])
+    inside = geometry.to_crop(np.tile(shape, 2) * view - 0.5)
+    drawn = geometry.warp(picture, inside, (SIDE, SIDE))
+
+    def place(normalised: np.ndarray) -> np.ndarray:
+        return geometry.apply(inside, normalised * shape - 0.5) * SIDE - 0.5
+
+    drawn = draw_box(drawn, place(record.box.astype(np.float64).reshape(2, 2)).ravel(), YELLOW)
+    pixels = place(points)
+    if suspect.face == number:
+        for k in suspect.worst:
+            expected = place(_expected(survey, number, k))
+            drawn = _line(drawn, pixels[k], expected)
+    radius = 1.6 if len(points) > 30 else 2.4
+    drawn = draw_points(drawn, pixels[known & ~record.visible], RED, radius)
+    drawn = draw_points(drawn, pixels[known & record.visible], GREEN, radius)
+    if suspect.face == number and suspect.worst:
+        drawn = draw_points(drawn, pixels[list(suspect.worst)], MAGENTA, radius + 0.6)
+    return drawn
+
+
+def _expected(survey: Survey, number: int, landmark: int) -> np.ndarray:
+    """Where a landmark was expected, float64 [2], normalised by the recorded crop."""
+    face = survey.faces[number]
+    shape, row = next(
+        (s, int(np.flatnonzero(s.faces == number)[0])) for s in survey.shapes if number in s.faces
+    )
+    index = _index_in(shape, row, landmark)
+    move = shape.offsets[row, index] / shape.aligned.turn[row]
+    region = face.record.region.astype(np.float64)
+    expected = face.points[landmark] - (move.real, move.imag)
+    return (expected - region[:2]) / (region[2:] - region[:2])
+
+
+def _index_in(shape: Shape, row: int, landmark: int) -> int:
+    """The index in `offsets` of a landmark as annotated; `offsets` has mirrored ones put right."""
+    return int(shape.scheme.mirror[landmark]) if shape.mirrored[row] else landmark
+
+
+def _line(picture: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    ends = [tuple(round(float(v) * 16) for v in end) for end in (first, second)]
+    picture = np.ascontiguousarray(picture).copy()
+    cv2.line(picture, ends[0], ends[1], MAGENTA, 1, cv2.LINE_AA, shift=4)
+    return picture

@@ -1,0 +1,238 @@
+"""What is kept of each picture: a few numbers, so that a data set need not fit into memory.
+
+A worker process reads one shard's pictures, one at a time; it does without TensorFlow.
+"""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from data_tools.inspection.shapes import FOLDS
+from senet_landmark import geometry
+from senet_landmark.images import decode_photo
+from senet_landmark.pose import pose_of
+
+PATCH = 24
+"""Side in pixels of the face, brought into the mean's frame, that features are taken from."""
+PATCH_REACH = 0.65
+"""Half of that side, in sizes of the face."""
+CELLS, DIRECTIONS = 8, 8
+FEATURES = CELLS * CELLS * DIRECTIONS
+DECOYS = 2
+DECOY_SHIFT = (0.3, 0.6)
+"""How far the points of a decoy are moved, in sizes of the face."""
+MEAN_SIDE = 120
+"""Side of the mean picture in pixels."""
+THUMB = 16
+"""Side of the small grey picture that copies are compared by."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The faces of one shard.
+
+    Attributes:
+      shard: the TFRecord file.
+      scheme: their landmark scheme.
+      places: (start, length, source) of each picture.
+      points: float64 [n, K, 2] in photo pixels; NaN where unknown.
+      poses: float32 [n, 3], degrees; NaN where they are to be fitted.
+      regions: float64 [n, 4], the recorded crops in photo pixels.
+      boxes: float64 [n, 4], normalised by the recorded crop.
+      turn, move: complex [n], from photo pixels to the mean's frame.
+      folds: int [n].
+    """
+
+    shard: Path
+    scheme: str
+    places: tuple[tuple[int, int, str], ...]
+    points: np.ndarray
+    poses: np.ndarray
+    regions: np.ndarray
+    boxes: np.ndarray
+    turn: np.ndarray
+    move: np.ndarray
+    folds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What is known of the pictures of n faces.
+
+    Attributes:
+      digest: uint8 [n, 16], of the pixels.
+      signature: uint8 [n, 16], 128 bits: whether each of 8 x 8 pixels is darker than the one to its
+        right, and than the one below ("dHash", Krawetz, "Kind of like that", 2013).
+      thumb: uint8 [n, 16, 16], grey.
+      contrast: float32 [n], deviation of the grey levels in the face box, 0 to 127.
+      photo: float32 [n, 4], the part of the crop that is not black border, normalised.
+      pose: float32 [n, 3], annotated or fitted, degrees; NaN: neither.
+      features: float16 [n, FEATURES], directions of edges about the landmarks.
+    """
+
+    digest: np.ndarray
+    signature: np.ndarray
+    thumb: np.ndarray
+    contrast: np.ndarray
+    photo: np.ndarray
+    pose: np.ndarray
+    features: np.ndarray
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Of features, a fold each: count [F], sums [F, FEATURES], products [F, FEATURES, FEATURES]."""
+
+    count: np.ndarray
+    sums: np.ndarray
+    products: np.ndarray
+
+
+def empty_looks(count: int) -> Looks:
+    """Room for `count` faces."""
+    return Looks(
+        digest=np.zeros((count, 16), np.uint8),
+        signature=np.zeros((count, 16), np.uint8),
+        thumb=np.zeros((count, THUMB, THUMB), np.uint8),
+        contrast=np.zeros(count, np.float32),
+        photo=np.zeros((count, 4), np.float32),
+        pose=np.full((count, 3), np.nan, np.float32),
+        features=np.zeros((count, FEATURES), np.float16),
+    )
+
+
+def look_at(job: Job) -> tuple[Looks, Moments, np.ndarray]:
+    """Reads the pictures of a shard.
+
+    Returns:
+      What is kept of them, the moments of the decoys' features, and the sum of the pictures,
+      float64 [MEAN_SIDE, MEAN_SIDE, 3].
+
+    Raises:
+      InputError: a picture does not decode.
+    """
+    looks = empty_looks(len(job.places))
+    decoys = np.zeros((len(job.places), DECOYS, FEATURES), np.float32)
+    total = np.zeros((MEAN_SIDE, MEAN_SIDE, 3))
+    for n, (start, length, source) in enumerate(job.places):
+        picture = read_picture(job.shard, start, length, source)
+        total += _resized(picture, MEAN_SIDE, MEAN_SIDE)
+        digest = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
+        looks.digest[n] = np.frombuffer(digest, np.uint8)
+        looks.photo[n] = _photo_in(picture)
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        looks.signature[n] = _signature(grey)
+        looks.thumb[n] = _resized(grey, THUMB, THUMB)
+        looks.contrast[n] = _contrast(grey, job.boxes[n])
+        looks.pose[n] = _pose(job, n)
+        to_photo = _picture_to_photo(job.regions[n], picture)
+        looks.features[n] = _features(grey, to_photo, job.turn[n], job.move[n])
+        generator = np.random.default_rng(zlib.crc32(source.encode()))
+        for k in range(DECOYS):
+            angle, length_ = generator.uniform(0, 2 * np.pi), generator.uniform(*DECOY_SHIFT)
+            moved = job.move[n] + length_ * np.exp(1j * angle)
+            decoys[n, k] = _features(grey, to_photo, job.turn[n], moved)
+    return looks, moments(decoys, job.folds), total
+
+
+def read_picture(shard: Path, start: int, length: int, source: str) -> np.ndarray:
+    """The picture whose PNG is at byte `start` of a shard, RGB uint8 [H, W, 3].
+
+    Raises:
+      InputError: it is no picture, or the shard changed meanwhile.
+    """
+    with open(shard, "rb") as stream:
+        stream.seek(start)
+        data = stream.read(length)
+    return decode_photo(data, f"{shard} ({source})")
+
+
+def moments(features: np.ndarray, folds: np.ndarray) -> Moments:
+    """Moments of features [n, ..., FEATURES] of faces in folds [n]."""
+    features = np.asarray(features, np.float32)
+    parts = [features[folds == fold].reshape(-1, FEATURES) for fold in range(FOLDS)]
+    return Moments(
+        count=np.array([len(part) for part in parts], np.float64),
+        sums=np.stack([part.sum(0, dtype=np.float64) for part in parts]),
+        products=np.stack([(part.T @ part).astype(np.float64) for part in parts]),
+    )
+
+
+def add_moments(first: Moments | None, second: Moments) -> Moments:
+    """Moments of both together."""
+    if first is None:
+        return second
+    return Moments(
+        first.count + second.count, first.sums + second.sums, first.products + second.products
+    )
+
+
+def _resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    whole = np.array([-0.5, -0.5, picture.shape[1] - 0.5, picture.shape[0] - 0.5])
+    return geometry.warp(picture, geometry.to_crop(whole), (width, height))
+
+
+def _signature(grey: np.ndarray) -> np.ndarray:
+    across, down = _resized(grey, 9, 8), _resized(grey, 8, 9)
+    bits = np.concatenate(
+        [(across[:, 1:] > across[:, :-1]).ravel(), (down[1:] > down[:-1]).ravel()]
+    )
+    return np.packbits(bits)
+
+
+def _contrast(grey: np.ndarray, box: np.ndarray) -> float:
+    size = np.array(grey.shape[1::-1])
+    left, top, right, bottom = (
+        np.clip(box.reshape(2, 2), 0, 1) * size + (np.zeros(2), np.ones(2))
+    ).astype(int).ravel()  # fmt: skip
+    part = grey[top:bottom, left:right]
+    return float(part.std()) if part.size else 0.0
+
+
+def _photo_in(picture: np.ndarray) -> np.ndarray:
+    """Where the photo is in the crop, normalised; beyond it a crop is black to the last bit."""
+    lit = (picture[..., 0] | picture[..., 1] | picture[..., 2]) > 0
+    ends = []
+    for axis, length in ((0, lit.shape[1]), (1, lit.shape[0])):
+        places = np.flatnonzero(lit.any(axis=axis))
+        ends.append((places[0] / length, (places[-1] + 1) / length) if len(places) else (0.0, 0.0))
+    return np.array([ends[0][0], ends[1][0], ends[0][1], ends[1][1]], np.float32)
+
+
+def _pose(job: Job, n: int) -> np.ndarray:
+    if np.isfinite(job.poses[n]).all():
+        return job.poses[n]
+    try:
+        return np.array(pose_of(job.points[n], job.scheme), np.float32)
+    except ValueError:
+        return np.full(3, np.nan, np.float32)
+
+
+def _picture_to_photo(region: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """The affine [2, 3] from the recorded crop's pixels to the photo's."""
+    scale = (region[2:] - region[:2]) / picture.shape[1::-1]
+    x, y = region[:2] + scale / 2
+    return np.array([[scale[0], 0, x], [0, scale[1], y]])
+
+
+def _features(grey: np.ndarray, to_photo: np.ndarray, turn: complex, move: complex) -> np.ndarray:
+    """Histograms of edge directions in cells, float32 [FEATURES]; after Dalal and Triggs (2005)."""
+    to_mean = np.array([[turn.real, -turn.imag, move.real], [turn.imag, turn.real, move.imag]])
+    reach = np.array([-PATCH_REACH, -PATCH_REACH, PATCH_REACH, PATCH_REACH])
+    transform = geometry.compose(geometry.to_crop(reach), geometry.compose(to_mean, to_photo))
+    patch = geometry.warp(grey, transform, (PATCH, PATCH)).astype(np.float32)
+    strength, angle = cv2.cartToPolar(
+        cv2.Sobel(patch, cv2.CV_32F, 1, 0, ksize=1), cv2.Sobel(patch, cv2.CV_32F, 0, 1, ksize=1)
+    )
+    half = DIRECTIONS / 2
+    turns = angle[..., None] * (DIRECTIONS / (2 * np.pi)) - np.arange(DIRECTIONS, dtype=np.float32)
+    shares = np.maximum(0, 1 - np.abs((turns + half) % DIRECTIONS - half)) * strength[..., None]
+    step = PATCH // CELLS
+    cells = shares.reshape(CELLS, step, CELLS, step, DIRECTIONS).mean(axis=(1, 3))
+    # 4 grey levels: flat skin's noise is no edge.
+    around = cv2.blur(cells.sum(-1), (3, 3)) + 4
+    return np.sqrt(cells / around[..., None]).ravel()

@@ -1,0 +1,149 @@
+"""The faces of finished records as a table: all but their pictures, and where those are."""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_tools.inspection.pictures import read_picture
+from senet_landmark.errors import InputError
+from senet_landmark.files import read_json, require_folder
+from senet_landmark.records import (
+    REPORT_NAME,
+    Record,
+    RecordsInfo,
+    load_records_info,
+    parse_example,
+    shard_paths,
+)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A finished folder of records.
+
+    Attributes:
+      path: the folder.
+      name: short name, unlike the other folders'.
+      info: what its report says of its records.
+      report: all of its report.
+    """
+
+    path: Path
+    name: str
+    info: RecordsInfo
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One face of a folder.
+
+    Attributes:
+      folder: its number among the folders.
+      split: name of its split.
+      shard: its TFRecord file.
+      index: its place in the shard, from 0.
+      start, length: where in the shard its PNG is, in bytes.
+      record: all that is recorded, without the image.
+      side: longer side of the canonical box, in photo pixels.
+    """
+
+    folder: int
+    split: str
+    shard: Path
+    index: int
+    start: int
+    length: int
+    record: Record
+    side: float
+
+    @property
+    def points(self) -> np.ndarray:
+        """Landmarks float64 [K, 2] in photo pixels; NaN where unknown."""
+        region = self.record.region.astype(np.float64)
+        return self.record.landmarks * (region[2:] - region[:2]) + region[:2]
+
+    @property
+    def split_in_folder(self) -> tuple[int, str]:
+        """What two faces of one split of one folder have in common."""
+        return (self.folder, self.split)
+
+    def picture(self) -> np.ndarray:
+        """The recorded crop, RGB uint8 [H, W, 3]; read anew at each call."""
+        return read_picture(self.shard, self.start, self.length, self.record.source)
+
+
+def open_folders(paths: list[Path]) -> list[Folder]:
+    """Reads the reports of records folders.
+
+    Raises:
+      InputError: none or the same folder twice is given, or one is not a finished folder of this
+        schema.
+    """
+    if not paths:
+        raise InputError("Give at least one folder of records.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise InputError("The same folder of records is given twice.")
+    names = [path.resolve().name for path in paths]
+    unique = len(set(names)) == len(names)
+    folders = []
+    for path, name in zip(paths, names, strict=True):
+        info = load_records_info(require_folder(path, "records that build-records made"))
+        report = read_json(path / REPORT_NAME)
+        folders.append(Folder(path, name if unique else str(path), info, report))
+    return folders
+
+
+def read_faces(folders: list[Folder]) -> list[Face]:
+    """The faces of all folders, without their pictures.
+
+    Raises:
+      InputError: a shard is absent, damaged or of another schema, or there is no face at all.
+    """
+    faces = [
+        face
+        for number, folder in enumerate(folders)
+        for split, names in folder.info.splits.items()
+        if names
+        for shard in shard_paths(folder.path, folder.info, split)
+        for face in _read_shard(number, split, shard)
+    ]
+    if not faces:
+        raise InputError(f"{folders[0].path}: holds no record.")
+    return faces
+
+
+def _read_shard(folder: int, split: str, shard: Path) -> list[Face]:
+    import tensorflow.compat.v1 as tf
+
+    faces: list[Face] = []
+    offset = 0
+    try:
+        # TensorFlow's reader checks the checksum of every record.
+        for data in tf.io.tf_record_iterator(str(shard)):
+            record = parse_example(data, f"{shard}, record {len(faces)}")
+            # A record's bytes follow its length and that length's checksum.
+            start = offset + 12 + data.index(record.image)
+            faces.append(_face(folder, split, shard, len(faces), start, record))
+            offset += len(data) + 16
+    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+        raise InputError(
+            f"{shard}: is not a whole TFRecord file ({error.message.splitlines()[0]}). "
+            "Delete the folder and build the records anew."
+        ) from error
+    return faces
+
+
+def _face(folder: int, split: str, shard: Path, index: int, start: int, record: Record) -> Face:
+    length = len(record.image)
+    # Pixels stay in the file: a data set need not fit into memory. Names repeat.
+    names: dict[str, Any] = {
+        name: sys.intern(getattr(record, name)) for name in ("scheme", "dataset", "subset")
+    }
+    record = replace(record, image=b"", **names)
+    region, box = record.region.astype(np.float64), record.box
+    side = float(((box[2:] - box[:2]) * (region[2:] - region[:2])).max())
+    return Face(folder, split, shard, index, start, length, record, side)
