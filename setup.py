@@ -14,6 +14,10 @@ assert VERSION
 # dlib from source compiles for about seven minutes; dlib-bin is the same library as a wheel.
 DLIB_WHEELS = "'x86_64 AMD64 aarch64 arm64'"
 
+BEAM = ["apache-beam>=2.60"]
+# tensorflow-datasets imports importlib_resources without asking for it.
+TFDS = ["tensorflow-datasets>=4.9", "importlib_resources"]
+
 setup(
     name="senet_landmark",
     version=VERSION.group(1),
@@ -26,6 +30,7 @@ setup(
     package_data={
         "senet_landmark": ["assets/*"],
         "data_tools.datasets": ["assets/*"],
+        "data_tools.inspection": ["templates/*"],
         "export": ["pretrained/*"],
     },
     install_requires=[
@@ -38,13 +43,19 @@ setup(
         f"dlib-bin>=19.24.6; platform_machine in {DLIB_WHEELS}",
         f"dlib>=19.24; platform_machine not in {DLIB_WHEELS}",
         "scipy>=1.11",
+        "filelock>=3.12",
+        "jinja2>=3.1",
         "joblib>=1.3",
+        "matplotlib>=3.8",
         "tqdm>=4.65",
         "tyro>=0.9",
     ],
     extras_require={
         "tensorboard": ["tensorboard>=2.15"],
-        "dev": ["pytest>=8", "ruff>=0.6", "mypy>=1.11"],
+        "beam": BEAM,
+        "tfds": TFDS,
+        # With the extras whose code the tests run.
+        "dev": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", *BEAM, *TFDS],
     },
     entry_points={"console_scripts": ["senet-landmark = senet_landmark.cli:main"]},
 )

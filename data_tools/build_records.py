@@ -1,34 +1,51 @@
 """Data set -> boxes -> crops -> sharded TFRecords, with a report and a contact sheet.
 
-The unit of work is a shard: its faces are known beforehand, so that its content does not depend on
-the number of workers, and a shard that is already whole is not built again after an interruption.
+Which faces a shard has is known beforehand, so that its content does not depend on the number of
+workers, and a shard that is whole is not built again after an interruption. Workers read, detect
+and crop photo by photo; this process writes their results as they come, in order. A build is a
+plan, two passes over its photos, and an end; `beam.py` runs the passes on a cluster.
 """
 
+import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from data_tools import face_boxes
-from data_tools.datasets.registry import get_dataset, list_entries
-from data_tools.parallel import as_completed, worker_count
-from data_tools.samples import Entry
-from data_tools.shards import PARTS, Shard, detect_shard, fit_shards, write_shard
+from data_tools.datasets.registry import list_entries
+from data_tools.parallel import in_order, worker_count
+from data_tools.report import draw_contact_sheet, make_report
+from data_tools.samples import Entry, by_photo
+from data_tools.shards import (
+    PARTS,
+    FoundBox,
+    Job,
+    Photo,
+    Shard,
+    fit_boxes,
+    photo_boxes,
+    photo_faces,
+    read_boxes,
+    work_of,
+    write_boxes,
+    write_faces,
+)
 from data_tools.split import split_entries
-from senet_landmark.config import RecordsConfig, to_json
-from senet_landmark.drawing import YELLOW, contact_sheet, draw_box, draw_points
+from senet_landmark.config import RecordsConfig
 from senet_landmark.errors import InputError
 from senet_landmark.files import read_json, write_json
 from senet_landmark.geometry import BoxCorrection
-from senet_landmark.images import decode_photo, write_picture
 
-T = TypeVar("T")
+Result = TypeVar("Result")
+
+JOB = "job.json"
+"""In `PARTS`: names the build that is unfinished."""
 
 
 def build_records(
@@ -37,7 +54,8 @@ def build_records(
     out: Path | str,
     config: RecordsConfig = RecordsConfig(),
     *,
-    boxes: face_boxes.BoxSource = "landmarks",
+    boxes: face_boxes.BoxSource = face_boxes.LANDMARKS,
+    detector_model: Path | None = None,
     points: str = "auto",
     workers: int = 0,
 ) -> dict[str, Any]:
@@ -48,8 +66,9 @@ def build_records(
       root: the data set's folder.
       out: folder for the records; made if absent. An interrupted build goes on there.
       config: crops, split, shards.
-      boxes: source of the face boxes. "dlib" takes the detection that fits the annotation and,
-        where dlib finds none, the landmarks' box; the report counts them.
+      boxes: source of the face boxes. A detector's is the detection that fits the annotation; a
+        face that it misses, or that has no annotated box, gets its landmarks' box and is counted.
+      detector_model: the file of dlib's CNN detector, for "dlib_cnn".
       points: which of the data set's annotations; "auto" is the reader's choice.
       workers: processes; 0: one a core.
 
@@ -57,161 +76,205 @@ def build_records(
       The report, as written to `out/report.json`; `out/contact_sheet.png` shows some faces.
 
     Raises:
-      InputError: nothing to build, `out` holds other records, or no face could be used.
+      InputError: nothing to build, `out` holds other records or another build is at work there, or
+        no face could be used.
+      OSError: a file could not be written; what is done is kept, the same call goes on.
+    """
+    plan = plan_build(dataset, root, out, config, boxes, detector_model, points)
+    workers = worker_count(workers, sum(len(shard.photos) for shard in plan.shards))
+    with building(plan):
+        shards = plan.shards
+        if plan.job.box_source != face_boxes.LANDMARKS:
+            todo = [shard for shard in shards if not shard.is_boxed]
+            for shard, found in _work(photo_boxes, todo, workers, "finding boxes"):
+                write_boxes(shard, found)
+            shards = corrected(shards, fit_shards(shards))
+        todo = [shard for shard in shards if not shard.is_written]
+        for shard, faces in _work(photo_faces, todo, workers, "writing records"):
+            write_faces(shard, faces)
+        return finish(plan, shards)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A build before it begins."""
+
+    root: Path
+    out: Path
+    job: Job
+    shards: list[Shard]
+    leaking: list[Entry]
+    digest: str
+    began: float
+
+
+def plan_build(
+    dataset: str,
+    root: Path | str,
+    out: Path | str,
+    config: RecordsConfig = RecordsConfig(),
+    boxes: face_boxes.BoxSource = face_boxes.LANDMARKS,
+    detector_model: Path | None = None,
+    points: str = "auto",
+) -> Plan:
+    """Lists the faces, splits them, and says which shard each goes to.
+
+    Raises:
+      InputError: nothing to build, or a detector without its model.
     """
     began = time.monotonic()
-    out = Path(out)
-    entries = list_entries(dataset, root, points)
-    training, held_out = split_entries(
-        entries, config.held_out, by=config.split_by, seed=config.seed
+    if boxes in face_boxes.DETECTORS:
+        face_boxes.get_detector(boxes, detector_model)
+    split = split_entries(
+        list_entries(dataset, root, points),
+        config.held_out,
+        test=config.test,
+        held_out_name=config.held_out_name,
+        by=config.split_by,
+        seed=config.seed,
     )
-    template = Shard(
-        name="", split="", dataset=dataset, entries=(), config=config, box_source=boxes, out=out,
-        correction=face_boxes.DEFAULT_CORRECTIONS[boxes],
-    )  # fmt: skip
+    correction = face_boxes.DEFAULT_CORRECTIONS.get(boxes, BoxCorrection())
+    job = Job(dataset, config, boxes, correction, detector_model)
     shards = [
-        replace(template, name=name, split=split, entries=tuple(part))
-        for split, side in (("train", training), (config.held_out_name, held_out))
-        for name, part in _parts(split, side, config.shard_size)
+        Shard(name=name, split=side, photos=tuple(part), out=Path(out), job=job)
+        for side, entries in split.sides.items()
+        for name, part in _parts(side, by_photo(entries), config.shard_size)
     ]
-    _claim(out, _digest(shards, points))
-    workers = worker_count(workers, len(shards))
-    correction = template.correction
-    if boxes == "dlib":
-        _work(detect_shard, shards, workers, "finding faces")
-        correction = fit_shards(shards) or correction
-        shards = [replace(shard, correction=correction) for shard in shards]
-    stats = _work(write_shard, shards, workers, "writing records")
-    report = _report(dataset, config, boxes, correction, shards, stats)
-    report["seconds"] = round(time.monotonic() - began, 1)
-    report["faces_per_second"] = round(report["faces"] / max(time.monotonic() - began, 1e-6), 1)
-    if not report["faces"]:
-        for shard in shards:
-            (out / shard.name).unlink()
-        _clear_parts(out)
-        reasons = "; ".join(skip["reason"] for skip in report["skipped"][:3])
-        raise InputError(f"{root}: no face could be used. First reasons: {reasons}")
-    _draw_contact_sheet(out, report)
-    write_json(out / "report.json", report)
-    _clear_parts(out)
-    return report
+    return Plan(
+        root=Path(root),
+        out=Path(out),
+        job=job,
+        shards=shards,
+        leaking=split.leaking,
+        digest=_digest(shards, points),
+        began=began,
+    )
 
 
-def _parts(split: str, entries: list[Entry], size: int) -> Iterator[tuple[str, list[Entry]]]:
-    if not entries:
+def _parts(split: str, photos: list[Photo], size: int) -> Iterator[tuple[str, list[Photo]]]:
+    if not photos:
         return
     if not size:
-        yield f"{split}.tfrecords", entries
+        yield f"{split}.tfrecords", photos
         return
-    count = -(-len(entries) // size)
+    count = -(-sum(len(photo) for photo in photos) // size)
     for index in range(count):
-        # Every count-th entry: all shards are of one size, give or take one face.
-        yield f"{split}-{index:05d}-of-{count:05d}.tfrecords", entries[index::count]
+        # Every count-th photo: all shards are of one size, give or take a photo's faces.
+        if part := photos[index::count]:
+            yield f"{split}-{index:05d}-of-{count:05d}.tfrecords", part
 
 
 def _digest(shards: list[Shard], points: str) -> str:
     """Names the job: what an interrupted build must share with the one that goes on."""
-    job = [
-        [s.name, s.dataset, s.box_source, asdict(s.config), [e.source for e in s.entries], points]
-        for s in shards
-    ]
-    return hashlib.sha256(json.dumps(job).encode()).hexdigest()
+    job = shards[0].job if shards else None
+    digest = hashlib.sha256(
+        repr((job and (job.dataset, job.box_source, asdict(job.config)), points)).encode()
+    )
+    for shard in shards:
+        digest.update(shard.name.encode())
+        for photo in shard.photos:
+            for entry in photo:
+                digest.update(entry.source.encode() + b"\0")
+    return digest.hexdigest()
 
 
-def _claim(out: Path, digest: str) -> None:
-    """Makes the folder ours. Raises InputError where it holds another build's work."""
+@contextlib.contextmanager
+def building(plan: Plan) -> Iterator[None]:
+    """Makes the records' folder ours while the block runs.
+
+    Raises:
+      InputError: it holds finished records or another build's work, or another build is at it.
+    """
+    out = plan.out
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; give a folder for the records.")
-    job = out / PARTS / "job.json"
     if (out / "report.json").exists():
         raise InputError(f"{out}: already holds finished records. Delete it or give another --out.")
+    if not (out / PARTS / JOB).exists() and any(out.glob("*.tfrecords")):
+        raise InputError(f"{out}: holds TFRecords that are not of this build. Give another --out.")
+    (out / PARTS).mkdir(parents=True, exist_ok=True)
+    # The system frees the lock of a process that was killed.
+    lock = FileLock(out / PARTS / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(
+            f"{out}: another build is at work on this folder. Wait for it, or give another --out."
+        ) from error
+    try:
+        _claim(plan)
+        yield
+    finally:
+        lock.release()
+
+
+def _claim(plan: Plan) -> None:
+    out, job = plan.out, plan.out / PARTS / JOB
+    if (out / "report.json").exists():
+        raise InputError(f"{out}: another build has just finished these records.")
     if job.exists():
-        if read_json(job) != digest:
+        if read_json(job) != plan.digest:
             raise InputError(
                 f"{out}: holds an unfinished build of other options or photos. Give the same "
                 "options to go on with it, delete it, or give another --out."
             )
-        for left in [*out.glob(".*.tfrecords"), *(out / PARTS).glob(".*.json")]:
-            left.unlink()  # half-written files of a build that was killed
+        halves = (".*.tfrecords", ".report-*.json", ".contact_sheet-*.png")
+        for left in [*(f for h in halves for f in out.glob(h)), *(out / PARTS).glob(".*.*")]:
+            left.unlink(missing_ok=True)  # half-written files of a build that was killed
         return
-    if out.exists() and any(out.glob("*.tfrecords")):
-        raise InputError(f"{out}: holds TFRecords that are not of this build. Give another --out.")
-    write_json(job, digest)
+    write_json(job, plan.digest)
 
 
-def _work(function: Callable[[Shard], T], shards: list[Shard], workers: int, what: str) -> list[T]:
-    """Runs a function over the shards; results in the shards' order."""
-    results: dict[int, T] = {}
-    total = sum(len(s.entries) for s in shards)
-    with tqdm(total=total, desc=what, unit="face", dynamic_ncols=True) as bar:
-        for index, result in as_completed(function, shards, workers):
-            results[index] = result
-            bar.update(len(shards[index].entries))
-    return [results[index] for index in range(len(shards))]
-
-
-def _report(
-    dataset: str,
-    config: RecordsConfig,
-    boxes: str,
-    correction: BoxCorrection,
+def _work(
+    function: Callable[[Job, Photo, dict[str, FoundBox]], Result],
     shards: list[Shard],
-    stats: list[dict[str, Any]],
-) -> dict[str, Any]:
-    from senet_landmark.records import SCHEMA_VERSION
+    workers: int,
+    what: str,
+) -> Iterator[tuple[Shard, Iterator[Result]]]:
+    """Each shard with the function's results for its photos, in their order, as they come."""
+    total = sum(shard.faces for shard in shards)
+    with tqdm(total=total, desc=what, unit="face", dynamic_ncols=True) as bar:
+        results = in_order(function, (work for shard in shards for work in work_of(shard)), workers)
 
-    sides = np.array([side for s in stats for side in s["box_sides"]] or [0.0])
-    used = [(shard, s) for shard, s in zip(shards, stats, strict=True) if s["faces"]]
-    splits = sorted({shard.split for shard in shards}, key=lambda name: name != "train")
-    skipped = [skip for s in stats for skip in s["skipped"]]
-    missed = sorted(name for s in stats for name in s["missed"])
-    corrections = {**face_boxes.DEFAULT_CORRECTIONS, boxes: correction}
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "dataset": dataset,
-        "scheme": get_dataset(dataset).scheme,
-        "records": to_json(config),
-        "splits": {k: [shard.name for shard, _ in used if shard.split == k] for k in splits},
-        "held_out": config.held_out_name,
-        "box_source": boxes,
-        "box_corrections": {name: to_json(c) for name, c in corrections.items()},
-        "faces": sum(s["faces"] for s in stats),
-        "faces_by_split": {
-            k: sum(s["faces"] for shard, s in used if shard.split == k) for k in splits
-        },
-        "detector_missed": len(missed),
-        "detector_missed_photos": missed,
-        "skipped_count": len(skipped),
-        "skipped": skipped,
-        "box_side_pixels": {
-            "min": round(float(sides.min()), 1),
-            "median": round(float(np.median(sides)), 1),
-            "max": round(float(sides.max()), 1),
-        },
-        "landmark_range": [
-            round(min((s["low"] for _, s in used), default=0.0), 3),
-            round(max((s["high"] for _, s in used), default=0.0), 3),
-        ],
-    }
+        def of(shard: Shard) -> Iterator[Result]:
+            for photo in shard.photos:
+                yield next(results)
+                bar.update(len(photo))
+
+        for shard in shards:
+            yield shard, of(shard)
 
 
-def _draw_contact_sheet(out: Path, report: dict[str, Any], most: int = 48) -> None:
-    """Draws faces of the first training shard, landmarks and canonical box on them."""
-    import tensorflow.compat.v1 as tf
+def fit_shards(shards: list[Shard]) -> BoxCorrection | None:
+    """The correction of the source's boxes, fitted on the training split; None without any."""
+    training = (shard for shard in shards if shard.split == "train")
+    return fit_boxes(box for shard in training for box in read_boxes(shard).values())
 
-    from senet_landmark.records import parse_example
 
-    names = [name for split in report["splits"].values() for name in split]
-    pictures = []
-    for data in tf.io.tf_record_iterator(str(out / names[0])):
-        record = parse_example(data)
-        image = decode_photo(record.image)
-        size = np.array(image.shape[1::-1])
-        box = (record.box.reshape(2, 2) * size - 0.5).ravel()
-        pictures.append(draw_points(draw_box(image, box, YELLOW), record.landmarks * size - 0.5))
-        if len(pictures) == most:
-            break
-    write_picture(out / "contact_sheet.png", contact_sheet(pictures))
+def corrected(shards: list[Shard], correction: BoxCorrection | None) -> list[Shard]:
+    """The shards with a correction that was fitted; as they are without."""
+    if correction is None:
+        return shards
+    return [replace(s, job=replace(s.job, correction=correction)) for s in shards]
+
+
+def finish(plan: Plan, shards: list[Shard]) -> dict[str, Any]:
+    """Writes report and contact sheet of shards that are all written, and clears what is left.
+
+    Raises:
+      InputError: no face could be used; the folder is then as it was before.
+    """
+    report = make_report(shards, plan.leaking, time.monotonic() - plan.began)
+    if not report["faces"]:
+        for shard in shards:
+            shard.path.unlink()
+        _clear_parts(plan.out)
+        reasons = "; ".join(skip["reason"] for skip in report["skipped"][:3])
+        raise InputError(f"{plan.root}: no face could be used. First reasons: {reasons}")
+    draw_contact_sheet(plan.out, report)
+    write_json(plan.out / "report.json", report)
+    _clear_parts(plan.out)
+    return report
 
 
 def _clear_parts(out: Path) -> None:

@@ -1,8 +1,8 @@
 """All cores for independent pieces of work, through joblib."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import cv2
 from joblib import Parallel, delayed
@@ -32,6 +32,24 @@ def as_completed(
     yield from run(delayed(_one)(function, index, item) for index, item in enumerate(items))
 
 
-def _one(function: Callable[[Item], Result], index: int, item: Item) -> tuple[int, Result]:
+def in_order(
+    function: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], workers: int
+) -> Iterator[Result]:
+    """function(*arguments) for each, in their order; with 1 worker, in this process.
+
+    Small pieces of work, whose results are taken as they come: only a few are held at a time.
+    """
+    if workers == 1:
+        yield from (function(*given) for given in arguments)
+        return
+    run = Parallel(n_jobs=workers, return_as="generator")
+    yield from run(delayed(_call)(function, given) for given in arguments)
+
+
+def _call(function: Callable[..., Result], given: tuple[Any, ...]) -> Result:
     cv2.setNumThreads(1)  # the processes are the parallelism
-    return index, function(item)
+    return function(*given)
+
+
+def _one(function: Callable[[Item], Result], index: int, item: Item) -> tuple[int, Result]:
+    return index, _call(function, (item,))

@@ -1,31 +1,43 @@
-"""The unit of the record builder's work: one TFRecord file, from its photos to its bytes.
+"""From photos to a TFRecord file: the functions that every builder runs, one photo at a time.
 
-These functions run in worker processes; TensorFlow is imported where it is needed, so that a
-worker that only detects faces starts at once.
+They run in worker processes, on this machine or (`beam.py`) on a cluster, without TensorFlow, which
+takes seconds to import; only `write_faces` needs it, which the builder's own process runs.
 """
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data_tools import face_boxes
-from data_tools.datasets.registry import load_sample
-from data_tools.samples import Entry, Sample
+from data_tools.datasets.registry import load_photo, load_sample
+from data_tools.samples import Entry, Sample, yaw_of
 from senet_landmark import geometry
 from senet_landmark.config import RecordsConfig
 from senet_landmark.errors import InputError
 from senet_landmark.files import read_json, write_json, written_whole
-from senet_landmark.geometry import BoxCorrection
-from senet_landmark.images import encode_png, read_photo
-from senet_landmark.runtime import import_quietly
-
-if TYPE_CHECKING:
-    from senet_landmark.records import Record
+from senet_landmark.geometry import Box, BoxCorrection
+from senet_landmark.images import encode_png
+from senet_landmark.records import Record, encode_example
 
 PARTS = ".parts"
 """Folder, below the records', of what an unfinished build has done; removed at its end."""
+
+Photo = tuple[Entry, ...]
+"""All faces of one photo that are on one side of the split."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for every photo of a build."""
+
+    dataset: str
+    config: RecordsConfig
+    box_source: face_boxes.BoxSource = face_boxes.LANDMARKS
+    correction: BoxCorrection = field(default_factory=BoxCorrection)
+    detector_model: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -34,16 +46,23 @@ class Shard:
 
     name: str
     split: str
-    dataset: str
-    entries: tuple[Entry, ...]
-    config: RecordsConfig
-    box_source: face_boxes.BoxSource
+    photos: tuple[Photo, ...]
     out: Path
-    correction: BoxCorrection
+    job: Job
+
+    @property
+    def faces(self) -> int:
+        """Number of faces that it may have."""
+        return sum(len(photo) for photo in self.photos)
+
+    @property
+    def path(self) -> Path:
+        """The TFRecord file."""
+        return self.out / self.name
 
     @property
     def boxes_path(self) -> Path:
-        """Detected boxes of the shard's faces."""
+        """Boxes of the shard's faces, where they are not the landmarks' own."""
         return self.out / PARTS / f"{self.name}.boxes.json"
 
     @property
@@ -51,86 +70,133 @@ class Shard:
         """What is known of the shard once its file is whole."""
         return self.out / PARTS / f"{self.name}.stats.json"
 
+    @property
+    def is_boxed(self) -> bool:
+        """Whether its boxes are there, from before an interruption."""
+        return self.boxes_path.exists()
 
-def detect_shard(shard: Shard) -> None:
-    """Finds each face of the shard; writes box, or null where dlib finds none."""
-    if shard.boxes_path.exists():
-        return
-    boxes: dict[str, Any] = {}
-    for entry in shard.entries:
+    @property
+    def is_written(self) -> bool:
+        """Whether its file is there, from before an interruption."""
+        return self.path.exists() and self.stats_path.exists()
+
+
+@dataclass(frozen=True)
+class FoundBox:
+    """The box that a source has for a face.
+
+    Attributes:
+      found: left, top, right, bottom in photo pixels; None where the source has none.
+      canonical: the box of its landmarks.
+    """
+
+    found: tuple[float, ...] | None
+    canonical: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Face:
+    """What became of one face.
+
+    Attributes:
+      source: names the face.
+      record: what is recorded; None where it was skipped.
+      reason: why it was skipped; empty otherwise.
+      photo: the photo's file, for the message.
+      missed: whether the detector did not find it; it has the landmarks' box then.
+      yaw: degrees; None where unknown.
+      side: longer side of its box in pixels of the photo.
+      low, high: range of its landmarks in the recorded crop.
+      digest: of the photo's pixels, equal for copies of one photo; empty for its further faces.
+    """
+
+    source: str
+    photo: str
+    record: Record | None = None
+    reason: str = ""
+    missed: bool = False
+    yaw: float | None = None
+    side: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    digest: str = ""
+
+
+# --- one photo ---------------------------------------------------------------------------------
+
+
+def photo_boxes(job: Job, photo: Photo, _: object = None) -> dict[str, FoundBox]:
+    """The boxes that the job's source has for the faces of one photo, by `Entry.source`.
+
+    A face that cannot be read is left out: `photo_faces` meets the same error and reports it.
+    """
+    samples = []
+    for entry in photo:
         try:
-            sample, photo = _read(shard.dataset, entry)
+            sample = load_sample(job.dataset, entry)
+            samples.append((sample, face_boxes.canonical_box(sample.landmarks, sample.scheme)))
         except InputError:
-            continue  # `write_shard` meets the same error and reports it
-        found = face_boxes.find_annotated_face(photo, sample.landmarks)
-        tight = geometry.box_from_landmarks(sample.landmarks)
-        boxes[entry.source] = {
-            "found": None if found is None else found.tolist(),
-            "tight": tight.tolist(),
-        }
-    write_json(shard.boxes_path, boxes)
+            continue
+    found: list[Box | None] = [sample.box for sample, _ in samples]
+    if job.box_source in face_boxes.DETECTORS and samples:
+        detect = face_boxes.get_detector(job.box_source, job.detector_model)
+        try:
+            pixels = load_photo(job.dataset, photo[0])
+        except InputError:
+            return {}
+        found = face_boxes.find_annotated_faces(pixels, [box for _, box in samples], detect)
+    return {
+        sample.source: FoundBox(
+            None if box is None else tuple(np.asarray(box).tolist()), tuple(canonical.tolist())
+        )
+        for (sample, canonical), box in zip(samples, found, strict=True)
+    }
 
 
-def _read(dataset: str, entry: Entry) -> tuple[Sample, np.ndarray]:
-    sample = load_sample(dataset, entry)
-    try:
-        geometry.box_from_landmarks(sample.landmarks)
-    except InputError as error:
-        raise InputError(f"{sample.photo}: {error}") from error
-    return sample, read_photo(sample.photo)
+def photo_faces(job: Job, photo: Photo, boxes: dict[str, FoundBox]) -> list[Face]:
+    """The records of the faces of one photo, or why there is none; in the order of the entries.
+
+    Args:
+      job: the build.
+      photo: its faces.
+      boxes: what `photo_boxes` gave; empty where the boxes are the landmarks'.
+    """
+    faces: list[Face] = []
+    pixels: np.ndarray | None = None
+    digest = ""
+    for entry in photo:
+        box = boxes.get(entry.source)
+        try:
+            sample = load_sample(job.dataset, entry)
+            if pixels is None:
+                pixels = load_photo(job.dataset, entry)
+                digest = hashlib.blake2b(pixels.tobytes(), digest_size=12).hexdigest()
+            faces.append(_face(job, sample, pixels, digest, box.found if box else None))
+            digest = ""  # of the photo's first face alone
+        except InputError as error:
+            faces.append(Face(entry.source, str(entry.photo), reason=str(error)))
+    return faces
 
 
-def fit_shards(shards: list[Shard]) -> BoxCorrection | None:
-    """The correction of detected boxes, fitted on the training split; None without any."""
-    pairs = [
-        (box["found"], box["tight"])
-        for shard in shards
-        if shard.split == "train"
-        for box in read_json(shard.boxes_path).values()
-        if box["found"] is not None
-    ]
-    if not pairs:
-        return None
-    source, canonical = (np.array(side) for side in zip(*pairs, strict=True))
-    return geometry.fit_correction(source, canonical)
-
-
-def write_shard(shard: Shard) -> dict[str, Any]:
-    """Writes the shard's file and returns what is known of it."""
-    import_quietly()
-    import tensorflow.compat.v1 as tf
-
-    from senet_landmark.records import encode_example
-
-    path = shard.out / shard.name
-    if shard.stats_path.exists() and path.exists():
-        return read_json(shard.stats_path)
-    detected = read_json(shard.boxes_path) if shard.box_source == "dlib" else {}
-    stats: dict[str, Any] = {"faces": 0, "skipped": [], "missed": [], "low": [], "high": []}
-    sizes = []
-    with written_whole(path) as temporary, tf.io.TFRecordWriter(str(temporary)) as writer:
-        for entry in shard.entries:
-            try:
-                sample, photo = _read(shard.dataset, entry)
-                found = detected.get(entry.source, {}).get("found")
-                record, side = make_record(
-                    sample, photo, shard.config, shard.dataset,
-                    None if found is None else np.array(found), shard.correction,
-                )  # fmt: skip
-            except InputError as error:
-                stats["skipped"].append({"photo": str(entry.photo), "reason": str(error)})
-                continue
-            if shard.box_source == "dlib" and found is None:
-                stats["missed"].append(entry.source)
-            writer.write(encode_example(record))
-            stats["faces"] += 1
-            stats["low"].append(float(record.landmarks.min()))
-            stats["high"].append(float(record.landmarks.max()))
-            sizes.append(side)
-    stats["low"], stats["high"] = min(stats["low"], default=0), max(stats["high"], default=0)
-    stats["box_sides"] = sizes
-    write_json(shard.stats_path, stats)
-    return stats
+def _face(
+    job: Job, sample: Sample, pixels: np.ndarray, digest: str, found: tuple[float, ...] | None
+) -> Face:
+    record, side = make_record(
+        sample, pixels, job.config, job.dataset,
+        None if found is None else np.array(found), job.correction,
+    )  # fmt: skip
+    known = record.landmarks[np.isfinite(record.landmarks).all(axis=1)]
+    return Face(
+        source=sample.source,
+        photo=str(sample.photo),
+        record=record,
+        missed=job.box_source != face_boxes.LANDMARKS and found is None,
+        yaw=yaw_of(sample),
+        side=side,
+        low=float(known.min()),
+        high=float(known.max()),
+        digest=digest,
+    )
 
 
 def make_record(
@@ -138,9 +204,9 @@ def make_record(
     photo: np.ndarray,
     config: RecordsConfig,
     dataset: str,
-    detected: np.ndarray | None = None,
+    found: np.ndarray | None = None,
     correction: BoxCorrection = BoxCorrection(),
-) -> tuple["Record", float]:
+) -> tuple[Record, float]:
     """One face -> its record, and the longer side of its box in pixels of the photo.
 
     Args:
@@ -148,32 +214,124 @@ def make_record(
       photo: RGB uint8 [H, W, 3].
       config: crop, context and size.
       dataset: name of the data set.
-      detected: a detector's box in pixels, corrected here; None: the landmarks' box.
-      correction: of the detector's boxes.
+      found: a detector's or annotator's box in pixels, corrected here; None: the landmarks' box.
+      correction: of that source's boxes.
 
     Raises:
-      InputError: the box has no area, or lies outside a photo that the crop is clipped to.
+      InputError: the box has no area, or lies outside a photo that the crop is clipped to; the
+        message names the photo.
     """
-    from senet_landmark.records import Record
-
-    if detected is None:
-        box = geometry.box_from_landmarks(sample.landmarks)
-    else:
-        box = geometry.correct_box(detected, correction)
     size = (photo.shape[1], photo.shape[0])
-    region = geometry.expand(geometry.crop_box(box, config.crop, size), config.context)
+    try:
+        if found is None:
+            box = face_boxes.canonical_box(sample.landmarks, sample.scheme)
+        else:
+            box = geometry.correct_box(found, correction)
+        region = geometry.expand(geometry.crop_box(box, config.crop, size), config.context)
+    except InputError as error:
+        raise InputError(f"{sample.photo}: {error}") from error
     transform = geometry.to_crop(region)
     image = geometry.warp(photo, transform, (config.size, config.size))
     record = Record(
         image=encode_png(image),
         landmarks=geometry.apply(transform, sample.landmarks),
+        visible=sample.visible,
         box=geometry.apply(transform, box.reshape(2, 2)).ravel(),
         region=region,
         scheme=sample.scheme,
         dataset=dataset,
+        subset=sample.subset,
         source=sample.source,
         identity=sample.identity,
         pose=sample.pose,
         attributes=sample.attributes,
     )
     return record, float((box[2:] - box[:2]).max())
+
+
+# --- one shard ---------------------------------------------------------------------------------
+
+
+def work_of(shard: Shard) -> Iterator[tuple[Job, Photo, dict[str, FoundBox]]]:
+    """The arguments of `photo_boxes` and `photo_faces` for each photo of a shard, in order."""
+    boxes = read_boxes(shard) if shard.is_boxed else {}
+    for photo in shard.photos:
+        yield shard.job, photo, {e.source: boxes[e.source] for e in photo if e.source in boxes}
+
+
+def write_boxes(shard: Shard, photos: Iterable[dict[str, FoundBox]]) -> None:
+    """Writes what `photo_boxes` gave for the photos of a shard; `read_boxes` reads it."""
+    values = {name: asdict(box) for boxes in photos for name, box in boxes.items()}
+    write_json(shard.boxes_path, values)
+
+
+def read_boxes(shard: Shard) -> dict[str, FoundBox]:
+    """The boxes of a shard's faces, by `Entry.source`."""
+    values = read_json(shard.boxes_path)
+    return {name: FoundBox(v["found"], v["canonical"]) for name, v in values.items()}
+
+
+def fit_boxes(boxes: Iterable[FoundBox]) -> BoxCorrection | None:
+    """The correction of a source's boxes to the canonical ones; None where it has none."""
+    pairs = [(box.found, box.canonical) for box in boxes if box.found is not None]
+    if not pairs:
+        return None
+    source, canonical = (np.array(side) for side in zip(*pairs, strict=True))
+    return geometry.fit_correction(source, canonical)
+
+
+def write_faces(shard: Shard, photos: Iterable[list[Face]]) -> None:
+    """Writes a shard's file as its photos' faces come, in order, then what is known of it.
+
+    Raises:
+      OSError: the file could not be written, a full disk for one; no part of it is left.
+    """
+    import tensorflow.compat.v1 as tf
+
+    stats = Stats()
+    with written_whole(shard.path) as temporary:
+        try:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                for face in (face for faces in photos for face in faces):
+                    if face.record is not None:
+                        writer.write(encode_example(face.record))
+                    stats.add(face)
+                writer.flush()
+        except tf.errors.OpError as error:
+            reason = error.message.split(";")[-1].strip()
+            raise OSError(None, f"the file could not be written ({reason})", str(shard.path)) from (
+                error
+            )
+    write_json(shard.stats_path, asdict(stats))
+
+
+@dataclass
+class Stats:
+    """What is known of a shard's faces: of those recorded, in their order, and of the others."""
+
+    sources: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    yaws: list[float | None] = field(default_factory=list)
+    sides: list[float] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    low: float = np.inf
+    high: float = -np.inf
+
+    def add(self, face: Face) -> None:
+        """Counts one face."""
+        if face.record is None:
+            self.skipped.append({"photo": face.photo, "face": face.source, "reason": face.reason})
+            return
+        self.sources.append(face.source)
+        self.digests.append(face.digest)
+        self.yaws.append(None if face.yaw is None else round(face.yaw, 1))
+        self.sides.append(round(face.side, 1))
+        self.low, self.high = min(self.low, face.low), max(self.high, face.high)
+        if face.missed:
+            self.missed.append(face.source)
+
+
+def read_stats(shard: Shard) -> Stats:
+    """What `write_faces` wrote of a shard."""
+    return Stats(**read_json(shard.stats_path))

@@ -86,14 +86,14 @@ class Predictor:
             for box, points, score in zip(boxes, landmarks, scores, strict=True)
         ]
 
-    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str) -> np.ndarray:
+    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str | None) -> np.ndarray:
         """Landmarks of the faces in given boxes, all in one call of the model.
 
         Args:
           photo: RGB uint8 [H, W, 3].
           boxes: float64 [N, 4] in photo pixels.
           source: what the boxes are from, a key of the contract's `box_corrections`: `dlib`, or
-            `landmarks` for tight boxes of landmarks.
+            `landmarks` for tight boxes of landmarks; None leaves them as they are.
 
         Returns:
           float32 [N, K, 2] in photo pixels.
@@ -103,9 +103,11 @@ class Predictor:
         """
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
             raise InputError(f"A photo is uint8 [H, W, 3] RGB, not {photo.dtype} {photo.shape}.")
-        known = self.contract.box_corrections
+        known: dict[str | None, geometry.BoxCorrection] = {None: geometry.BoxCorrection()}
+        known.update(self.contract.box_corrections)
         if source not in known:
-            raise InputError(f"The model knows boxes from {', '.join(known)}; not {source!r}.")
+            names = ", ".join(name for name in known if name)
+            raise InputError(f"The model knows boxes from {names}; not {source!r}.")
         if not len(boxes):
             return np.zeros((0, self.contract.landmark_scheme.points, 2), np.float32)
         pairs = [

@@ -23,11 +23,14 @@ class RecordsConfig:
     context: float = 0.25
     """Real pixels kept beyond the crop on each side, as a share of it, for augmentation."""
     held_out: float = 0.1
-    """Share of the source photos that goes to the held-out split."""
+    """Share of the source photos, or persons, that goes to the held-out split."""
+    test: float = 0.0
+    """Share of them that goes to a test split, which training never looks at; what a data set
+    publishes for testing goes there whatever the share."""
     held_out_name: str = "validation"
     """Name of the held-out split, and of its files."""
     split_by: Literal["source", "view"] = "source"
-    """`source` keeps all views of one photo on one side; `view` leaks them over both."""
+    """`source` keeps a photo's views, or a person's photos, on one side; `view` leaks them."""
     shard_size: int = 500
     """Faces in one TFRecord file; 0 writes one file a split."""
     seed: int = 0

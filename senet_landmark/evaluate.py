@@ -9,7 +9,8 @@ import numpy as np
 
 from senet_landmark.errors import InputError
 from senet_landmark.files import write_json
-from senet_landmark.metrics import nme_inter_ocular
+from senet_landmark.metrics import nme_bbox_size, nme_inter_ocular
+from senet_landmark.pose import yaw_band
 from senet_landmark.schemes import Scheme
 
 
@@ -21,11 +22,13 @@ class AnnotatedFace:
       photo: RGB uint8 [H, W, 3].
       truth: float32 [K, 2] in photo pixels.
       box: face box in photo pixels, float64 [4]; None where the detector missed the face.
+      yaw: degrees; None where unknown.
     """
 
     photo: np.ndarray
     truth: np.ndarray
     box: np.ndarray | None
+    yaw: float | None = None
 
 
 def evaluate(
@@ -41,26 +44,38 @@ def evaluate(
       scheme: landmark scheme of model and truth.
 
     Returns:
-      `n`: faces measured; `nme_inter_ocular`: mean in percent over them; `missed_faces`: faces
-      without a box, which are in neither.
+      `n`: faces measured; `nme_inter_ocular`, `nme_bbox_size`: means in percent over them;
+      `by_yaw`: the same for each band of |yaw|; `missed_faces`: faces without a box, which are in
+      none of these.
 
     Raises:
       InputError: no face, every face missed, schemes that differ, or a degenerate truth.
     """
-    errors, missed = [], 0
+    errors: dict[str, list[tuple[float, float]]] = {}
+    missed = 0
     for face in faces:
         if face.box is None:
             missed += 1
             continue
-        predicted = landmarks(face.photo, face.box[None])
-        errors.append(nme_inter_ocular(predicted, face.truth[None], scheme)[0])
+        predicted, truth = landmarks(face.photo, face.box[None]), face.truth[None]
+        pair = [
+            float(nme(predicted, truth, scheme)[0]) for nme in (nme_inter_ocular, nme_bbox_size)
+        ]
+        errors.setdefault(yaw_band(face.yaw), []).append((pair[0], pair[1]))
     if not errors:
         what = f"the detector missed all {missed} faces" if missed else "there is no face"
         raise InputError(f"Nothing to measure: {what}.")
+    every = [pair for band in errors.values() for pair in band]
+    by_yaw = {band: _means(errors[band]) for band in sorted(errors)}
+    return {**_means(every), "by_yaw": by_yaw, "missed_faces": missed}
+
+
+def _means(pairs: list[tuple[float, float]]) -> dict[str, Any]:
+    ocular, size = 100 * np.mean(pairs, axis=0)
     return {
-        "n": len(errors),
-        "nme_inter_ocular": round(float(100 * np.mean(errors)), 4),
-        "missed_faces": missed,
+        "n": len(pairs),
+        "nme_inter_ocular": round(float(ocular), 4),
+        "nme_bbox_size": round(float(size), 4),
     }
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from senet_landmark import geometry
+from senet_landmark.attributes import mirror_attributes
 from senet_landmark.augment import change_picture, jittered_transform, mirror_face
 from senet_landmark.config import NO_AUGMENTATION, AugmentConfig
 from senet_landmark.errors import InputError
@@ -23,7 +24,8 @@ from senet_landmark.records import Record, parse_example
 from senet_landmark.schemes import Scheme, get_scheme
 
 Batch = dict[str, np.ndarray]
-"""image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2]; pose float32 [N, 3]; attributes [N, A]."""
+"""image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2], NaN where unknown; pose float32 [N, 3];
+attributes float32 [N, A]."""
 
 
 class RecordStore:
@@ -103,6 +105,7 @@ class BatchMaker:
       batch_size: faces in a batch.
       seed: seed of order and changes.
       shuffle: a new random order each epoch; otherwise the records' own, again and again.
+      attributes: names of the records' attributes; some change when a face is mirrored.
     """
 
     store: RecordStore
@@ -112,6 +115,7 @@ class BatchMaker:
     batch_size: int
     seed: int = 0
     shuffle: bool = True
+    attributes: tuple[str, ...] = ()
 
     def indices(self, step: int) -> np.ndarray:
         """Which records step `step` sees, int64 [batch_size]; each epoch is a permutation."""
@@ -135,6 +139,7 @@ class BatchMaker:
         images = np.empty((count, self.size[1], self.size[0], 3), np.uint8)
         landmarks = np.empty((count, scheme.points, 2), np.float32)
         poses = np.stack([record.pose for record in records])
+        attributes = np.stack([record.attributes for record in records])
         for n, (index, record) in enumerate(zip(indices, records, strict=True)):
             recorded = self.store.image(int(index))
             size = (recorded.shape[1], recorded.shape[0])
@@ -155,13 +160,14 @@ class BatchMaker:
             if self.augment.mirror and generator.random() < 0.5:
                 images[n], landmarks[n] = mirror_face(images[n], landmarks[n], scheme)
                 poses[n] = mirror_pose(poses[n])
+                attributes[n] = mirror_attributes(attributes[n], self.attributes)
             donor = images[generator.integers(n + 1)]
             images[n] = change_picture(images[n], self.augment, generator, donor)
         return {
             "image": images,
             "landmarks": landmarks,
             "pose": poses,
-            "attributes": np.stack([record.attributes for record in records]),
+            "attributes": attributes,
         }
 
 

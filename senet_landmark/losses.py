@@ -111,7 +111,14 @@ def get_loss(name: str) -> Callable[[Tensors, Tensors, tuple[int, int]], tf.Tens
 def total_loss(
     config: LossConfig, end_points: Tensors, batch: Tensors, size: tuple[int, int]
 ) -> tf.Tensor:
-    """The configured loss, with the maps' own where the head has maps; scalar."""
+    """The configured loss, with the maps' own where the head has maps; scalar.
+
+    A landmark that is unknown (NaN in the batch) adds nothing: it is taken to be where it was
+    predicted.
+    """
+    known = tf.is_finite(batch["landmarks"])
+    predicted = tf.stop_gradient(end_points["landmarks"])
+    batch = {**batch, "landmarks": tf.where(known, batch["landmarks"], predicted)}
     loss = get_loss(config.name)(end_points, batch, size)
     if config.heatmap_weight and "map_logits" in end_points:
         loss += config.heatmap_weight * heatmap_regularizer(end_points, batch)

@@ -23,6 +23,26 @@ def nme_inter_ocular(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -
     Raises:
       InputError: shapes differ or do not fit the scheme, a value is NaN, or eye corners coincide.
     """
+    predicted, truth = _checked(predicted, truth, scheme)
+    left, right = scheme.outer_eye_corners
+    distance = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)
+    return _nme(predicted, truth, distance, "its outer eye corners coincide; no inter-ocular NME")
+
+
+def nme_bbox_size(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Normalised mean error of each face, by the square root of the area of the truth's tight box.
+
+    Zhu et al., "Face Alignment Across Large Poses", CVPR 2016, section 6.2: for turned faces, whose
+    eye corners come together. Args, Returns and Raises as `nme_inter_ocular`.
+    """
+    predicted, truth = _checked(predicted, truth, scheme)
+    size = np.sqrt(np.prod(np.ptp(truth, axis=1), axis=-1))
+    return _nme(predicted, truth, size, "its landmarks span no area")
+
+
+def _checked(
+    predicted: np.ndarray, truth: np.ndarray, scheme: Scheme
+) -> tuple[np.ndarray, np.ndarray]:
     predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
     wanted = (len(truth), scheme.points, 2)
     if predicted.shape != truth.shape or truth.shape != wanted:
@@ -32,11 +52,12 @@ def nme_inter_ocular(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -
         )
     if not (np.isfinite(predicted).all() and np.isfinite(truth).all()):
         raise InputError("Predictions or truth hold NaN or infinity.")
-    left, right = scheme.outer_eye_corners
-    distance = np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)
+    return predicted, truth
+
+
+def _nme(
+    predicted: np.ndarray, truth: np.ndarray, distance: np.ndarray, problem: str
+) -> np.ndarray:
     if (distance <= 0).any():
-        face = int(np.argmin(distance))
-        raise InputError(
-            f"Face {face}: its outer eye corners coincide; it has no inter-ocular NME."
-        )
+        raise InputError(f"Face {int(np.argmin(distance))}: {problem}.")
     return np.linalg.norm(predicted - truth, axis=-1).mean(-1) / distance

@@ -3,6 +3,8 @@
 A record is one face: its losslessly coded crop with the context around it, and what is known of
 it. Coordinates are normalised by the recorded crop's width and height; `region` brings them back
 to the photo. The report beside the records (`report.json`) describes the whole set.
+
+TensorFlow is imported where it is needed: processes that make records do without it.
 """
 
 import dataclasses
@@ -11,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 
 from senet_landmark.config import RecordsConfig, from_json
 from senet_landmark.errors import InputError
 from senet_landmark.files import read_json
 from senet_landmark.geometry import BoxCorrection, CropSpec
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 REPORT_NAME = "report.json"
 
 
@@ -28,23 +29,27 @@ class Record:
 
     Attributes:
       image: PNG bytes of the crop with context, RGB.
-      landmarks: float32 [K, 2], normalised by the recorded crop.
+      landmarks: float32 [K, 2], normalised by the recorded crop; NaN where unknown.
+      visible: bool [K]; False where the data set says that the landmark is hidden.
       box: float32 [4], canonical face box, normalised by the recorded crop.
       region: float32 [4], the recorded crop in photo pixels: left, top, right, bottom.
       scheme: landmark scheme, a key of `schemes.SCHEMES`.
       dataset: name of the data set.
-      source: path of the photo below the data set's root.
+      subset: the part of it, as published; empty where it has none.
+      source: path of the photo below the data set's root, `#1` … behind it for further faces.
       identity: what must stay on one side of a split: person or source photo.
       pose: float32 [3], yaw, pitch, roll in degrees; NaN where unknown.
-      attributes: float32 [A], the data set's attributes; empty where it has none.
+      attributes: float32 [A], classes of the attributes that the report names; NaN: unknown.
     """
 
     image: bytes
     landmarks: np.ndarray
+    visible: np.ndarray
     box: np.ndarray
     region: np.ndarray
     scheme: str
     dataset: str
+    subset: str
     source: str
     identity: str
     pose: np.ndarray
@@ -52,18 +57,22 @@ class Record:
 
 
 _ARRAYS = {"landmarks": (-1, 2), "box": (4,), "region": (4,), "pose": (3,), "attributes": (-1,)}
-_TEXTS = ("scheme", "dataset", "source", "identity")
+_TEXTS = ("scheme", "dataset", "subset", "source", "identity")
 
 
 def encode_example(record: Record) -> bytes:
     """Serialises a record as a `tf.train.Example`."""
+    import tensorflow.compat.v1 as tf
 
-    def text(value: bytes) -> tf.train.Feature:
+    def text(value: bytes) -> Any:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
     feature = {
         "schema_version": tf.train.Feature(int64_list=tf.train.Int64List(value=[SCHEMA_VERSION])),
         "image": text(record.image),
+        "visible": tf.train.Feature(
+            int64_list=tf.train.Int64List(value=np.asarray(record.visible, bool).astype(int))
+        ),
     }
     for name in _TEXTS:
         feature[name] = text(getattr(record, name).encode())
@@ -81,6 +90,8 @@ def parse_example(data: bytes, where: str = "record") -> Record:
     Raises:
       InputError: `data` is not an Example, or has another schema; the message names `where`.
     """
+    import tensorflow.compat.v1 as tf
+
     try:
         feature = tf.train.Example.FromString(data).features.feature
     except Exception as error:  # protobuf's DecodeError has no stable public name
@@ -100,7 +111,11 @@ def parse_example(data: bytes, where: str = "record") -> Record:
             name: np.array(feature[name].float_list.value, np.float32).reshape(shape)
             for name, shape in _ARRAYS.items()
         }
-        return Record(image=feature["image"].bytes_list.value[0], **texts, **arrays)
+        visible = np.array(feature["visible"].int64_list.value, bool)
+        if len(visible) != len(arrays["landmarks"]):
+            raise ValueError(f"{len(visible)} of {len(arrays['landmarks'])} visibilities")
+        image = feature["image"].bytes_list.value[0]
+        return Record(image=image, visible=visible, **texts, **arrays)
     except (IndexError, ValueError) as error:
         raise InputError(f"{where}: the record is incomplete ({error}).") from error
 
@@ -113,6 +128,7 @@ class RecordsInfo:
       schema_version: version of the record's schema.
       dataset: name of the data set.
       scheme: landmark scheme.
+      attributes: names of the attributes, in the order of `Record.attributes`.
       records: how the crops were made.
       splits: name of a split -> file names of its shards.
       held_out: name of the held-out split.
@@ -123,6 +139,7 @@ class RecordsInfo:
     schema_version: int
     dataset: str
     scheme: str
+    attributes: tuple[str, ...]
     records: RecordsConfig
     splits: dict[str, tuple[str, ...]]
     held_out: str
@@ -176,3 +193,50 @@ def shard_paths(folder: Path | str, info: RecordsInfo, split: str) -> list[Path]
         if not path.is_file():
             raise InputError(f"{path}: is named in {REPORT_NAME} but absent. Build anew.")
     return paths
+
+
+def identities(folder: Path | str, info: RecordsInfo) -> dict[str, list[str]]:
+    """Name of each split that has records -> the identities of its faces, in their order.
+
+    Raises:
+      InputError: a file is gone, or is not of this schema.
+    """
+    import tensorflow.compat.v1 as tf
+
+    found: dict[str, list[str]] = {}
+    for split, names in info.splits.items():
+        for path in shard_paths(folder, info, split) if names else []:
+            for data in tf.io.tf_record_iterator(str(path)):
+                found.setdefault(split, []).append(parse_example(data, str(path)).identity)
+    return found
+
+
+def shared_identities(sides: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Identities that are on more than one side -> the sides; empty where the split is clean.
+
+    Args:
+      sides: name of a side -> the identities of its faces.
+    """
+    where: dict[str, set[str]] = {}
+    for name, members in sides.items():
+        for identity in members:
+            where.setdefault(identity, set()).add(name)
+    return {key: sorted(names) for key, names in sorted(where.items()) if len(names) > 1}
+
+
+def check_splits_apart(folder: Path | str, info: RecordsInfo) -> None:
+    """Refuses records whose training and held-out or test faces share an identity.
+
+    Records that were split by view share them by intention (`RecordsConfig.split_by`), and pass.
+
+    Raises:
+      InputError: naming some of the identities.
+    """
+    if info.records.split_by == "view":
+        return
+    if shared := shared_identities(identities(folder, info)):
+        some = ", ".join(f"{k} ({' and '.join(v)})" for k, v in list(shared.items())[:3])
+        raise InputError(
+            f"{folder}: {len(shared)} identities are in more than one split: {some}. Figures of "
+            "such records are too good. Build them anew with `senet-landmark build-records`."
+        )

@@ -32,7 +32,12 @@ from senet_landmark.losses import get_loss, total_loss
 from senet_landmark.metrics import nme_inter_ocular
 from senet_landmark.model import build_model
 from senet_landmark.networks.registry import get_network
-from senet_landmark.records import RecordsInfo, load_records_info, shard_paths
+from senet_landmark.records import (
+    RecordsInfo,
+    check_splits_apart,
+    load_records_info,
+    shard_paths,
+)
 from senet_landmark.summaries import predictions_summary, scalar_summary
 
 
@@ -70,8 +75,9 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
       How it ended. Ctrl-C and SIGTERM save first and end the run in good order.
 
     Raises:
-      InputError: a value that no run can have, records of another schema or split, a run begun
-        with another configuration, or a loss that became NaN (the last good checkpoint stays).
+      InputError: a value that no run can have, records of another schema or split or with one
+        identity in two splits, a run begun with another configuration, or a loss that became NaN
+        (the last good checkpoint stays).
     """
     check_config(config)
     run, info = Path(run), load_records_info(records)
@@ -82,6 +88,7 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
         RecordStore(shard_paths(records, info, split), config.train.cache_mb)
         for split in ("train", info.held_out)
     ]
+    check_splits_apart(records, info)
     _begin_or_resume(run, config, info, Path(records))
     maker = BatchMaker(
         store=stores[0],
@@ -90,6 +97,7 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
         augment=config.augment,
         batch_size=config.train.batch_size,
         seed=config.train.seed,
+        attributes=info.attributes,
     )
     validator = _Validator(config, replace(maker, store=stores[1], augment=NO_AUGMENTATION))
     with tf.Graph().as_default():

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ from senet_landmark.files import written_whole
 from senet_landmark.geometry import box_from_landmarks
 from senet_landmark.images import write_picture
 
-COMMANDS = ("quickstart", "build-records", "train", "freeze", "predict", "evaluate")
+COMMANDS = (
+    "quickstart", "turn-views", "build-records", "inspect",
+    "train", "freeze", "predict", "evaluate",
+)  # fmt: skip
 
 
 def run(*arguments):
@@ -50,6 +54,12 @@ def test_every_step_on_a_few_faces(synthetic_tree, tmp_path, capsys):
     records, folder, model = tmp_path / "records", tmp_path / "run", tmp_path / "model.pb"
     assert run("build-records", "--root", synthetic_tree, "--out", records) == 0
     assert "24 faces" in capsys.readouterr().out
+    assert run("inspect", records, "--out", tmp_path / "inspection") == 0
+    assert "24 faces. Suspects: " in capsys.readouterr().out
+    assert (tmp_path / "inspection" / "inspect.html").exists()
+    turned = tmp_path / "turned"
+    assert run("turn-views", "--root", synthetic_tree, "--out", turned, "--views", 1) == 0
+    assert "24 views of 24 photos" in capsys.readouterr().out
     options = ("--loop.batch-size", 4, "--loop.validate-every", 4)
     train = ("train", "--records", records, "--run", folder, *options)
     assert run(*train, "--steps", 2) == 0
@@ -82,7 +92,15 @@ def bad_inputs(tmp_path, small_run):
         (("train", "--records", empty, "--run", out), "no report.json"),
         (("train", "--records", small_run.records, "--run", out, "--network.name", "x"), "Unknown"),
         (("train", "--records", small_run.records, "--run", out, "--loss.name", "x"), "Unknown"),
-        (("build-records", "--root", empty, "--out", out, "--dataset", "x"), "Unknown data set"),
+        (
+            ("build-records", "--root", empty, "--out", out, "--boxes", "dlib_cnn"),
+            "--detector-model",
+        ),
+        (("build-records", "--root", empty, "--out", out, "--points", "x"), "pts_3d"),
+        (("inspect", empty, "--out", out), "no report.json"),
+        (("inspect", "--out", out), "at least one folder"),
+        (("turn-views", "--root", empty, "--out", out), "no SUBSET/NAME_0.jpg"),
+        (("turn-views", "--root", empty, "--out", empty), "neither"),
         (("freeze", "--run", empty, "--out", tmp_path / "m.pb"), "no config.json"),
         (("freeze", "--run", small_run.run, "--out", tmp_path / "m.onnx"), "ends in .pb"),
         (("predict", photo, "--model", gone, "--out", out), "no such model"),
@@ -105,6 +123,23 @@ def test_bad_input_is_one_clear_line(small_run, tmp_path, capsys):
         assert "error: " in message and words in message, (arguments, message)
         assert "Traceback" not in message
     assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+
+
+def test_choices_that_help_shows_are_those_of_the_registries():
+    from data_tools.datasets.registry import DATASETS
+    from data_tools.face_boxes import BoxSource
+    from senet_landmark.commands import common
+    from senet_landmark.config import PRESETS
+
+    assert set(get_args(common.DatasetName)) == set(DATASETS)
+    assert set(get_args(common.PresetName)) == set(PRESETS)
+    assert get_args(common.BoxSource) == get_args(BoxSource)
+
+
+def test_unknown_choice_lists_the_known_ones(capsys):
+    with pytest.raises(SystemExit) as exit:
+        run("build-records", "--root", "a", "--out", "b", "--dataset", "300W")
+    assert exit.value.code == 2 and "aflw2000" in "".join(capsys.readouterr())
 
 
 def test_photo_without_a_face_is_no_error(small_run, tmp_path, capsys):

@@ -43,10 +43,12 @@ def example_record():
     return Record(
         image=b"\x89PNG",
         landmarks=generator.normal(size=(68, 2)).astype(np.float32),
+        visible=np.arange(68) % 3 > 0,
         box=np.array([0.2, 0.2, 0.8, 0.8], np.float32),
         region=np.array([-3, 5, 90, 98], np.float32),
         scheme="300w_68",
         dataset="300w_lp",
+        subset="HELEN",
         source="HELEN/ümlaut_0.jpg",
         identity="HELEN/ümlaut",
         pose=np.array([1, np.nan, 3], np.float32),

@@ -1,16 +1,32 @@
 """Name -> data set. A new data set is one file here and one line in `DATASETS`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from data_tools.datasets import w300, w300lp
+from data_tools.datasets import (
+    aflw2000,
+    cofw,
+    csv_files,
+    dlib_xml,
+    mtfl,
+    tfds_300w_lp,
+    w300,
+    w300lp,
+    wflw,
+    ytf,
+)
 from data_tools.samples import Entry, Sample
 from senet_landmark.errors import InputError
 from senet_landmark.files import require_folder
+from senet_landmark.images import read_photo
 from senet_landmark.schemes import get_scheme
+
+
+def _read_photo_file(entry: Entry) -> np.ndarray:
+    return read_photo(entry.photo)
 
 
 @dataclass(frozen=True)
@@ -18,26 +34,53 @@ class Dataset:
     """How a data set is read.
 
     Attributes:
-      scheme: its landmark scheme.
       entries: (root, points) -> its faces in a fixed order. `points` chooses among annotations
         where a data set has several; "auto" is the reader's own choice.
-      load: reads one face; raises InputError that names the file.
-      points: the choices for `points`.
+      load: reads one face's annotation; raises InputError that names the file.
       layout: what its folder looks like, for messages.
+      points: the choices for `points`.
+      attributes: names of the attributes, in the order of `Sample.attributes`.
+      photo: reads an entry's photo, RGB uint8 [H, W, 3].
     """
 
-    scheme: str
-    entries: Callable[[Path, str], list[Entry]]
+    entries: Callable[[Path, str], Iterable[Entry]]
     load: Callable[[Entry], Sample]
-    points: tuple[str, ...]
     layout: str
+    points: tuple[str, ...] = ("auto",)
+    attributes: tuple[str, ...] = ()
+    photo: Callable[[Entry], np.ndarray] = _read_photo_file
 
 
 DATASETS = {
-    "300w_lp": Dataset(
-        "300w_68", w300lp.entries, w300lp.load, w300lp.POINTS, "SUBSET/NAME.jpg with NAME.mat"
+    "300w_lp": Dataset(w300lp.entries, w300lp.load, "SUBSET/NAME.jpg with NAME.mat", w300lp.POINTS),
+    "300w": Dataset(w300.entries, w300.load, "NAME.jpg with NAME.pts"),
+    "aflw2000": Dataset(aflw2000.entries, aflw2000.load, "NAME.jpg with NAME.mat", aflw2000.POINTS),
+    "ytf": Dataset(ytf.entries, ytf.load, "PART/NAME.jpg and PART_frames_keypoints.csv"),
+    "mtfl": Dataset(
+        mtfl.entries,
+        mtfl.load,
+        "training.txt and testing.txt beside the photos' folders",
+        attributes=mtfl.ATTRIBUTES,
     ),
-    "300w": Dataset("300w_68", w300.entries, w300.load, w300.POINTS, "NAME.jpg with NAME.pts"),
+    "wflw": Dataset(
+        wflw.entries,
+        wflw.load,
+        "WFLW_images/ and list_98pt_rect_attr_train.txt, list_98pt_rect_attr_test.txt",
+        wflw.POINTS,
+        wflw.ATTRIBUTES,
+    ),
+    "cofw": Dataset(
+        cofw.entries, cofw.load, "COFW_train_color.mat, COFW_test_color.mat", photo=cofw.photo
+    ),
+    "dlib_xml": Dataset(dlib_xml.entries, dlib_xml.load, "dlib's NAME.xml beside the photos"),
+    "csv": Dataset(csv_files.entries, csv_files.load, "NAME.csv beside the photos"),
+    "tfds_300w_lp": Dataset(
+        tfds_300w_lp.entries,
+        tfds_300w_lp.load,
+        "the300w_lp/VERSION/ as tensorflow-datasets makes it",
+        tfds_300w_lp.POINTS,
+        photo=tfds_300w_lp.photo,
+    ),
 }
 
 
@@ -49,48 +92,42 @@ def get_dataset(name: str) -> Dataset:
 
 
 def list_entries(name: str, root: Path | str, points: str = "auto") -> list[Entry]:
-    """The faces of a data set below `root`, in a fixed order.
+    """The faces of a data set below `root`, in a fixed order, all of one landmark scheme.
 
     Raises:
-      InputError: the folder is absent or holds none, or `points` is not one of the set's choices.
+      InputError: the folder is absent or holds none, `points` is not one of the set's choices, or
+        its faces have different schemes.
     """
     dataset = get_dataset(name)
     root = require_folder(root, f"the data set {name}: {dataset.layout}")
     if points not in dataset.points:
         raise InputError(f"{name} has points {', '.join(dataset.points)}; not {points!r}.")
-    entries = dataset.entries(root, points)
+    entries = list(dataset.entries(root, points))
     if not entries:
         raise InputError(f"{root}: holds no photo of {name}, which looks like {dataset.layout}.")
+    if len(schemes := sorted({entry.scheme for entry in entries})) > 1:
+        raise InputError(f"{root}: holds faces of several landmark schemes: {', '.join(schemes)}.")
     return entries
 
 
 def load_sample(name: str, entry: Entry) -> Sample:
-    """Reads one face and checks it.
+    """Reads one face's annotation and checks it.
 
     Raises:
       InputError: the annotation is absent, unreadable, of another scheme, or not finite.
     """
-    dataset = get_dataset(name)
-    sample = dataset.load(entry)
-    wanted = (get_scheme(dataset.scheme).points, 2)
+    sample = get_dataset(name).load(entry)
+    wanted = (get_scheme(entry.scheme).points, 2)
     if sample.landmarks.shape != wanted:
         raise InputError(
-            f"{annotation_of(entry)}: has {sample.landmarks.shape[0]} points of "
+            f"{entry.where}: has {sample.landmarks.shape[0]} points of "
             f"{sample.landmarks.shape[-1]} coordinates, {name} needs {wanted[0]} of 2."
         )
-    if not np.isfinite(sample.landmarks).all():
-        raise InputError(f"{annotation_of(entry)}: landmarks hold NaN or infinity.")
+    if not np.isfinite(sample.landmarks[sample.visible]).all():
+        raise InputError(f"{entry.where}: landmarks hold NaN or infinity.")
     return sample
 
 
-def annotation_of(entry: Entry) -> Path:
-    """The file that an entry's landmarks are read from.
-
-    Raises:
-      InputError: none of its candidates exists.
-    """
-    for path in entry.annotations:
-        if path.is_file():
-            return path
-    wanted = " or ".join(str(path) for path in entry.annotations)
-    raise InputError(f"{entry.photo}: has no annotation; looked for {wanted}.")
+def load_photo(name: str, entry: Entry) -> np.ndarray:
+    """Reads an entry's photo, RGB uint8 [H, W, 3]. Raises InputError that names it."""
+    return get_dataset(name).photo(entry)

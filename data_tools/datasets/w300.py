@@ -1,46 +1,59 @@
-"""300W (Sagonas et al., "300 Faces in-the-Wild Challenge", ICCVW 2013): photos with iBUG `.pts`."""
+"""300W (Sagonas et al., "300 Faces in-the-Wild Challenge", ICCVW 2013): photos with iBUG `.pts`.
 
+    ROOT/…/NAME.jpg or .png        anywhere below ROOT, with
+    ROOT/…/NAME.pts                the points, 1-based
+
+The published test subsets are told by folder: `ibug` is the challenging one, `helen/testset` and
+`lfpw/testset` are the common one, the two together the full one; `01_Indoor` and `02_Outdoor` are
+the challenge's own 600 photos. All else (`afw`, `helen/trainset`, `lfpw/trainset`) is for training.
+"""
+
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from data_tools.samples import Entry, Sample
+from data_tools.datasets.files import annotation_of, photos_and_annotations
+from data_tools.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
-from senet_landmark.images import PHOTO_SUFFIXES
-
-POINTS = ("auto",)
 
 
-def entries(root: Path, points: str = "auto") -> list[Entry]:
-    """Every photo below `root` (its own folder included), sorted by path.
+def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
+    """Every photo and every `.pts` below `root` (its own folder included), sorted by path.
 
-    A photo without a `.pts` is listed too, so that reading it reports the missing annotation; but
-    a folder without any `.pts` is not of this data set.
+    One without the other is listed too, so that reading it reports what is absent.
     """
     del points
-    photos = sorted(p for p in root.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
-    if not any(photo.with_suffix(".pts").exists() for photo in photos):
-        return []
-    return [
-        Entry(
+    # A part of the published tree may be given as root: its own name and its parents' tell too.
+    above = tuple(part.lower() for part in root.resolve().parts[-2:])
+    for photo, annotation in photos_and_annotations(root, ".pts"):
+        below = photo.relative_to(root)
+        subset = subset_of((*above, *(part.lower() for part in below.parts[:-1])))
+        yield Entry(
             photo=photo,
-            source=photo.relative_to(root).as_posix(),
-            identity=photo.relative_to(root).with_suffix("").as_posix(),
-            annotations=(photo.with_suffix(".pts"),),
+            source=below.as_posix(),
+            identity=below.with_suffix("").as_posix(),
+            annotations=(annotation,),
+            scheme="300w_68",
+            subset=subset,
+            test=subset != "training",
         )
-        for photo in photos
-    ]
+
+
+def subset_of(folders: tuple[str, ...]) -> str:
+    """training, common, challenging or private, by the folders (lower case) on a photo's path."""
+    if "ibug" in folders:
+        return "challenging"
+    if "testset" in folders:
+        return "common"
+    if "01_indoor" in folders or "02_outdoor" in folders:
+        return "private"
+    return "training"
 
 
 def load(entry: Entry) -> Sample:
     """Reads one photo's points. Raises InputError that names the `.pts` file."""
-    return Sample(
-        photo=entry.photo,
-        source=entry.source,
-        identity=entry.identity,
-        scheme="300w_68",
-        landmarks=read_pts(entry.annotations[0]),
-    )
+    return sample_of(entry, read_pts(annotation_of(entry)))
 
 
 def read_pts(path: Path) -> np.ndarray:

@@ -7,15 +7,18 @@
 NAME is the source photo's with the number of the view: `image00001_0`, `image00001_1`, … `pt2d` is
 reported to be the same for all views of a photo, hence wrong for the turned ones, so that
 `landmarks/` wins where it exists. `pts_2d` follows the visible contour, `pts_3d` the true jaw.
+Pose is `Pose_Para`'s, in degrees, with its own signs: see `senet_landmark.pose`.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from data_tools.datasets.files import annotation_of, photos_and_annotations
 from data_tools.datasets.mat_files import load_mat, points_of
-from data_tools.samples import Entry, Sample
+from data_tools.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 from senet_landmark.pose import pose_from_para
 
@@ -23,26 +26,27 @@ POINTS = ("auto", "pt2d", "pts_2d", "pts_3d")
 """auto: `pts_2d` where `landmarks/` has the view, `pt2d` otherwise."""
 
 
-def entries(root: Path, points: str = "auto") -> list[Entry]:
-    """The views below `root`, sorted by path; those of one photo and of its flip share identity."""
-    found = []
-    for photo in sorted(root.glob("*/*.jpg")):
-        subset = photo.parent.name
-        if subset in ("landmarks", "Code"):
+def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
+    """The views below `root`, sorted by path; those of one photo and of its flip share identity.
+
+    A photo without annotation, or the other way round, is listed too: reading it reports that.
+    """
+    for folder in sorted(root.iterdir()):
+        subset = folder.name
+        if subset in ("landmarks", "Code") or not folder.is_dir():
             continue
-        own = photo.with_suffix(".mat")
-        extra = root / "landmarks" / subset / f"{photo.stem}_pts.mat"
-        candidates = {"auto": (extra, own), "pt2d": (own,)}.get(points, (extra,))
-        found.append(
-            Entry(
+        for photo, own in photos_and_annotations(folder, ".mat"):
+            extra = root / "landmarks" / subset / f"{photo.stem}_pts.mat"
+            candidates = {"auto": (extra, own), "pt2d": (own,)}.get(points, (extra,))
+            yield Entry(
                 photo=photo,
                 source=photo.relative_to(root).as_posix(),
                 identity=source_photo(subset, photo.stem),
                 annotations=candidates,
-                options=(("points", points),),
+                scheme="300w_68",
+                subset=subset.removesuffix("_Flip"),
+                points=points,
             )
-        )
-    return found
 
 
 def source_photo(subset: str, stem: str) -> str:
@@ -59,30 +63,31 @@ def source_photo(subset: str, stem: str) -> str:
 
 
 def load(entry: Entry) -> Sample:
-    """Reads one view; its pose where the photo's `.mat` has `Pose_Para`.
+    """Reads one view; its pose where the photo's `.mat` has one.
 
     Raises:
       InputError: no annotation, one that cannot be read, or one without the points asked for.
     """
-    path = next((p for p in entry.annotations if p.is_file()), None)
-    if path is None:
-        wanted = " or ".join(str(p) for p in entry.annotations)
-        raise InputError(f"{entry.photo}: has no annotation; looked for {wanted}.")
-    asked = dict(entry.options).get("points", "auto")
-    key = asked if asked != "auto" else ("pts_2d" if path.stem.endswith("_pts") else "pt2d")
+    path = annotation_of(entry)
+    chosen = entry.points
+    key = chosen if chosen != "auto" else ("pts_2d" if path.stem.endswith("_pts") else "pt2d")
     values = load_mat(path)
     landmarks = points_of(values, key, path)
     own = entry.photo.with_suffix(".mat")
     if path != own:
         values = load_mat(own) if own.is_file() else {}
-    pose = np.full(3, np.nan, np.float32)
-    if "Pose_Para" in values:
-        pose = np.array(pose_from_para(values["Pose_Para"]), np.float32)
-    return Sample(
-        photo=entry.photo,
-        source=entry.source,
-        identity=entry.identity,
-        scheme="300w_68",
-        landmarks=landmarks,
-        pose=pose,
-    )
+    return sample_of(entry, landmarks, pose=pose_of_mat(values, own))
+
+
+def pose_of_mat(values: dict[str, np.ndarray], path: Path) -> tuple[float, float, float]:
+    """(yaw, pitch, roll) in degrees of a `.mat`'s `Pose_Para`; NaN where it has none.
+
+    Raises:
+      InputError: it has one that is not 3 to 7 finite numbers.
+    """
+    if "Pose_Para" not in values:
+        return (np.nan, np.nan, np.nan)
+    try:
+        return pose_from_para(values["Pose_Para"])
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: {error}") from error

@@ -1,0 +1,118 @@
+"""A plain format for your own data: one or more `.csv` files (UTF-8) beside the photos.
+
+    ROOT/NAME.csv
+    ROOT/PHOTO          paths as in the file, below the file's folder
+
+The first line names the columns, in any order; commas separate, double quotes protect:
+
+    photo               path of the photo, required
+    x0, y0, x1, y1, …   landmarks in 0-based pixels, required; empty where unknown
+    visible0, …         1 or 0: whether the landmark can be seen; 1 where there is no such column
+    identity            person or source photo, what must stay on one side of a split; by default
+                        the photo
+    split               `test` for what is only for testing; anything else, or nothing: training
+    subset              a name to report figures by
+    left, top, right, bottom      face box in pixels
+    yaw, pitch, roll    degrees, signs as in `senet_landmark.pose`
+    gender, smile, …    any name in `senet_landmark.attributes`, its class from 0; empty: unknown
+
+The scheme is told by the number of landmarks. A photo may have several lines, one a face.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from data_tools.datasets.files import annotation_of, line_at, lines_of, numbers, scheme_with
+from data_tools.samples import Entry, Sample, numbered, sample_of
+from senet_landmark.attributes import ATTRIBUTES, get_attribute
+from senet_landmark.errors import InputError
+from senet_landmark.schemes import get_scheme
+
+BOX = ("left", "top", "right", "bottom")
+POSE = ("yaw", "pitch", "roll")
+TEXTS = ("photo", "identity", "split", "subset")
+
+
+def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
+    """The faces of the `.csv` files in `root`, in their order."""
+    del points
+    seen: dict[str, int] = {}
+    for path in sorted(root.glob("*.csv")):
+        lines = lines_of(path)
+        columns = _header(path, next(lines, (1, 0, ""))[2])
+        count = sum(name[0] == "x" and name[1:].isdigit() for name in columns)
+        scheme = scheme_with(count, str(path))
+        _check(path, columns, count)
+        for line, offset, text in lines:
+            row = dict(zip(columns, _fields(text), strict=False))
+            name = row.get("photo", "")
+            yield Entry(
+                photo=path.parent / name,
+                source=numbered(name, seen),
+                identity=row.get("identity") or name,
+                annotations=(path,),
+                scheme=scheme,
+                place=offset,
+                line=line,
+                subset=row.get("subset", ""),
+                test=row.get("split", "") == "test",
+            )
+
+
+def load(entry: Entry) -> Sample:
+    """Reads one line. Raises InputError that names file and line."""
+    path = annotation_of(entry)
+    columns, fields = _header(path, line_at(path, 0)), _fields(line_at(path, entry.place))
+    if len(fields) != len(columns):
+        raise InputError(f"{entry.where}: has {len(fields)} fields, the header {len(columns)}.")
+    row = dict(zip(columns, fields, strict=True))
+
+    def values(names: list[str], unknown: float = np.nan) -> np.ndarray:
+        fields = [row.get(name, "") or str(unknown) for name in names]
+        return numbers(fields, entry.where)
+
+    count = get_scheme(entry.scheme).points
+    landmarks = values([f"{axis}{i}" for i in range(count) for axis in "xy"]).reshape(count, 2)
+    visible = values([f"visible{i}" for i in range(count)], 1) > 0
+    attributes = values(list(ATTRIBUTES))
+    for name, value in zip(ATTRIBUTES, attributes, strict=True):
+        classes = get_attribute(name).classes
+        if np.isfinite(value) and value not in range(len(classes)):
+            raise InputError(f"{entry.where}: {name} is {value:g}, not 0 to {len(classes) - 1}.")
+    box = values(list(BOX))
+    return sample_of(
+        entry,
+        landmarks,
+        visible=visible & np.isfinite(landmarks).all(axis=1),
+        box=box if np.isfinite(box).all() else None,
+        pose=values(list(POSE)),
+        attributes=attributes,
+    )
+
+
+def _fields(line: str) -> list[str]:
+    return [field.strip() for field in next(csv.reader([line]), [])]
+
+
+def _header(path: Path, line: str) -> list[str]:
+    columns = _fields(line)
+    if "photo" not in columns:
+        raise InputError(f"{path}: the first line must name the columns, `photo` among them.")
+    return columns
+
+
+def _check(path: Path, columns: list[str], count: int) -> None:
+    points = {f"{axis}{i}" for i in range(count) for axis in "xy"}
+    known = {*TEXTS, *BOX, *POSE, *ATTRIBUTES, *points, *(f"visible{i}" for i in range(count))}
+    if missing := points - set(columns):
+        raise InputError(f"{path}: has no column {min(missing)!r}.")
+    if unknown := [name for name in columns if name not in known]:
+        names = ", ".join((*TEXTS, *BOX, *POSE, *ATTRIBUTES))
+        raise InputError(
+            f"{path}: unknown column {unknown[0]!r}; known: x0, y0, …, visible0, …, {names}."
+        )
+    if len(set(columns)) != len(columns):
+        raise InputError(f"{path}: a column is there twice.")

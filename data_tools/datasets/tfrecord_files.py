@@ -1,0 +1,99 @@
+"""Files of serialised examples, read in turn or one at a time: TFRecord and ArrayRecord.
+
+A record's place is its byte offset in a TFRecord file, its number in an ArrayRecord file: either is
+found without reading what is before it.
+"""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from senet_landmark.errors import InputError
+
+# A record is its length (8 bytes), a checksum of that (4), the data, a checksum of those (4).
+_HEAD, _FOOT = 12, 4
+_BATCH = 64
+
+
+def is_array_record(path: Path) -> bool:
+    """Whether a file's name says ArrayRecord: `NAME-train.array_record-00000-of-00032`."""
+    return ".array_record" in path.name
+
+
+def records_in(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(place, data) of every record of a file, in order; checksums are checked.
+
+    Raises:
+      InputError: the file is absent, cut off or damaged, or its format needs an absent library.
+    """
+    if is_array_record(path):
+        yield from _array_records_in(path)
+        return
+    import tensorflow.compat.v1 as tf
+
+    offset = 0
+    try:
+        for data in tf.io.tf_record_iterator(str(path)):
+            yield offset, data
+            offset += _HEAD + len(data) + _FOOT
+    except tf.errors.OpError as error:
+        reason = error.message.splitlines()[0]
+        raise InputError(f"{path}: is not a whole TFRecord file ({reason}).") from error
+
+
+def record_at(path: Path, place: int) -> bytes:
+    """The record at a place that `records_in` gave.
+
+    Raises:
+      InputError: the file is absent, or holds no record there.
+    """
+    if is_array_record(path):
+        with _array_reader(path) as reader:
+            if not 0 <= place < reader.num_records():
+                raise InputError(f"{path}: has no record {place}: list the photos anew.")
+            return bytes(reader.read(place, place + 1)[0])
+    try:
+        with open(path, "rb") as stream:
+            room = path.stat().st_size - place - _HEAD - _FOOT
+            stream.seek(place)
+            head = stream.read(_HEAD)
+            length = struct.unpack("<Q", head[:8])[0] if len(head) == _HEAD else -1
+            # The length of anything else is a huge number, which must not be asked for.
+            if not 0 <= length <= room:
+                raise InputError(f"{path}: has no record at byte {place}: list the photos anew.")
+            return stream.read(length)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def _array_records_in(path: Path) -> Iterator[tuple[int, bytes]]:
+    with _array_reader(path) as reader:
+        count = reader.num_records()
+        for first in range(0, count, _BATCH):
+            last = min(first + _BATCH, count)
+            yield from zip(range(first, last), reader.read(first, last), strict=True)
+
+
+@contextmanager
+def _array_reader(path: Path) -> Iterator[Any]:
+    """An open ArrayRecord file, whose errors name it."""
+    try:
+        from array_record.python.array_record_module import ArrayRecordReader
+    except ImportError as error:
+        raise InputError(
+            f"{path}: needs the library array_record ({error}): `pip install array_record`."
+        ) from error
+    if not path.is_file():
+        raise InputError(f"{path}: is absent.")
+    try:
+        # Nothing read ahead: one record is what `record_at` wants.
+        reader = ArrayRecordReader(str(path), "readahead_buffer_size:0")
+        yield reader
+        reader.close()  # a damaged file has 0 records, and only this says why
+    except InputError:
+        raise
+    except Exception as error:  # the library raises several kinds, and names none
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: is not a whole ArrayRecord file ({reason}).") from error

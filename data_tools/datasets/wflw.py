@@ -1,0 +1,73 @@
+"""WFLW (Wu et al., "Look at Boundary: A Boundary-Aware Face Alignment Algorithm", CVPR 2018).
+
+    ROOT/…/list_98pt_rect_attr_train.txt, ROOT/…/list_98pt_rect_attr_test.txt
+    ROOT/…/list_98pt_test/list_98pt_test_SUBSET.txt       subsets of the test photos
+    ROOT/WFLW_images/EVENT/NAME.jpg
+
+A line is the points (98 or, in a variant, 68 pairs), then, in the `rect_attr` lists, a face box
+(left, top, right, bottom) and six attributes (pose, expression, illumination, make-up, occlusion,
+blur; 1 is yes), then the photo's path. A photo may have several lines, one a face.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from data_tools.datasets.files import annotation_of, line_at, lines_of, numbers
+from data_tools.samples import Entry, Sample, numbered, sample_of
+from senet_landmark.errors import InputError
+
+POINTS = ("auto", "98", "68")
+"""auto: 98 where there is such a list."""
+ATTRIBUTES = ("large_pose", "expression", "illumination", "make_up", "occlusion", "blur")
+SCHEMES = {98: "wflw_98", 68: "300w_68"}
+
+_LIST = re.compile(r"list_(98|68)pt_(rect_attr_)?(train|test)(_(\w+))?\.txt")
+
+
+def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
+    """The faces of the lists; subset lists count only where the whole test list is absent."""
+    lists = [(match, path) for path in sorted(root.rglob("list_*.txt"))
+             if (match := _LIST.fullmatch(path.name))]  # fmt: skip
+    counts = {int(match[1]) for match, _ in lists}
+    count = int(points) if points != "auto" else max(counts, default=98)
+    lists = [(match, path) for match, path in lists if int(match[1]) == count]
+    if any(match[2] for match, _ in lists):
+        lists = [(match, path) for match, path in lists if match[2]]
+    photos = next((root / n for n in ("WFLW_images", "images") if (root / n).is_dir()), root)
+    seen: dict[str, int] = {}
+    for match, path in lists:
+        for line, offset, text in lines_of(path):
+            name = text.rsplit(maxsplit=1)[-1]
+            yield Entry(
+                photo=photos / name,
+                source=numbered(name, seen),
+                identity=name,
+                annotations=(path,),
+                scheme=SCHEMES[count],
+                place=offset,
+                line=line,
+                subset=match[5] or match[3],
+                test=match[3] == "test",
+            )
+
+
+def load(entry: Entry) -> Sample:
+    """Reads one line, of either format. Raises InputError that names file and line."""
+    *fields, _ = line_at(annotation_of(entry), entry.place).split()
+    values = numbers(fields, entry.where)
+    count = 98 if entry.scheme == SCHEMES[98] else 68
+    rest = values[2 * count :]
+    if values.size < 2 * count or rest.size not in (0, 10):
+        raise InputError(
+            f"{entry.where}: holds {values.size} numbers before the path; {2 * count} are needed, "
+            "or 10 more with box and attributes."
+        )
+    return sample_of(
+        entry,
+        values[: 2 * count].reshape(count, 2),
+        box=rest[:4] if rest.size else None,
+        attributes=rest[4:] if rest.size else np.full(len(ATTRIBUTES), np.nan),
+    )

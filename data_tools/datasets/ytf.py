@@ -1,0 +1,48 @@
+"""YouTube Faces frames with 68 points (Wolf et al., CVPR 2011; points as published with Udacity's
+facial keypoints project, made by another detector and hence noisy at the contour).
+
+    ROOT/training/NAME.jpg, ROOT/training_frames_keypoints.csv
+    ROOT/test/NAME.jpg, ROOT/test_frames_keypoints.csv
+
+A line is `NAME.jpg,x0,y0,…,x67,y67`. The published parts share every person (`Ann_Lee_12.jpg` and
+`Ann_Lee_31.jpg`), so they are subsets here, not a split: splits are made by identity.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_tools.datasets.files import annotation_of, line_at, lines_of, numbers
+from data_tools.samples import Entry, Sample, sample_of
+from senet_landmark.errors import InputError
+
+SUFFIX = "_frames_keypoints.csv"
+
+
+def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
+    """The frames of all parts, in the order of the files."""
+    del points
+    for path in sorted(root.glob(f"*{SUFFIX}")):
+        part = path.name.removesuffix(SUFFIX)
+        for line, offset, text in lines_of(path):
+            name = text.split(",", 1)[0]
+            if not name:
+                continue  # the header: its first field is empty
+            yield Entry(
+                photo=root / part / name,
+                source=f"{part}/{name}",
+                identity=Path(name).stem.rpartition("_")[0],
+                annotations=(path,),
+                scheme="300w_68",
+                place=offset,
+                line=line,
+                subset=part,
+            )
+
+
+def load(entry: Entry) -> Sample:
+    """Reads one frame's points, taken as 0-based. Raises InputError that names file and line."""
+    _, *fields = line_at(annotation_of(entry), entry.place).split(",")
+    values = numbers(fields, entry.where)
+    if values.size != 136:
+        raise InputError(f"{entry.where}: holds {values.size} numbers, 136 are needed.")
+    return sample_of(entry, values.reshape(68, 2))

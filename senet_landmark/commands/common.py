@@ -1,0 +1,22 @@
+"""What the commands share: the choices that `--help` shows, and how skipped files are told."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+BoxSource = Literal["landmarks", "annotation", "dlib", "dlib_cnn"]
+DatasetName = Literal[
+    "300w_lp", "300w", "aflw2000", "cofw", "csv", "dlib_xml", "mtfl", "tfds_300w_lp", "wflw", "ytf"
+]
+EngineName = Literal["opencv", "tensorflow"]
+PresetName = Literal["senet", "senet_original", "quickstart"]
+
+
+def print_skipped(skipped: list[dict[str, str]], where: Path | None = None, most: int = 5) -> None:
+    if not skipped:
+        return
+    print(f"Skipped {len(skipped)}:", file=sys.stderr)
+    for skip in skipped[:most] if where else skipped:
+        print(f"  {skip['reason']}", file=sys.stderr)
+    if where and len(skipped) > most:
+        print(f"  … all of them in {where}", file=sys.stderr)

@@ -1,0 +1,103 @@
+"""Commands that train: quickstart, train."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from senet_landmark.commands.common import PresetName
+from senet_landmark.config import (
+    AugmentConfig,
+    Config,
+    LossConfig,
+    NetworkConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+
+
+def quickstart(out: Path = Path("quickstart"), faces: int = 400, minutes: float = 1.25) -> None:
+    """The whole pipeline on faces that it makes itself; about 3 minutes on 2 cores.
+
+    Makes a small 300W-LP tree from one public-domain portrait, builds records, trains, freezes,
+    evaluates on faces that training did not see, and predicts on the real portrait.
+
+    For example:
+      senet-landmark quickstart --out quickstart
+
+    Args:
+      out: Folder for everything it makes; must not exist yet.
+      faces: Faces to make.
+      minutes: Minutes of training.
+    """
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
+    from senet_landmark.quickstart import quickstart as start
+
+    start(out, faces=faces, minutes=minutes)
+
+
+def make_train(default: Config) -> Callable[..., None]:
+    """The `train` command, its options' defaults being those of a preset."""
+
+    def train(
+        records: Path,
+        run: Path,
+        preset: PresetName = "senet",
+        steps: int = default.train.steps,
+        minutes: float = default.train.minutes,
+        network: NetworkConfig = default.network,
+        augment: AugmentConfig = default.augment,
+        loss: LossConfig = default.loss,
+        schedule: ScheduleConfig = default.schedule,
+        train: Annotated[TrainConfig, tyro.conf.arg(name="loop")] = default.train,
+    ) -> None:
+        """Records -> checkpoints, config.json and TensorBoard events.
+
+        The same command again resumes. Ctrl-C saves first.
+
+        For example:
+          senet-landmark train --records records --run run --minutes 25
+          senet-landmark train --preset senet_original --records records --run run --steps 1000
+          senet-landmark train --records records --run run-l2 --loss.name l2 --loop.batch-size 32
+
+        Args:
+          records: Folder that build-records made.
+          run: Folder of the run; made if absent, gone on with otherwise.
+          preset: Which recipe; every option below has its value as default.
+          steps: Steps of the run.
+          minutes: Minutes of the run, all sessions added up; 0: only steps end it.
+          network: Which network.
+          augment: Random changes of training faces.
+          loss: Which loss.
+          schedule: The learning rate.
+          train: The training loop.
+        """
+        from senet_landmark.runtime import start_tensorflow
+
+        start_tensorflow()
+        from senet_landmark.train import train as start
+
+        config = replace(
+            default,
+            preset=preset,
+            network=network,
+            augment=augment,
+            loss=loss,
+            schedule=schedule,
+            train=replace(train, steps=steps, minutes=minutes),
+        )
+        result = start(config, records, run)
+        ended = "Interrupted, saved" if result.interrupted else "Done"
+        best = "none" if result.best_nme is None else f"{result.best_nme:.2f}%"
+        print(
+            f"{ended} at step {result.steps} after {result.minutes:.1f} minutes: "
+            f"loss {result.loss:.4g}, best validation NME {best} (step {result.best_step})."
+        )
+        if not result.interrupted:
+            print(f"Freeze it: senet-landmark freeze --run {run} --out model.pb")
+
+    return train
