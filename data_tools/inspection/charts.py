@@ -1,42 +1,14 @@
 """Figures of the page, drawn by matplotlib's object interface: SVG bytes on a clear ground."""
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 
 from data_tools.inspection.survey import Shape
-
-COLOURS = ("#4477aa", "#cc6677", "#228833", "#aa7722", "#8855aa", "#3399aa", "#777777", "#bb5588")
-"""After Tol, "Colour schemes" (SRON, 2021): told apart by colour-blind readers too."""
-
-INK = "#333333"
-
-
-def _svg(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # Without a date and random names, so that the same records give the same page.
-    with rc_context({"svg.hashsalt": "inspect"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    return buffer.getvalue()
-
-
-def _plain(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(INK)
-    axes.tick_params(colors=INK, labelsize=8)
-
-
-def _legend(axes: Any) -> None:
-    """At the right of the axes, where it covers nothing."""
-    axes.legend(
-        fontsize=8, frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.01, 1)
-    )
+from senet_landmark.charts import COLOURS, INK, legend, plain, svg_of
 
 
 def histograms(
@@ -58,7 +30,7 @@ def histograms(
     figure.subplots_adjust(0.6 / width, 0.19, 1 - (0.1 + 1.5 * named) / width, 0.97, wspace=0.16)
     for number, (label, sides, limits) in enumerate(panels):
         axes = figure.add_subplot(1, len(panels), number + 1)
-        _plain(axes)
+        plain(axes)
         axes.set_xlabel(label, fontsize=9, color=INK)
         known = {name: values[np.isfinite(values)] for name, values in sides.items()}
         known = {name: values for name, values in known.items() if len(values)}
@@ -85,8 +57,8 @@ def histograms(
         if number == 0:
             axes.set_ylabel(f"% of {unit}", fontsize=9, color=INK)
         if named and number == len(panels) - 1:
-            _legend(axes)
-    return _svg(figure)
+            legend(axes)
+    return svg_of(figure)
 
 
 def mean_face(shape: Shape) -> bytes:
@@ -120,7 +92,7 @@ def mean_face(shape: Shape) -> bytes:
         handles, names, loc="lower center", ncols=len(names), fontsize=9, frameon=False,
         labelcolor=INK,
     )  # fmt: skip
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _ellipse(points: np.ndarray, colour: str) -> Ellipse:
@@ -143,7 +115,7 @@ def bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> bytes:
     figure = Figure(figsize=(8.4, height))
     figure.subplots_adjust(0.2, 0.5 / height, 0.8, 1 - 0.08 / height)
     axes = figure.add_subplot()
-    _plain(axes)
+    plain(axes)
     step = len(sides) + 1
     for number, (colour, side) in enumerate(zip(COLOURS * 9, sides, strict=False)):
         places = [row * step + number for row in range(len(rows))]
@@ -153,5 +125,5 @@ def bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> bytes:
     axes.invert_yaxis()
     axes.set_xlabel("% of faces", fontsize=9, color=INK)
     if len(sides) > 1:
-        _legend(axes)
-    return _svg(figure)
+        legend(axes)
+    return svg_of(figure)

@@ -1,11 +1,10 @@
 """The page: tables, figures and suspects as one HTML file with everything in it."""
 
-import base64
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import cv2
-import jinja2
 import numpy as np
 
 from data_tools.inspection import charts
@@ -14,6 +13,8 @@ from data_tools.inspection.suspects import KINDS, Suspect
 from data_tools.report import draw_record
 from senet_landmark import geometry
 from senet_landmark.drawing import GREEN, RED, YELLOW, contact_sheet, draw_box, draw_points
+from senet_landmark.pages import data_uri, jpeg_uri
+from senet_landmark.pages import render as render_page
 
 SIDE = 240
 """Side of a suspect's picture in pixels."""
@@ -43,11 +44,8 @@ def render(
       sheet: faces on a contact sheet.
       seed: of their choice.
     """
-    loader = jinja2.PackageLoader("data_tools.inspection", "templates")
-    template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template(
-        "inspect.html"
-    )
-    return template.render(
+    return render_page(
+        Path(__file__).parent / "templates" / "inspect.html",
         figures=figures,
         skipped_most=SKIPPED,
         a_person=A_PERSON,
@@ -56,7 +54,7 @@ def render(
             {
                 "name": shape.scheme.name,
                 "faces": len(shape.faces),
-                "chart": _uri(charts.mean_face(shape), "svg+xml"),
+                "chart": data_uri(charts.mean_face(shape), "svg+xml"),
                 "judged": bool(np.isfinite(shape.offsets).any()),
                 "looked": bool(np.isfinite(survey.likeness[shape.faces]).any()),
             }
@@ -67,17 +65,6 @@ def render(
         attributes=_attributes(figures),
         kinds=[_kind(survey, name, found, most) for name, found in suspects.items()],
     )
-
-
-def _uri(data: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def _jpeg(picture: np.ndarray) -> str:
-    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-    if not done:
-        raise ValueError("OpenCV could not encode the picture as JPEG")
-    return _uri(data.tobytes(), "jpeg")
 
 
 def _sheets(survey: Survey, most: int, seed: int) -> list[dict[str, Any]]:
@@ -95,8 +82,8 @@ def _sheets(survey: Survey, most: int, seed: int) -> list[dict[str, Any]]:
                 "name": survey.name_of(side),
                 "shown": len(chosen),
                 "faces": len(own),
-                "picture": _jpeg(contact_sheet(cells, 8, 160)),
-                "mean": _jpeg(survey.mean_pictures[side]),
+                "picture": jpeg_uri(contact_sheet(cells, 8, 160)),
+                "mean": jpeg_uri(survey.mean_pictures[side]),
             }
         )
     return sheets
@@ -109,7 +96,7 @@ def _poses(survey: Survey) -> str:
         (f"{name}, degrees", {side: poses[:, n] for side, poses in sides.items()}, ranges[n])
         for n, name in enumerate(("yaw", "pitch", "roll"))
     ]
-    return _uri(charts.histograms(panels, "faces"), "svg+xml")
+    return data_uri(charts.histograms(panels, "faces"), "svg+xml")
 
 
 def _sizes(survey: Survey) -> list[str]:
@@ -123,7 +110,7 @@ def _sizes(survey: Survey) -> list[str]:
     }
     first = charts.histograms([("face box, pixels of the photo", boxes, None)], "faces")
     second = charts.histograms([("faces of an identity", shared, None)], "identities", whole=True)
-    return [_uri(first, "svg+xml"), _uri(second, "svg+xml")]
+    return [data_uri(first, "svg+xml"), data_uri(second, "svg+xml")]
 
 
 def _attributes(figures: dict[str, Any]) -> list[dict[str, str]]:
@@ -136,7 +123,7 @@ def _attributes(figures: dict[str, Any]) -> list[dict[str, str]]:
         }
         classes = {c: None for shares in sides.values() for c in shares}
         rows = [(c, {side: 100 * v.get(c, 0.0) for side, v in sides.items()}) for c in classes]
-        found.append({"name": name, "chart": _uri(charts.bars(rows), "svg+xml")})
+        found.append({"name": name, "chart": data_uri(charts.bars(rows), "svg+xml")})
     return found
 
 
@@ -163,7 +150,7 @@ def _card(survey: Survey, suspect: Suspect) -> dict[str, Any]:
     if suspect.partner >= 0:
         pictures.insert(0, _picture(survey, suspect.partner, suspect))
     return {
-        "pictures": [_jpeg(picture) for picture in pictures],
+        "pictures": [jpeg_uri(picture) for picture in pictures],
         "source": face.record.source,
         "where": f"{survey.side_name(suspect.face)}, {face.shard.name}, {face.index}",
         "value": f"{suspect.value:.3g}",
