@@ -18,6 +18,9 @@ BEAM = ["apache-beam>=2.60"]
 # tensorflow-datasets imports importlib_resources without asking for it.
 TFDS = ["tensorflow-datasets>=4.9", "importlib_resources"]
 
+# dlib's own models: its CNN detector, and the 68-point predictor that is a peer in evaluations.
+PEERS = ["face_recognition_models>=0.3"]
+
 setup(
     name="senet_landmark",
     version=VERSION.group(1),
@@ -28,10 +31,10 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["senet_landmark*", "data_tools*", "export*"]),
     package_data={
-        "senet_landmark": ["assets/*"],
+        "senet_landmark": ["assets/*", "templates/*"],
         "data_tools.datasets": ["assets/*"],
         "data_tools.inspection": ["templates/*"],
-        "export": ["pretrained/*"],
+        "export": ["pretrained/*", "templates/*"],
     },
     install_requires=[
         "tensorflow>=2.15",
@@ -53,9 +56,11 @@ setup(
     extras_require={
         "tensorboard": ["tensorboard>=2.15"],
         "beam": BEAM,
+        # The last releases that hold their models; newer ones download them.
+        "mediapipe": ["mediapipe>=0.10.14,<0.10.30; python_version < '3.13'"],
         "tfds": TFDS,
         # With the extras whose code the tests run.
-        "dev": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", *BEAM, *TFDS],
+        "dev": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", *BEAM, *TFDS, *PEERS],
     },
     entry_points={"console_scripts": ["senet-landmark = senet_landmark.cli:main"]},
 )

@@ -170,7 +170,8 @@ def photo_faces(job: Job, photo: Photo, boxes: dict[str, FoundBox]) -> list[Face
             sample = load_sample(job.dataset, entry)
             if pixels is None:
                 pixels = load_photo(job.dataset, entry)
-                digest = hashlib.blake2b(pixels.tobytes(), digest_size=12).hexdigest()
+                # A sixteenth of the pixels tells photos apart, in a sixteenth of the time.
+                digest = hashlib.blake2b(pixels[::4, ::4].tobytes(), digest_size=12).hexdigest()
             faces.append(_face(job, sample, pixels, digest, box.found if box else None))
             digest = ""  # of the photo's first face alone
         except InputError as error:

@@ -128,23 +128,23 @@ class RecordsInfo:
       schema_version: version of the record's schema.
       dataset: name of the data set.
       scheme: landmark scheme.
-      attributes: names of the attributes, in the order of `Record.attributes`.
       records: how the crops were made.
       splits: name of a split -> file names of its shards.
       held_out: name of the held-out split.
       box_source: where the face boxes came from.
       box_corrections: source -> correction to the canonical box, fitted on the training split.
+      attributes: names of the attributes, in the order of `Record.attributes`.
     """
 
     schema_version: int
     dataset: str
     scheme: str
-    attributes: tuple[str, ...]
     records: RecordsConfig
     splits: dict[str, tuple[str, ...]]
     held_out: str
     box_source: str
     box_corrections: dict[str, BoxCorrection]
+    attributes: tuple[str, ...] = ()
 
     @property
     def crop(self) -> CropSpec:

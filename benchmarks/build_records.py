@@ -1,0 +1,126 @@
+"""The record builder against a plain loop, and its memory, on a 300W-LP tree of your own.
+
+    python benchmarks/build_records.py --root 300W_LP
+
+The plain loop does what most scripts do: one process, photo by photo, detect, crop, write. It
+finds, crops and codes with the builder's own functions, so that the ratio is of the organisation
+alone: processes, and the second pass that a fitted correction of the boxes needs. Both run in turn,
+in this one process, TensorFlow loaded beforehand; the builder's time includes its workers' start.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from senet_landmark.runtime import start_tensorflow
+
+MEMORY = """
+import json, resource, sys
+from senet_landmark.runtime import start_tensorflow
+start_tensorflow()
+from data_tools.build_records import build_records
+report = build_records("300w_lp", sys.argv[1], sys.argv[2], workers=2)
+peak = {
+    "main": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    "largest worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
+}
+from joblib.externals.loky import get_reusable_executor
+get_reusable_executor().shutdown(wait=True)  # workers count once they have ended
+peak["largest worker"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+print(json.dumps({"faces": report["faces"], **{k: v / 1024 for k, v in peak.items()}}))
+"""
+
+
+def linked_tree(root: Path, out: Path, count: int) -> Path:
+    """A tree of `count` faces: links to those of `root`, again and again under other names."""
+    photos = sorted(p for p in root.glob("*/*.jpg") if p.parent.name not in ("landmarks", "Code"))
+    for index in range(count):
+        photo = photos[index % len(photos)]
+        name = f"{photo.stem.removesuffix('_0')}x{index // len(photos)}_0"
+        folder = out / photo.parent.name
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix in (".jpg", ".mat"):
+            (folder / f"{name}{suffix}").symlink_to(photo.with_suffix(suffix).resolve())
+    return out
+
+
+def plain_loop(root: Path, out: Path) -> int:
+    """Faces written by one process without plan, report or second pass."""
+    import tensorflow.compat.v1 as tf
+
+    from data_tools import face_boxes
+    from data_tools.datasets.registry import list_entries, load_photo, load_sample
+    from data_tools.shards import make_record
+    from senet_landmark.config import RecordsConfig
+    from senet_landmark.records import encode_example
+
+    correction = face_boxes.DEFAULT_CORRECTIONS[face_boxes.DLIB]
+    entries = list_entries("300w_lp", root)
+    with tf.io.TFRecordWriter(str(out)) as writer:
+        for entry in entries:
+            sample, photo = load_sample("300w_lp", entry), load_photo("300w_lp", entry)
+            truth = face_boxes.canonical_box(sample.landmarks, sample.scheme)
+            (box,) = face_boxes.find_annotated_faces(photo, [truth])
+            record, _ = make_record(sample, photo, RecordsConfig(), "300w_lp", box, correction)
+            writer.write(encode_example(record))
+    return len(entries)
+
+
+def measure(root: Path, faces: int, workers: int, rounds: int) -> dict[str, list[float]]:
+    """Faces per second of each round, by name."""
+    from joblib.externals.loky import get_reusable_executor
+
+    from data_tools.build_records import build_records
+
+    rates: dict[str, list[float]] = {"plain loop": [], f"build-records, {workers} workers": []}
+    names = list(rates)
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = linked_tree(root, Path(scratch) / "tree", faces)
+        for number in range(rounds):
+            began = time.monotonic()
+            plain_loop(tree, Path(scratch) / "plain.tfrecords")
+            rates[names[0]].append(faces / (time.monotonic() - began))
+            began = time.monotonic()
+            out = Path(scratch) / f"records{number}"
+            build_records("300w_lp", tree, out, boxes="dlib", workers=workers)
+            get_reusable_executor().shutdown(wait=True)  # the next round starts its own workers
+            rates[names[1]].append(faces / (time.monotonic() - began))
+            print({name: round(values[-1], 1) for name, values in rates.items()}, flush=True)
+    return rates
+
+
+def memory(root: Path, faces: int) -> dict[str, float]:
+    """Peak resident memory in MB of a build with 2 workers, in a process of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        tree = linked_tree(root, Path(scratch) / "tree", faces)
+        arguments = [sys.executable, "-c", MEMORY, str(tree), str(Path(scratch) / "out")]
+        done = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Prints the rates, their ratio, and the memory for 500 and 5,000 faces."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="a 300W-LP tree")
+    parser.add_argument("--faces", type=int, default=2000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    start_tensorflow()
+    rates = measure(options.root, options.faces, options.workers, options.rounds)
+    plain, built = (statistics.median(values) for values in rates.values())
+    for name, values in rates.items():
+        print(f"{name:28} median {statistics.median(values):6.1f} faces/s")
+    print(f"ratio {built / plain:.2f}")
+    for faces in (500, 5000):
+        peak = memory(options.root, faces)
+        print(f"{faces} faces: " + ", ".join(f"{k} {v:.0f}" for k, v in peak.items()) + " (MB)")
+
+
+if __name__ == "__main__":
+    main()
