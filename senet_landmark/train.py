@@ -25,11 +25,11 @@ from senet_landmark.config import (
     check_config,
     to_json,
 )
+from senet_landmark.error_statistics import headline_figures
 from senet_landmark.errors import InputError
 from senet_landmark.files import write_json
 from senet_landmark.input_pipeline import BatchMaker, RecordStore, batches, in_order
 from senet_landmark.losses import get_loss, total_loss
-from senet_landmark.metrics import nme_inter_ocular
 from senet_landmark.model import build_model
 from senet_landmark.networks.registry import get_network
 from senet_landmark.records import (
@@ -158,8 +158,11 @@ class _Validator:
             self._saver = tf.train.Saver(slim.get_model_variables(), max_to_keep=1)
             self._session = tf.Session(config=session_config(config.train.threads))
 
-    def validate(self, weights: Weights) -> tuple[float, tf.Summary]:
-        """Mean NME of the split in percent, and a picture of its first faces."""
+    def validate(self, weights: Weights) -> tuple[dict[str, float], tf.Summary]:
+        """The figures that `evaluate` gives, of the split, and a picture of its first faces.
+
+        In percent: `nme_inter_ocular`, `nme_bbox_size`, `auc_0.08`, `failure_rate_0.08` ….
+        """
         with self._graph.as_default():
             checkpoints.assign_weights(self._session, weights, "the training graph")
         predicted = [
@@ -169,9 +172,9 @@ class _Validator:
         truth = np.concatenate([batch["landmarks"] for batch in self._batches])
         # In units of the crop: `evaluate` measures in pixels of the photo, which differs where a
         # crop is not square.
-        errors = nme_inter_ocular(np.concatenate(predicted), truth, self._scheme)
+        figures = headline_figures(np.concatenate(predicted), truth, self._scheme)
         picture = predictions_summary("validation/predictions", self._batches[0], predicted[0])
-        return float(100 * errors.mean()), picture
+        return figures, picture
 
     def save(self, folder: Path, step: int) -> None:
         """Saves the weights that were validated last."""
@@ -258,8 +261,11 @@ class _Loop:
         return float(rate)
 
     def _validate_and_save(self, session: tf.Session, writer: tf.summary.FileWriter) -> None:
-        nme, picture = self._validator.validate(checkpoints.current_weights(session, self._average))
-        writer.add_summary(scalar_summary("validation/nme_inter_ocular", nme), self._step)
+        weights = checkpoints.current_weights(session, self._average)
+        figures, picture = self._validator.validate(weights)
+        nme = figures["nme_inter_ocular"]
+        for name, value in figures.items():
+            writer.add_summary(scalar_summary(f"validation/{name}", value), self._step)
         writer.add_summary(picture, self._step)
         writer.flush()
         self._state = replace(self._state, minutes=self._minutes())
