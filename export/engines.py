@@ -34,8 +34,11 @@ def opencv_engine(model: Path, contract: Contract) -> Engine:
 
     width, height = contract.size
     # OpenCV 5 complains of a fixed batch before it falls back to its older engine, which takes it.
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    # OpenCV 4.11 has no `cv2.utils.logging`, and nothing to complain of either.
+    logging = getattr(cv2.utils, "logging", None)
+    level = logging.getLogLevel() if logging else 0
+    if logging:
+        logging.setLogLevel(logging.LOG_LEVEL_SILENT)
     try:
         net = cv2.dnn.readNetFromTensorflow(str(model))
         # A layer may fail only when it runs.
@@ -43,7 +46,8 @@ def opencv_engine(model: Path, contract: Contract) -> Engine:
     except (cv2.error, ValueError) as error:
         raise InputError(f"{model}: OpenCV cannot run this graph ({error}).") from error
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        if logging:
+            logging.setLogLevel(level)
     return run
 
 
