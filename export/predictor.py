@@ -11,6 +11,7 @@ from export.engines import EngineName, load_engine
 from senet_landmark import geometry
 from senet_landmark.errors import InputError
 from senet_landmark.images import read_photo
+from senet_landmark.schemes import Scheme
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "senet-68"
@@ -62,9 +63,29 @@ class Predictor:
     """
 
     def __init__(self, model: Path | str | None = None, engine: EngineName = "opencv"):
-        path = find_model(model)
-        self.contract = load_contract(path)
-        self._run = load_engine(path, self.contract, engine)
+        self._path = find_model(model)
+        self.contract = load_contract(self._path)
+        self._run = load_engine(self._path, self.contract, engine)
+
+    @property
+    def name(self) -> str:
+        """What a report calls the model: its file's name."""
+        return self._path.stem
+
+    @property
+    def scheme(self) -> Scheme:
+        """The scheme of its landmarks."""
+        return self.contract.landmark_scheme
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        """Which landmarks of the scheme it predicts: all."""
+        return tuple(range(self.scheme.points))
+
+    @property
+    def note(self) -> str:
+        """What a reader of its figures must know."""
+        return ""
 
     def predict(self, photo: Path | str | np.ndarray) -> list[Face]:
         """Finds the faces of a photo with dlib, and their landmarks.
@@ -93,7 +114,8 @@ class Predictor:
           photo: RGB uint8 [H, W, 3].
           boxes: float64 [N, 4] in photo pixels.
           source: what the boxes are from, a key of the contract's `box_corrections`: `dlib`, or
-            `landmarks` for tight boxes of landmarks; None leaves them as they are.
+            `landmarks` for canonical boxes; `annotation` counts as canonical where the contract
+            says nothing of it; None leaves the boxes as they are.
 
         Returns:
           float32 [N, K, 2] in photo pixels.
@@ -103,7 +125,8 @@ class Predictor:
         """
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
             raise InputError(f"A photo is uint8 [H, W, 3] RGB, not {photo.dtype} {photo.shape}.")
-        known: dict[str | None, geometry.BoxCorrection] = {None: geometry.BoxCorrection()}
+        none = geometry.BoxCorrection()
+        known: dict[str | None, geometry.BoxCorrection] = {None: none, face_boxes.ANNOTATION: none}
         known.update(self.contract.box_corrections)
         if source not in known:
             names = ", ".join(name for name in known if name)

@@ -7,7 +7,7 @@ from typing import Any
 
 from data_tools.build_records import build_records
 from data_tools.datasets.synthetic import portrait, portrait_path, write_synthetic
-from export.evaluate import evaluate_model
+from export.evaluate import Photos, evaluate_models
 from export.freeze import freeze
 from export.predict import predict_photos
 from export.predictor import Predictor
@@ -53,7 +53,7 @@ def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> d
     _say(4, "one frozen graph: freeze")
     frozen = freeze(out / "run", model)
     _say(5, "unseen faces: evaluate")
-    metrics = evaluate_model(model, "300w_lp", unseen, out / "evaluation")
+    metrics = evaluate_models([model], Photos("300w_lp", unseen), out / "evaluation")
     _say(6, "a real photo: predict")
     predict_photos([portrait_path()], out / "predictions", model=model)
     photo, truth = portrait()

@@ -15,7 +15,7 @@ from data_tools import face_boxes
 from data_tools.datasets.synthetic import portrait, portrait_path
 from export.contract import load_contract
 from export.engines import ENGINES, load_engine
-from export.evaluate import evaluate_model
+from export.evaluate import Photos, evaluate_models
 from export.freeze import FORBIDDEN, freeze, sample_crops
 from export.predict import predict_photos
 from export.predictor import Predictor, find_model
@@ -24,7 +24,6 @@ from senet_landmark.errors import InputError
 from senet_landmark.images import write_picture
 from senet_landmark.metrics import nme_inter_ocular
 from senet_landmark.model import build_model
-from senet_landmark.schemes import get_scheme
 from senet_landmark.train import train
 
 
@@ -179,7 +178,7 @@ def test_shipped_weights_on_the_portrait():
 def test_shipped_weights_on_real_photos(shared_data, tmp_path):
     """HELEN's test photos: the README's figures, within the bounds that the project promises."""
     root = shared_data("300w", "helen", "testset")
-    metrics = evaluate_model(None, "300w", root, tmp_path)
+    metrics = evaluate_models([None], Photos("300w", root), tmp_path, page=False)
     assert metrics["n"] == 330 and metrics["nme_inter_ocular"] <= 4.2
 
 
@@ -251,46 +250,3 @@ def test_dlib_finds_the_portrait_in_a_large_photo():
         box = geometry.correct_box(boxes[0], face_boxes.DEFAULT_CORRECTIONS["dlib"])
         assert geometry.iou((box + 0.5) / factor - 0.5, tight) > 0.6
     assert len(face_boxes.find_faces(np.zeros((1, 1, 3), np.uint8))[0]) == 0
-
-
-# --- evaluation ------------------------------------------------------------------------------
-
-
-def test_evaluate_equals_the_metric_on_the_predictions(small_run, synthetic_tree, tmp_path):
-    from data_tools.datasets.registry import list_entries, load_sample
-    from senet_landmark.images import read_photo
-
-    metrics = evaluate_model(small_run.model, "300w_lp", synthetic_tree, tmp_path)
-    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
-    predictor, errors = Predictor(small_run.model), []
-    for entry in list_entries("300w_lp", synthetic_tree):
-        sample = load_sample("300w_lp", entry)
-        box = geometry.box_from_landmarks(sample.landmarks)[None]
-        found = predictor.landmarks(read_photo(sample.photo), box, "landmarks")
-        errors.append(nme_inter_ocular(found, sample.landmarks[None], get_scheme("300w_68"))[0])
-    assert metrics["n"] == 24 and metrics["missed_faces"] == 0
-    assert metrics["nme_inter_ocular"] == pytest.approx(100 * np.mean(errors), abs=1e-3)
-
-
-def test_evaluate_counts_what_the_detector_misses(small_run, synthetic_tree, tmp_path):
-    tree = tmp_path / "tree" / "SYNTH"
-    tree.mkdir(parents=True)
-    for path in sorted((synthetic_tree / "SYNTH").glob("*"))[:8]:
-        shutil.copy(path, tree)
-    blank = sorted(tree.glob("*.jpg"))[0]
-    write_picture(blank, np.full((450, 450, 3), 128, np.uint8))
-    broken = sorted(tree.glob("*.jpg"))[1]
-    broken.write_bytes(b"")
-    metrics = evaluate_model(small_run.model, "300w_lp", tree.parent, tmp_path / "e", boxes="dlib")
-    assert metrics["missed_faces"] >= 1 and metrics["n"] + metrics["missed_faces"] == 3
-    assert [s["photo"] for s in metrics["skipped"]] == [str(broken)]
-
-
-def test_evaluate_with_nothing_to_measure(small_run, tmp_path):
-    with pytest.raises(InputError, match="does not exist"):
-        evaluate_model(small_run.model, "300w", tmp_path / "gone", tmp_path)
-    (tmp_path / "a.jpg").write_bytes(b"")
-    (tmp_path / "a.pts").write_text("")
-    with pytest.raises(InputError, match=r"there is no face.*a\.pts"):
-        evaluate_model(small_run.model, "300w", tmp_path, tmp_path / "out")
-    assert not (tmp_path / "out").exists()

@@ -9,6 +9,7 @@ DatasetName = Literal[
     "300w_lp", "300w", "aflw2000", "cofw", "csv", "dlib_xml", "mtfl", "tfds_300w_lp", "wflw", "ytf"
 ]
 EngineName = Literal["opencv", "tensorflow"]
+PeerName = Literal["dlib", "mediapipe"]
 PresetName = Literal["senet", "senet_original", "quickstart"]
 
 

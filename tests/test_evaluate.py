@@ -1,0 +1,169 @@
+"""Evaluation of models and peers on photos and records: what is measured, missed, skipped."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from test_build_faults import write_csv
+
+from data_tools.datasets.registry import list_entries, load_photo, load_sample
+from export.evaluate import Photos, Records, evaluate_models
+from export.predictor import Predictor
+from senet_landmark import geometry
+from senet_landmark.errors import InputError
+from senet_landmark.images import write_picture
+from senet_landmark.metrics import nme_inter_ocular
+from senet_landmark.schemes import get_scheme
+
+KEYS = {
+    "n", "nme_inter_ocular", "nme_inter_pupil", "nme_bbox_diagonal", "nme_bbox_size", "auc_0.08",
+    "auc_0.10", "failure_rate_0.08", "failure_rate_0.10", "missed_faces", "by_group", "by_subset",
+    "by_yaw", "interval_95",
+}  # fmt: skip
+
+
+def test_evaluate_equals_the_metric_on_the_predictions(small_run, synthetic_tree, tmp_path):
+    faces = Photos("300w_lp", synthetic_tree)
+    metrics = evaluate_models([small_run.model], faces, tmp_path)
+    assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
+    assert set(metrics) > KEYS and (tmp_path / "evaluation.html").exists()
+    predictor, errors = Predictor(small_run.model), []
+    for entry in list_entries("300w_lp", synthetic_tree):
+        sample = load_sample("300w_lp", entry)
+        box = geometry.box_from_landmarks(sample.landmarks)[None]
+        found = predictor.landmarks(load_photo("300w_lp", entry), box, "landmarks")
+        errors.append(nme_inter_ocular(found, sample.landmarks[None], get_scheme("300w_68"))[0])
+    assert metrics["n"] == 24 and metrics["missed_faces"] == 0
+    assert metrics["nme_inter_ocular"] == pytest.approx(100 * np.mean(errors), abs=1e-3)
+    low, high = metrics["interval_95"]["nme_inter_ocular"]
+    assert low < metrics["nme_inter_ocular"] < high
+    rows = list(csv.DictReader((tmp_path / "faces.csv").open()))
+    by_face = [float(row["nme_inter_ocular"]) for row in rows]
+    np.testing.assert_allclose(sorted(by_face), sorted(100 * np.array(errors)), atol=1e-3)
+    assert sum(part["n"] for part in metrics["by_yaw"].values()) == 24
+
+
+def test_missed_faces_are_failures_and_broken_photos_are_skipped(
+    small_run, synthetic_tree, tmp_path
+):
+    tree = tmp_path / "tree" / "SYNTH"
+    tree.mkdir(parents=True)
+    for path in sorted((synthetic_tree / "SYNTH").glob("*"))[:8]:
+        shutil.copy(path, tree)
+    blank, broken = sorted(tree.glob("*.jpg"))[:2]
+    write_picture(blank, np.full((450, 450, 3), 128, np.uint8))
+    broken.write_bytes(b"")
+    faces = Photos("300w_lp", tree.parent)
+    boxes = ("landmarks", "dlib")
+    metrics = evaluate_models([small_run.model], faces, tmp_path / "out", boxes=boxes)
+    sure, found = metrics["models"]
+    assert (sure["n"], sure["missed_faces"]) == (3, 0)
+    assert found["missed_faces"] >= 1 and found["n"] + found["missed_faces"] == 3
+    assert f"SYNTH/{blank.name}" in found["missed"]
+    # A face that the detector missed is a failure, and no part of the mean.
+    assert found["failure_rate_0.10"] >= 100 * found["missed_faces"] / 3 - 1e-3
+    assert [s["photo"] for s in metrics["skipped"]] == [str(broken)]
+
+
+def test_run_and_its_frozen_model_agree(small_run, synthetic_tree, tmp_path):
+    models = [small_run.model, small_run.run]
+    metrics = evaluate_models(models, Photos("300w_lp", synthetic_tree), tmp_path, page=False)
+    one, two = metrics["models"]
+    assert (one["model"], two["model"]) == ("model", "run")
+    assert one["nme_inter_ocular"] == pytest.approx(two["nme_inter_ocular"], abs=1e-3)
+
+
+def test_records_give_what_their_photos_give(small_run, synthetic_tree, tmp_path):
+    """But for the second resampling: a record is the photo's crop."""
+    whole = evaluate_models(
+        [small_run.model], Photos("300w_lp", synthetic_tree), tmp_path / "a", page=False
+    )
+    parts = [
+        evaluate_models(
+            [small_run.model], Records(small_run.records, split), tmp_path / split, page=False
+        )
+        for split in ("train", "validation")
+    ]
+    assert [part["n"] for part in parts] == [22, 2]
+    mean = np.average([p["nme_inter_ocular"] for p in parts], weights=[22, 2])
+    assert mean == pytest.approx(whole["nme_inter_ocular"], rel=0.03)
+    with pytest.raises(InputError, match="no records of split 'test'"):
+        evaluate_models([small_run.model], Records(small_run.records, "test"), tmp_path / "c")
+
+
+def test_a_68_point_model_is_measured_on_5_points(shared_data, tmp_path):
+    """On real photos, through the conversion; by attribute as MTFL has them."""
+    root = shared_data("mtfl")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    lines = (root / "testing.txt").read_text().splitlines()[:40]
+    (tree / "testing.txt").write_text("\n".join(lines))
+    (tree / "AFLW").symlink_to(root / "AFLW")
+    metrics = evaluate_models([None], Photos("mtfl", tree), tmp_path / "out")
+    assert metrics["n"] == 40 and metrics["nme_inter_ocular"] < 12
+    assert len(metrics["by_landmark"]) == 5
+    classes = metrics["by_attribute"]["head_pose"]
+    assert "frontal" in classes and sum(part["n"] for part in classes.values()) == 40
+
+
+def test_peer_beside_the_models_own(shared_data, tmp_path):
+    root = shared_data("groups")
+    metrics = evaluate_models(
+        [None], Photos("dlib_xml", root), tmp_path, boxes=("landmarks", "dlib"), peers=["dlib"]
+    )
+    names = [(m["model"], m["boxes"]) for m in metrics["models"]]
+    assert names == [
+        ("senet-68", "landmarks"), ("senet-68", "dlib"), ("dlib-68", "landmarks"), ("dlib-68", "dlib"),
+    ]  # fmt: skip
+    assert all(m["n"] == 18 for m in metrics["models"]) and "dlib-68" in metrics["notes"]
+
+    assert metrics["models"][3]["nme_inter_ocular"] < 6
+
+
+def test_uncorrected_boxes_cost_something(shared_data, tmp_path):
+    faces = Photos("dlib_xml", shared_data("groups"))
+    given = [
+        evaluate_models([None], faces, tmp_path, boxes=["dlib"], correct=correct, page=False)
+        for correct in (True, False)
+    ]
+    assert given[0]["nme_inter_ocular"] < given[1]["nme_inter_ocular"]
+    assert [m["corrected"] for m in given] == [True, False]
+
+
+def test_nothing_to_measure_is_an_error_and_writes_nothing(small_run, tmp_path):
+    def evaluate(root, models=(small_run.model,), dataset="300w", **options):
+        return evaluate_models(list(models), Photos(dataset, root), tmp_path / "out", **options)
+
+    with pytest.raises(InputError, match="does not exist"):
+        evaluate(tmp_path / "gone")
+    (tmp_path / "a.jpg").write_bytes(b"")
+    (tmp_path / "a.pts").write_text("")
+    with pytest.raises(InputError, match=r"there is no face.*a\.pts"):
+        evaluate(tmp_path)
+    with pytest.raises(InputError, match="at least one model"):
+        evaluate(tmp_path, models=())
+    with pytest.raises(InputError, match="at least one source"):
+        evaluate(tmp_path, boxes=())
+    with pytest.raises(InputError, match="Unknown peer"):
+        evaluate(tmp_path, peers=["other"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_schemes_that_cannot_be_compared_are_refused(small_run, tmp_path):
+    (tmp_path / "list_98pt_test_x.txt").write_text("1 " * 196 + "a.jpg\n")
+    with pytest.raises(InputError, match="predicts 300w_68, the faces have wflw_98"):
+        evaluate_models([small_run.model], Photos("wflw", tmp_path), tmp_path / "out")
+
+
+def test_degenerate_face_is_skipped_and_named(small_run, tmp_path):
+    root = write_csv(tmp_path / "tree", [("a.jpg", "a", ""), ("b.jpg", "b", "")])
+    header, one, two = (root / "a.csv").read_text().splitlines()
+    fields = two.split(",")
+    fields[3 + 2 * 45 : 5 + 2 * 45] = fields[3 + 2 * 36 : 5 + 2 * 36]  # eye corners coincide
+    (root / "a.csv").write_text("\n".join([header, one, ",".join(fields)]))
+    metrics = evaluate_models([small_run.model], Photos("csv", root), tmp_path / "out", page=False)
+    assert metrics["n"] == 1
+    (skip,) = metrics["skipped"]
+    assert "eye corners coincide" in skip["reason"] and "b.jpg" in skip["reason"]
