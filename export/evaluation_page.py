@@ -23,7 +23,7 @@ from senet_landmark.pose import yaw_band
 from senet_landmark.schemes import Scheme
 
 if TYPE_CHECKING:
-    from export.evaluate import Source
+    from export.face_sources import Source
 
 WORST, MEDIAN, BEST = 12, 6, 6
 """Faces of a model and source of boxes that are shown, from each part of the ranking."""

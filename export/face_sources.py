@@ -1,0 +1,206 @@
+"""The faces that an evaluation measures: a data set's photos, or a split of records."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_tools import face_boxes
+from data_tools.datasets.registry import get_dataset, list_entries, load_photo, load_sample
+from data_tools.samples import Entry, Sample, by_photo, yaw_of
+from senet_landmark.attributes import get_attribute
+from senet_landmark.errors import InputError
+from senet_landmark.evaluate import AnnotatedFace
+from senet_landmark.geometry import apply
+from senet_landmark.metrics import NORMALISERS, normaliser
+from senet_landmark.schemes import Scheme, get_scheme
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Where the faces come from: a data set's photos.
+
+    Attributes:
+      dataset: name in `data_tools.datasets.registry`.
+      root: the data set's folder.
+      points: which of its annotations.
+    """
+
+    dataset: str
+    root: Path
+    points: str = "auto"
+
+
+@dataclass(frozen=True)
+class Records:
+    """Where the faces come from: the recorded crops of one split.
+
+    Attributes:
+      folder: made by `build-records`.
+      split: name of the split.
+    """
+
+    folder: Path
+    split: str = "test"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Annotated faces to iterate over, photo by photo, as often as needed.
+
+    Attributes:
+      name: of the data set, or the records.
+      scheme: landmark scheme of the truth.
+      count: number of faces.
+      photos: () -> the faces of each photo, those that can be read.
+      photo: name of a face -> its photo again.
+    """
+
+    name: str
+    scheme: Scheme
+    count: int
+    photos: Callable[[], Iterator[list[AnnotatedFace]]]
+    photo: Callable[[str], np.ndarray]
+
+
+def source_of(
+    faces: Photos | Records,
+    boxes: Sequence[face_boxes.BoxSource],
+    detector_model: Path | None,
+    skipped: list[dict[str, str]],
+) -> Source:
+    """The faces to iterate over, with boxes of each source.
+
+    Args:
+      faces: what they are.
+      boxes: sources of the boxes.
+      detector_model: the file of dlib's CNN detector, for `dlib_cnn`.
+      skipped: the faces that cannot be read are added here, with the reason, as they are met.
+
+    Raises:
+      InputError: there is none, or a source that these faces cannot have.
+    """
+    detectors = {
+        box: face_boxes.get_detector(box, detector_model)
+        for box in boxes
+        if box in face_boxes.DETECTORS
+    }
+    if isinstance(faces, Records):
+        return _records_source(faces, boxes, detectors)
+    entries = list_entries(faces.dataset, faces.root, faces.points)
+    by_name = {entry.source: entry for entry in entries}
+
+    def photos() -> Iterator[list[AnnotatedFace]]:
+        for photo in by_photo(entries):
+            yield list(_faces_of(faces.dataset, photo, boxes, detectors, skipped))
+
+    return Source(
+        name=faces.dataset,
+        scheme=get_scheme(entries[0].scheme),
+        count=len(entries),
+        photos=photos,
+        photo=lambda name: load_photo(faces.dataset, by_name[name]),
+    )
+
+
+def _faces_of(
+    dataset: str,
+    photo: tuple[Entry, ...],
+    boxes: Sequence[face_boxes.BoxSource],
+    detectors: dict[face_boxes.BoxSource, face_boxes.Detector],
+    skipped: list[dict[str, str]],
+) -> Iterator[AnnotatedFace]:
+    """The faces of one photo with their boxes; what cannot be read is added to `skipped`."""
+    samples, truths = [], []
+    for entry in photo:
+        try:
+            sample = load_sample(dataset, entry)
+            truths.append(face_boxes.canonical_box(sample.landmarks, sample.scheme))
+            for kind in NORMALISERS:  # a face that cannot be measured must not end the job
+                normaliser(sample.landmarks[None], get_scheme(sample.scheme), kind, [entry.source])
+            samples.append(sample)
+        except InputError as error:
+            del truths[len(samples) :]
+            skipped.append({"photo": str(entry.photo), "reason": str(error)})
+    if not samples:
+        return
+    try:
+        pixels = load_photo(dataset, photo[0])
+    except InputError as error:
+        skipped.extend({"photo": str(s.photo), "reason": str(error)} for s in samples)
+        return
+    found: dict[str, Sequence[np.ndarray | None]] = {
+        face_boxes.LANDMARKS: truths,
+        face_boxes.ANNOTATION: [sample.box for sample in samples],
+    }
+    for name, detect in detectors.items():
+        found[name] = face_boxes.find_annotated_faces(pixels, truths, detect)
+    for index, sample in enumerate(samples):
+        yield AnnotatedFace(
+            photo=pixels,
+            truth=sample.landmarks,
+            boxes={box: found[box][index] for box in boxes},
+            source=sample.source,
+            subset=sample.subset,
+            yaw=yaw_of(sample),
+            attributes=_classes(get_dataset(dataset).attributes, sample.attributes),
+        )
+
+
+def _classes(names: Sequence[str], values: np.ndarray) -> dict[str, str | None]:
+    known = {n: v for n, v in zip(names, values, strict=False)}
+    return {
+        name: get_attribute(name).classes[int(value)] if np.isfinite(value) else None
+        for name, value in known.items()
+    }
+
+
+def _records_source(
+    faces: Records,
+    boxes: Sequence[face_boxes.BoxSource],
+    detectors: dict[face_boxes.BoxSource, face_boxes.Detector],
+) -> Source:
+    """The recorded crops as photos: their landmarks' boxes, or a detector's on the crop."""
+    from senet_landmark.input_pipeline import RecordStore
+    from senet_landmark.records import load_records_info, shard_paths
+
+    if face_boxes.ANNOTATION in boxes:
+        raise InputError("Records do not hold the annotated boxes; evaluate on the photos.")
+    info = load_records_info(faces.folder)
+    store = RecordStore(shard_paths(faces.folder, info, faces.split), cache_mb=0)
+    places = {store.record(i).source: i for i in range(len(store))}
+
+    def photos() -> Iterator[list[AnnotatedFace]]:
+        for index in range(len(store)):
+            record, pixels = store.record(index), store.image(index)
+            size = np.array(pixels.shape[1::-1])
+            to_pixels = np.array([[size[0], 0, -0.5], [0, size[1], -0.5]])
+            truth = apply(to_pixels, record.landmarks).astype(np.float32)
+            own = face_boxes.canonical_box(truth, record.scheme)
+            found: dict[str, np.ndarray | None] = {face_boxes.LANDMARKS: own}
+            for name, detect in detectors.items():
+                (found[name],) = face_boxes.find_annotated_faces(pixels, [own], detect)
+            sample = Sample(
+                Path(record.source), record.source, record.identity, record.scheme, truth,
+                record.visible, pose=record.pose, subset=record.subset,
+            )  # fmt: skip
+            yield [
+                AnnotatedFace(
+                    photo=pixels,
+                    truth=truth,
+                    boxes={box: found[box] for box in boxes},
+                    source=record.source,
+                    subset=record.subset,
+                    yaw=yaw_of(sample),
+                    attributes=_classes(info.attributes, record.attributes),
+                )
+            ]
+
+    return Source(
+        name=f"{info.dataset} ({faces.split})",
+        scheme=store.scheme,
+        count=len(store),
+        photos=photos,
+        photo=lambda name: store.image(places[name]),
+    )
