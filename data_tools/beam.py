@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data_tools import face_boxes
-from data_tools.build_records import building, corrected, finish, fit_shards, plan_build
+from data_tools.build_records import building, corrected, finish, plan_build, shards_to_fit
 from data_tools.shards import (
     PARTS,
     FoundBox,
@@ -75,10 +75,9 @@ def build_records_beam(
     flags = PipelineOptions([f"--runner={runner}", *(options or [])])
     with building(plan):
         shards = plan.shards
-        if plan.job.box_source != face_boxes.LANDMARKS:
-            todo = [shard for shard in shards if not shard.is_boxed]
-            _run(todo, flags, photo_boxes, write_boxes)
-            shards = corrected(shards, fit_shards(shards))
+        if fitted := shards_to_fit(plan):
+            _run([s for s in fitted if not s.is_boxed], flags, photo_boxes, write_boxes)
+            shards = corrected(shards, fitted)
         todo = [shard for shard in shards if not shard.is_written]
         _run(todo, flags, photo_faces, write_faces)
         return finish(plan, shards)
@@ -87,7 +86,7 @@ def build_records_beam(
 def _run(
     shards: list[Shard],
     flags: Any,
-    work: Callable[[Job, Photo, dict[str, FoundBox]], Any],
+    work: Callable[[Job, Photo, dict[str, FoundBox] | None], Any],
     write: Callable[[Shard, Iterable[Any]], None],
 ) -> None:
     """Runs `work` for each photo of the shards, anywhere, and `write` for each shard."""
@@ -112,7 +111,7 @@ def _run(
         )
 
 
-Numbered = tuple[str, int, tuple[Job, Photo, dict[str, FoundBox]]]
+Numbered = tuple[str, int, tuple[Job, Photo, dict[str, FoundBox] | None]]
 """Plan of the shard, number of the photo in it, arguments of the work."""
 
 

@@ -3,11 +3,13 @@
 Which faces a shard has is known beforehand, so that its content does not depend on the number of
 workers, and a shard that is whole is not built again after an interruption. Workers read, detect
 and crop photo by photo; this process writes their results as they come, in order. A build is a
-plan, two passes over its photos, and an end; `beam.py` runs the passes on a cluster.
+plan, two passes over its photos (the first over some of them, to fit the boxes), and an end;
+`beam.py` runs the passes on a cluster.
 """
 
 import contextlib
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -43,6 +45,9 @@ from senet_landmark.files import read_json, write_json
 from senet_landmark.geometry import BoxCorrection
 
 Result = TypeVar("Result")
+
+FIT_FACES = 1000
+"""Training faces that a correction is fitted to: its medians are then known to a thousandth."""
 
 JOB = "job.json"
 """In `PARTS`: names the build that is unfinished."""
@@ -84,11 +89,11 @@ def build_records(
     workers = worker_count(workers, sum(len(shard.photos) for shard in plan.shards))
     with building(plan):
         shards = plan.shards
-        if plan.job.box_source != face_boxes.LANDMARKS:
-            todo = [shard for shard in shards if not shard.is_boxed]
-            for shard, found in _work(photo_boxes, todo, workers, "finding boxes"):
+        if fitted := shards_to_fit(plan):
+            todo = [shard for shard in fitted if not shard.is_boxed]
+            for shard, found in _work(photo_boxes, todo, workers, "fitting boxes"):
                 write_boxes(shard, found)
-            shards = corrected(shards, fit_shards(shards))
+            shards = corrected(shards, fitted)
         todo = [shard for shard in shards if not shard.is_written]
         for shard, faces in _work(photo_faces, todo, workers, "writing records"):
             write_faces(shard, faces)
@@ -226,7 +231,7 @@ def _claim(plan: Plan) -> None:
 
 
 def _work(
-    function: Callable[[Job, Photo, dict[str, FoundBox]], Result],
+    function: Callable[[Job, Photo, dict[str, FoundBox] | None], Result],
     shards: list[Shard],
     workers: int,
     what: str,
@@ -245,14 +250,22 @@ def _work(
             yield shard, of(shard)
 
 
-def fit_shards(shards: list[Shard]) -> BoxCorrection | None:
-    """The correction of the source's boxes, fitted on the training split; None without any."""
-    training = (shard for shard in shards if shard.split == "train")
-    return fit_boxes(box for shard in training for box in read_boxes(shard).values())
+def shards_to_fit(plan: Plan) -> list[Shard]:
+    """The training shards whose boxes the correction is fitted to: the first `FIT_FACES` faces.
+
+    The others' boxes are found as their records are made, which reads each photo once. None where
+    the boxes are the landmarks', which need no correction.
+    """
+    if plan.job.box_source == face_boxes.LANDMARKS:
+        return []
+    training = [shard for shard in plan.shards if shard.split == "train"]
+    before = itertools.accumulate((shard.faces for shard in training), initial=0)
+    return [s for s, faces in zip(training, before, strict=False) if faces < FIT_FACES]
 
 
-def corrected(shards: list[Shard], correction: BoxCorrection | None) -> list[Shard]:
-    """The shards with a correction that was fitted; as they are without."""
+def corrected(shards: list[Shard], fitted: list[Shard]) -> list[Shard]:
+    """The shards with the correction fitted to the boxes of some; as they are without any box."""
+    correction = fit_boxes(box for shard in fitted for box in read_boxes(shard).values())
     if correction is None:
         return shards
     return [replace(s, job=replace(s.job, correction=correction)) for s in shards]

@@ -4,6 +4,7 @@ They run in worker processes, on this machine or (`beam.py`) on a cluster, witho
 takes seconds to import; only `write_faces` needs it, which the builder's own process runs.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -130,53 +131,83 @@ def photo_boxes(job: Job, photo: Photo, _: object = None) -> dict[str, FoundBox]
 
     A face that cannot be read is left out: `photo_faces` meets the same error and reports it.
     """
-    samples = []
-    for entry in photo:
-        try:
-            sample = load_sample(job.dataset, entry)
-            samples.append((sample, face_boxes.canonical_box(sample.landmarks, sample.scheme)))
-        except InputError:
-            continue
-    found: list[Box | None] = [sample.box for sample, _ in samples]
-    if job.box_source in face_boxes.DETECTORS and samples:
-        detect = face_boxes.get_detector(job.box_source, job.detector_model)
-        try:
-            pixels = load_photo(job.dataset, photo[0])
-        except InputError:
-            return {}
-        found = face_boxes.find_annotated_faces(pixels, [box for _, box in samples], detect)
-    return {
-        sample.source: FoundBox(
-            None if box is None else tuple(np.asarray(box).tolist()), tuple(canonical.tolist())
-        )
-        for (sample, canonical), box in zip(samples, found, strict=True)
-    }
+    return _boxes(job, *_read(job, photo, pixels=job.box_source in face_boxes.DETECTORS))
 
 
-def photo_faces(job: Job, photo: Photo, boxes: dict[str, FoundBox]) -> list[Face]:
+def photo_faces(job: Job, photo: Photo, boxes: dict[str, FoundBox] | None = None) -> list[Face]:
     """The records of the faces of one photo, or why there is none; in the order of the entries.
 
     Args:
       job: the build.
       photo: its faces.
-      boxes: what `photo_boxes` gave; empty where the boxes are the landmarks'.
+      boxes: what `photo_boxes` gave; None: find them now.
     """
+    samples, pixels = _read(job, photo)
+    if boxes is None:
+        boxes = _boxes(job, samples, pixels)
     faces: list[Face] = []
-    pixels: np.ndarray | None = None
     digest = ""
+    if isinstance(pixels, np.ndarray):
+        # A sixteenth of the pixels tells photos apart, in a sixteenth of the time.
+        digest = hashlib.blake2b(pixels[::4, ::4].tobytes(), digest_size=12).hexdigest()
     for entry in photo:
-        box = boxes.get(entry.source)
+        sample, box = samples[entry.source], boxes.get(entry.source)
         try:
-            sample = load_sample(job.dataset, entry)
-            if pixels is None:
-                pixels = load_photo(job.dataset, entry)
-                # A sixteenth of the pixels tells photos apart, in a sixteenth of the time.
-                digest = hashlib.blake2b(pixels[::4, ::4].tobytes(), digest_size=12).hexdigest()
+            if isinstance(sample, InputError):
+                raise sample
+            if isinstance(pixels, InputError):
+                raise pixels
+            assert pixels is not None
             faces.append(_face(job, sample, pixels, digest, box.found if box else None))
             digest = ""  # of the photo's first face alone
         except InputError as error:
             faces.append(Face(entry.source, str(entry.photo), reason=str(error)))
     return faces
+
+
+Samples = dict[str, Sample | InputError]
+"""`Entry.source` -> its sample, or why it cannot be read."""
+Pixels = np.ndarray | InputError | None
+"""RGB uint8 [H, W, 3], or why the photo cannot be read; None where nobody asked."""
+
+
+def _read(job: Job, photo: Photo, pixels: bool = True) -> tuple[Samples, Pixels]:
+    samples: Samples = {}
+    for entry in photo:
+        try:
+            samples[entry.source] = load_sample(job.dataset, entry)
+        except InputError as error:
+            samples[entry.source] = error
+    if not pixels or all(isinstance(sample, InputError) for sample in samples.values()):
+        return samples, None
+    try:
+        return samples, load_photo(job.dataset, photo[0])
+    except InputError as error:
+        return samples, error
+
+
+def _boxes(job: Job, samples: Samples, pixels: Pixels) -> dict[str, FoundBox]:
+    truths: dict[str, Box] = {}
+    for source, sample in samples.items():
+        if not isinstance(sample, InputError):
+            with contextlib.suppress(InputError):
+                truths[source] = face_boxes.canonical_box(sample.landmarks, sample.scheme)
+    found: list[Box | None] = []
+    if job.box_source == face_boxes.LANDMARKS or not truths:
+        return {}
+    if job.box_source in face_boxes.DETECTORS:
+        if not isinstance(pixels, np.ndarray):
+            return {}
+        detect = face_boxes.get_detector(job.box_source, job.detector_model)
+        found = face_boxes.find_annotated_faces(pixels, list(truths.values()), detect)
+    else:
+        found = [getattr(samples[source], "box", None) for source in truths]
+    return {
+        source: FoundBox(
+            None if box is None else tuple(np.asarray(box).tolist()), tuple(canonical.tolist())
+        )
+        for (source, canonical), box in zip(truths.items(), found, strict=True)
+    }
 
 
 def _face(
@@ -253,11 +284,14 @@ def make_record(
 # --- one shard ---------------------------------------------------------------------------------
 
 
-def work_of(shard: Shard) -> Iterator[tuple[Job, Photo, dict[str, FoundBox]]]:
+def work_of(shard: Shard) -> Iterator[tuple[Job, Photo, dict[str, FoundBox] | None]]:
     """The arguments of `photo_boxes` and `photo_faces` for each photo of a shard, in order."""
-    boxes = read_boxes(shard) if shard.is_boxed else {}
+    boxes = read_boxes(shard) if shard.is_boxed else None
     for photo in shard.photos:
-        yield shard.job, photo, {e.source: boxes[e.source] for e in photo if e.source in boxes}
+        own = None
+        if boxes is not None:
+            own = {e.source: boxes[e.source] for e in photo if e.source in boxes}
+        yield shard.job, photo, own
 
 
 def write_boxes(shard: Shard, photos: Iterable[dict[str, FoundBox]]) -> None:

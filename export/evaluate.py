@@ -98,6 +98,54 @@ def evaluate_models(
     return metrics
 
 
+def evaluate_sets(
+    models: Sequence[Path | str | None],
+    sets: Sequence[Photos],
+    out: Path | str,
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """`evaluate_models` on several data sets, each in a folder of its own below `out`.
+
+    Writes `out/table.md` besides: a line for each model and source of boxes, ready for a README.
+    """
+    names = unique_names([(faces.dataset, faces.root.name) for faces in sets])
+    results = [
+        evaluate_models(models, faces, Path(out) / name, **options)
+        for name, faces in zip(names, sets, strict=True)
+    ]
+    write_bytes(Path(out) / "table.md", _markdown(names, results).encode())
+    return results
+
+
+def unique_names(names: Sequence[tuple[str, str]]) -> list[str]:
+    """(name, what tells it from its likes) -> names that are all different."""
+    plain_names = [name for name, _ in names]
+    found: list[str] = []
+    for name, more in names:
+        longer = f"{more}-{name}" if more and plain_names.count(name) > 1 else name
+        repeats = [f"{longer}-{number}" for number in range(2, len(names) + 2)]
+        found.append(next(n for n in [longer, *repeats] if n not in found))
+    return found
+
+
+def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
+    """NME by the eye corners with its interval, by the box's size, and missed faces."""
+    counts = [of["models"][0]["n"] + of["models"][0]["missed_faces"] for of in results]
+    titles = [f"{name} (n = {count:,})" for name, count in zip(names, counts, strict=True)]
+    lines = [["model", "boxes", *titles], ["---"] * (2 + len(titles))]
+    for row in zip(*(of["models"] for of in results), strict=True):
+        cells = []
+        for of in row:
+            low, high = of["interval_95"]["nme_inter_ocular"] or [float("nan")] * 2
+            missed = f", {of['missed_faces']} missed" if of["missed_faces"] else ""
+            cells.append(
+                f"{of['nme_inter_ocular']:.2f}% ({low:.2f} to {high:.2f}); "
+                f"{of['nme_bbox_size']:.2f}%{missed}"
+            )
+        lines.append([row[0]["model"], row[0]["boxes"], *cells])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def load_model(
     stack: contextlib.ExitStack, model: Path | str | None, engine: EngineName | None = None
 ) -> Landmarker:

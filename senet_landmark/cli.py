@@ -7,7 +7,7 @@ from typing import Any
 import tyro
 
 from senet_landmark.commands.data import inspect, make_build_records, turn_views
-from senet_landmark.commands.model import evaluate, freeze, predict
+from senet_landmark.commands.model import compare, evaluate, freeze, predict
 from senet_landmark.commands.training import make_train, quickstart
 from senet_landmark.config import Config, get_preset
 from senet_landmark.errors import InputError
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         app = tyro.extras.SubcommandApp()
         commands: list[Callable[..., Any]] = [
             quickstart, turn_views, make_build_records(preset), inspect,
-            make_train(preset), freeze, predict, evaluate,
+            make_train(preset), freeze, predict, evaluate, compare,
         ]  # fmt: skip
         for command in commands:
             app.command(command)

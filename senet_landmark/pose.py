@@ -276,7 +276,7 @@ def _fit_scaled_orthographic(
         step = np.linalg.solve(jacobian @ jacobian.T, jacobian @ residual)
         rotation = cv2.Rodrigues(step[:3])[0] @ rotation
         scale *= float(np.exp(step[3]))
-        if np.abs(step).max() < 1e-7:
+        if np.abs(step).max() < 1e-5:  # a thousandth of a degree
             break
     return rotation, scale, centre_2d - scale * (rotation @ centre_3d)[:2]
 

@@ -19,7 +19,7 @@ from senet_landmark.images import write_picture
 
 COMMANDS = (
     "quickstart", "turn-views", "build-records", "inspect",
-    "train", "freeze", "predict", "evaluate",
+    "train", "freeze", "predict", "evaluate", "compare",
 )  # fmt: skip
 
 
@@ -69,7 +69,14 @@ def test_every_step_on_a_few_faces(synthetic_tree, tmp_path, capsys):
     assert "equal to" in capsys.readouterr().out
     evaluate = ("evaluate", "--model", model, "--dataset", "300w_lp", "--root", synthetic_tree)
     assert run(*evaluate, "--out", tmp_path / "eval") == 0
-    assert "nme_inter_ocular" in capsys.readouterr().out
+    assert "model, landmarks boxes: n    24, NME" in capsys.readouterr().out
+    assert run("evaluate", "--records", records, "--split", "train", "--out", tmp_path / "e") == 0
+    on = f"300w_lp={synthetic_tree}"
+    assert run("evaluate", "--model", model, "--on", on, on, "--out", tmp_path / "sets") == 0
+    assert (tmp_path / "sets" / "table.md").read_text().count("|") == 3 * 5
+    capsys.readouterr()
+    assert run("compare", folder, model, "--on", on, "--out", tmp_path / "c", "--rounds", 1) == 0
+    assert "| run |" in capsys.readouterr().out
     predict = ("predict", portrait_path(), "--model", model, "--out", tmp_path / "predictions")
     assert run(*predict) == 0
     assert "1 faces in 1 photos" in capsys.readouterr().out
@@ -97,6 +104,11 @@ def bad_inputs(tmp_path, small_run):
             "--detector-model",
         ),
         (("build-records", "--root", empty, "--out", out, "--points", "x"), "pts_3d"),
+        (("evaluate", "--out", out), "either the --root"),
+        (("evaluate", "--on", "300w", "--out", out), "DATASET=FOLDER"),
+        (("evaluate", "--records", empty, "--model", model, "--out", out), "no report.json"),
+        (("compare", "--out", out), "at least one training run"),
+        (("compare", empty, "--out", out), "No model can be compared"),
         (("inspect", empty, "--out", out), "no report.json"),
         (("inspect", "--out", out), "at least one folder"),
         (("turn-views", "--root", empty, "--out", out), "no SUBSET/NAME_0.jpg"),

@@ -115,7 +115,8 @@ def test_peer_beside_the_models_own(shared_data, tmp_path):
     )
     names = [(m["model"], m["boxes"]) for m in metrics["models"]]
     assert names == [
-        ("senet-68", "landmarks"), ("senet-68", "dlib"), ("dlib-68", "landmarks"), ("dlib-68", "dlib"),
+        ("senet-68", "landmarks"), ("senet-68", "dlib"),
+        ("dlib-68", "landmarks"), ("dlib-68", "dlib"),
     ]  # fmt: skip
     assert all(m["n"] == 18 for m in metrics["models"]) and "dlib-68" in metrics["notes"]
 

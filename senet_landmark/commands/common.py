@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from senet_landmark.errors import InputError
+
 BoxSource = Literal["landmarks", "annotation", "dlib", "dlib_cnn"]
 DatasetName = Literal[
     "300w_lp", "300w", "aflw2000", "cofw", "csv", "dlib_xml", "mtfl", "tfds_300w_lp", "wflw", "ytf"
@@ -21,3 +23,14 @@ def print_skipped(skipped: list[dict[str, str]], where: Path | None = None, most
         print(f"  {skip['reason']}", file=sys.stderr)
     if where and len(skipped) > most:
         print(f"  … all of them in {where}", file=sys.stderr)
+
+
+def sets_of(on: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """`300w=300w/helen/testset` -> (data set, folder) of each. Raises InputError that says so."""
+    found = []
+    for text in on:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise InputError(f"--on {text}: give DATASET=FOLDER, as 300w=300w/helen/testset.")
+        found.append((name, Path(folder)))
+    return found

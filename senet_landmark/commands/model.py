@@ -1,5 +1,6 @@
 """Commands about a trained model: freeze, predict, evaluate."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from senet_landmark.commands.common import (
     EngineName,
     PeerName,
     print_skipped,
+    sets_of,
 )
 from senet_landmark.errors import InputError
 
@@ -80,6 +82,7 @@ def evaluate(
     points: str = "auto",
     records: Path | None = None,
     split: str = "test",
+    on: tuple[str, ...] = (),
     model: tuple[str, ...] = (),
     boxes: tuple[BoxSource, ...] = ("landmarks",),
     peer: tuple[PeerName, ...] = (),
@@ -95,14 +98,16 @@ def evaluate(
       senet-landmark evaluate --model model.pb run/ --root aflw2000 --dataset aflw2000 \\
         --boxes landmarks dlib --peer dlib --out evaluation
       senet-landmark evaluate --records records --split validation --out evaluation
+      senet-landmark evaluate --on 300w=300w/helen/testset ytf=ytf --out evaluation
 
     Args:
       out: Folder for the results.
-      root: Folder of the data set; or give records.
+      root: Folder of the data set; or give records, or on.
       dataset: Which reader; data_tools/datasets/ has the layout of each at its file's top.
       points: Which annotation, where a data set has several; a wrong one lists them.
       records: Folder of records, instead of a data set.
       split: Which of their splits.
+      on: Several data sets, DATASET=FOLDER each: a folder of results each, and table.md.
       model: .pb files, folders of training runs, or names of models that ship; by default
         senet-68.
       boxes: The true landmarks' own, the annotation's, or a detector's; several are shown apart.
@@ -113,30 +118,45 @@ def evaluate(
       correct: Bring the boxes to the canonical one first; --no-correct shows what that is worth.
       engine: What runs the models; by default OpenCV, and TensorFlow for training runs.
     """
-    if (root is None) == (records is None):
-        raise InputError("Give either the --root of a data set or --records.")
+    if (root is not None) + (records is not None) + bool(on) != 1:
+        raise InputError("Give either the --root of a data set, or --records, or --on.")
     if engine == "tensorflow" or records or any(Path(name).is_dir() for name in model):
         from senet_landmark.runtime import start_tensorflow
 
         start_tensorflow()
-    from export.evaluate import Photos, Records, evaluate_models
+    from export.evaluate import Photos, Records, evaluate_models, evaluate_sets
 
-    metrics = evaluate_models(
-        list(model) or [None],
-        Records(records, split) if records else Photos(dataset, Path(str(root)), points),
-        out, boxes=boxes, peers=peer, engine=engine, detector_model=detector_model,
-        dlib_model=dlib_model, correct=correct,
-    )  # fmt: skip
+    models: list[str | None] = list(model) or [None]
+    options: dict[str, Any] = {
+        "boxes": boxes, "peers": peer, "engine": engine, "detector_model": detector_model,
+        "dlib_model": dlib_model, "correct": correct,
+    }  # fmt: skip
+    if on:
+        sets = [Photos(name, folder, points) for name, folder in sets_of(on)]
+        every = evaluate_sets(models, sets, out, **options)
+    elif records:
+        every = [evaluate_models(models, Records(records, split), out, **options)]
+    else:
+        every = [evaluate_models(models, Photos(dataset, Path(str(root)), points), out, **options)]
+    for metrics in every:
+        _print_figures(metrics)
+        print_skipped(metrics["skipped"], Path(out) / "metrics.json")
+    for name, note in every[0]["notes"].items():
+        print(f"{name}: {note}")
+    if on:
+        print(f"Look at {Path(out) / 'table.md'}, and evaluation.html in each folder beside it")
+    else:
+        print(f"Look at {Path(out) / 'evaluation.html'}")
+
+
+def _print_figures(metrics: dict[str, Any]) -> None:
+    print(metrics["dataset"])
     for of in metrics["models"]:
         print(f"{of['model']}, {of['boxes']} boxes: {_line(of)}")
         low, high = of["interval_95"]["nme_inter_ocular"] or [float("nan")] * 2
         print(f"  95% of bootstraps: NME {low:.2f} to {high:.2f}%; missed {of['missed_faces']}")
         for name, part in {**of["by_subset"], **of["by_yaw"]}.items():
             print(f"  {name:12} {_line(part)}")
-    for name, note in metrics["notes"].items():
-        print(f"{name}: {note}")
-    print_skipped(metrics["skipped"], Path(out) / "metrics.json")
-    print(f"Look at {Path(out) / 'evaluation.html'}")
 
 
 def _line(figures: dict[str, Any]) -> str:
@@ -145,3 +165,40 @@ def _line(figures: dict[str, Any]) -> str:
         f"n {figures['n']:5}, NME {figures['nme_inter_ocular']:6.2f}% of the eye corners' "
         f"distance, {figures['nme_bbox_size']:5.2f}% of the box's size"
     )
+
+
+def compare(
+    models: tyro.conf.Positional[tuple[str, ...]],
+    out: Path = Path("comparison"),
+    on: tuple[str, ...] = (),
+    boxes: BoxSource = "landmarks",
+    detector_model: Path | None = None,
+    rounds: int = 30,
+) -> None:
+    """Training runs and models side by side: size, FLOPs, latency, NME; one table, one plot.
+
+    For example:
+      senet-landmark compare run-a run-b senet-68 --on 300w=300w/helen/testset --out comparison
+
+    Args:
+      models: Folders of training runs, .pb files, or names of models that ship.
+      out: Folder for compare.html, compare.md, compare.csv and compare.json.
+      on: Data sets to measure on, DATASET=FOLDER each.
+      boxes: Where face boxes come from.
+      detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
+      rounds: Timed runs of each model on each engine; 0: no latency.
+    """
+    if not models:
+        raise InputError("Give at least one training run or model.")
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
+    from export.compare import compare as run
+
+    result = run(
+        list(models), sets_of(on), out, boxes=boxes, rounds=rounds, detector_model=detector_model
+    )
+    print((out / "compare.md").read_text(encoding="utf-8"))
+    for failed in result["failed"]:
+        print(f"left out {failed['model']}: {failed['error']}", file=sys.stderr)
+    print(f"Look at {out / 'compare.html'}")

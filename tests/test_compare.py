@@ -1,0 +1,177 @@
+"""`compare`: the costs against independent counts, the NME of a run and its .pb, broken models."""
+
+import csv
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+from conftest import short
+
+from export import latency
+from export.compare import compare
+from senet_landmark.checkpoints import load_run
+from senet_landmark.errors import InputError
+from senet_landmark.model import build_model
+from senet_landmark.train import train
+
+
+@pytest.fixture(scope="module")
+def other_run(small_run, tmp_path_factory):
+    """Two steps of the original network; its recipe keeps no best checkpoint."""
+    run = tmp_path_factory.mktemp("other") / "original"
+    train(short("senet_original", steps=2), small_run.records, run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def compared(small_run, other_run, synthetic_tree, tmp_path_factory):
+    """(folder, result): two runs, a .pb of the first, and a run without checkpoint."""
+    out = tmp_path_factory.mktemp("compare")
+    empty = out / "empty"
+    empty.mkdir()
+    for name in ("config.json", "records.json"):
+        (empty / name).write_bytes((small_run.run / name).read_bytes())
+    models = [small_run.run, small_run.model, empty, other_run]
+    return out, compare(models, [("300w_lp", synthetic_tree)], out, rounds=3)
+
+
+def checkpoint_numbers(run):
+    """The numbers in a run's latest checkpoint that training changes by gradients."""
+    reader = tf.train.load_checkpoint(str(run / "checkpoints"))
+    shapes = reader.get_variable_to_shape_map()
+    slots = [name.removesuffix("/Adam") for name in shapes if name.endswith("/Adam")]
+    return sum(int(np.prod(shapes[name])) for name in slots)
+
+
+def flops_with_batch_norm(run):
+    """FLOPs of the network before folding, and the values that its batch norms give.
+
+    Of what leads to the landmarks alone: the profiler counts initialisers and weight decay too.
+    """
+    config, _, _ = load_run(run)
+    with tf.Graph().as_default() as graph:
+        build_model(config.network, 68, is_training=False, batch_size=1)
+        norms = [op for op in graph.get_operations() if op.type.startswith("FusedBatchNorm")]
+        values = sum(int(np.prod(op.outputs[0].shape.as_list())) for op in norms)
+        needed = tf.graph_util.extract_sub_graph(graph.as_graph_def(), ["landmarks"])
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(needed, name="")
+        options = tf.profiler.ProfileOptionBuilder.float_operation()
+        options["output"] = "none"
+        return tf.profiler.profile(graph, options=options).total_float_ops, values
+
+
+def test_costs_are_those_of_independent_counts(compared, small_run, other_run):
+    rows = {row["name"]: row for row in compared[1]["models"]}
+    assert list(rows) == ["run", "model", "original"]
+    for name, run in (("run", small_run.run), ("original", other_run)):
+        row = rows[name]
+        assert row["parameters"] == checkpoint_numbers(run)
+        assert row["parameters_are"] == "trainable variables"
+        flops, normed = flops_with_batch_norm(run)
+        # The profiler takes a batch norm for nothing; folded, it adds one number to each value.
+        assert 1e6 * row["mflops"] == pytest.approx(flops + normed, abs=600)
+        assert 0 < normed < 0.05 * flops
+    assert rows["run"]["mflops"] == rows["model"]["mflops"] > rows["original"]["mflops"]
+    assert rows["model"]["parameters_are"] == "constants of the graph"
+    assert rows["model"]["parameters"] == rows["run"]["constants"]
+    # Folding merges gamma and beta into the bias; 512 numbers of the grid and 2 scalars are fixed.
+    assert rows["run"]["parameters"] * 0.98 < rows["run"]["constants"] < rows["run"]["parameters"]
+    assert rows["model"]["megabytes"] == round(small_run.model.stat().st_size / 1e6, 3)
+
+
+def test_training_is_told_where_it_is_known(compared):
+    run, model, other = compared[1]["models"]
+    assert (run["kind"], run["steps"], run["images_seen"]) == ("run", 6, 24)
+    assert (other["head"], other["steps"], other["images_seen"]) == ("fc", 2, 8)
+    assert (model["kind"], model["images_seen"], model["head"]) == ("pb", None, None)
+    assert model["steps"] == run["weights_step"] and model["preset"] == "senet"
+    assert run["validation_nme"] == model["validation_nme"] > 0
+    assert run["minutes"] > 0
+
+
+def test_run_and_its_pb_have_one_error(compared, tmp_path):
+    run, model, other = (row["sets"]["300w_lp"] for row in compared[1]["models"])
+    assert run == model and run["n"] == other["n"] == 24
+    assert run["nme_inter_ocular"] != other["nme_inter_ocular"]
+    low, high = run["interval_95"]
+    assert low < run["nme_inter_ocular"] < high
+
+
+def test_latency_of_every_engine(compared):
+    for row in compared[1]["models"]:
+        for engine in ("opencv", "tensorflow"):
+            for threads in ("one_thread", "all_threads"):
+                of = row["latency_ms"][engine][threads]
+                assert 0 < of["quartiles"][0] <= of["median"] <= of["quartiles"][1] < 5000
+                assert of["cpu"] > 0
+
+
+def test_broken_run_is_reported(compared):
+    (failed,) = compared[1]["failed"]
+    assert failed["name"] == "empty" and "no checkpoint" in failed["error"]
+
+
+def test_files_hold_the_table(compared):
+    out, result = compared
+    assert json.loads((out / "compare.json").read_text()) == result
+    rows = list(csv.DictReader((out / "compare.csv").open()))
+    assert [row["name"] for row in rows] == ["run", "model", "original"]
+    nme = result["models"][2]["sets"]["300w_lp"]["nme_inter_ocular"]
+    assert float(rows[2]["300w_lp nme_inter_ocular"]) == nme
+    text = (out / "compare.md").read_text()
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(table) == 5 and len({line.count("|") for line in table}) == 1
+    assert re.fullmatch(r"\| --- \| --- \|( ---: \|)+", table[1])
+    fewest = min(result["models"], key=lambda row: row["mflops"])
+    assert f"**{fewest['mflops']:.1f}**" in table[4] and f"{nme:.2f}" in table[4]
+    assert "Not compared: empty" in text
+    page = (out / "compare.html").read_text()
+    assert page.count("data:image/svg+xml") == 2 and "empty" in page
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|@import|url\(|<script""", page)
+
+
+def test_without_sets_and_latency_and_of_another_scheme(small_run, tmp_path):
+    (tmp_path / "list_98pt_test_x.txt").write_text("1 " * 196 + "a.jpg\n")
+    faces = [("wflw", tmp_path)]
+    result = compare([small_run.model] * 2, faces, tmp_path / "out", rounds=0)
+    one, two = result["models"]
+    assert two["name"] == one["name"] + "-2"
+    assert one["latency_ms"] is None
+    assert "300w_68" in one["sets"]["wflw"]["reason"]
+    plain = compare([small_run.model], [], tmp_path / "plain", rounds=0)
+    assert plain["sets"] == {} and "**" not in (tmp_path / "plain" / "compare.md").read_text()
+    assert compare([small_run.model], [], tmp_path / "again", rounds=0) == plain
+    for name in ("md", "csv", "html", "json"):
+        files = [tmp_path / folder / f"compare.{name}" for folder in ("plain", "again")]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_latency_that_cannot_be_measured_is_told(small_run, monkeypatch):
+    monkeypatch.setattr(latency.sys, "executable", shutil.which("false"))
+    (found,) = latency.measure_latency([small_run.model], 1)
+    assert "ended with 1" in found["opencv"]["error"]
+
+
+def test_bad_input_is_told_and_writes_nothing(small_run, synthetic_tree, tmp_path):
+    out = tmp_path / "out"
+    good = [("300w_lp", synthetic_tree)]
+    with pytest.raises(InputError, match="at least one"):
+        compare([], good, out)
+    with pytest.raises(InputError, match="nothing"):
+        compare([small_run.model], [("nothing", synthetic_tree)], out)
+    with pytest.raises(InputError, match="does not exist"):
+        compare([small_run.model], [("300w_lp", tmp_path / "gone")], out)
+    with pytest.raises(InputError, match="negative"):
+        compare([small_run.model], good, out, rounds=-1)
+    with pytest.raises(InputError):
+        compare([small_run.model], good, out, boxes="dlib_cnn", detector_model=tmp_path / "gone")
+    damaged = tmp_path / "damaged.pb"
+    damaged.write_bytes(small_run.model.read_bytes()[:-9])
+    damaged.with_suffix(".json").write_bytes(small_run.model.with_suffix(".json").read_bytes())
+    with pytest.raises(InputError, match=r"(?s)No model.*gone.*SHA-256"):
+        compare([tmp_path / "gone", damaged], good, out)
+    assert not out.exists()
