@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,36 +30,41 @@ from senet_landmark.train import train
 CONFIG = RecordsConfig(shard_size=3, size=64)
 
 # One process that has everything imported and forks a build at a time: imports would take most of
-# the test, and nothing can go wrong in them. Arguments: tree, folder, workers, seconds of each.
+# the test, and nothing can go wrong in them. Arguments: tree, folder, workers, then for each build
+# how many files it may add and the seconds after that until it is killed.
 BUILDS = """
-import os, signal, sys, time
+import os, pathlib, signal, sys, time
 from senet_landmark.runtime import start_tensorflow
 start_tensorflow()
 from data_tools.build_records import build_records
 from senet_landmark.config import RecordsConfig
-tree, out, workers, *seconds = sys.argv[1:]
-for limit in map(float, seconds):
+tree, out, workers, *limits = sys.argv[1:]
+count = lambda: sum(1 for _ in pathlib.Path(out).rglob("*"))
+for number, limit in enumerate(limits):
+    files, delay = map(float, limit.split(":"))
+    before = count()
     pid = os.fork()
     if not pid:
         os.setsid()
         build_records("300w_lp", tree, out, RecordsConfig(shard_size=3, size=64), boxes="dlib",
                       workers=int(workers))
         os._exit(0)
-    end = time.monotonic() + limit
-    while time.monotonic() < end and not os.waitpid(pid, os.WNOHANG)[0]:
-        time.sleep(0.005)
-    else:
-        if time.monotonic() >= end:
-            # A tree of processes; every other time the workers outlive their parent, and write on.
-            (os.killpg if int(limit * 1000) % 2 else os.kill)(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            print("killed", pid, flush=True)
+    ended = 0
+    while not ended and count() < before + files:
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.002)
+    time.sleep(delay)
+    if not ended and not os.waitpid(pid, os.WNOHANG)[0]:
+        # A tree of processes; every other time the workers outlive their parent.
+        (os.killpg if number % 2 else os.kill)(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        print("killed", pid, flush=True)
 """
 
 
-def builds(log, tree, out, workers, *seconds):
-    """Builds in `out`, each killed after so many seconds; the groups of those killed."""
-    command = [sys.executable, "-c", BUILDS, *map(str, (tree, out, workers, *seconds))]
+def builds(log, tree, out, workers, limits):
+    """Builds in `out`, each killed at a limit; the process groups of those that were."""
+    command = [sys.executable, "-c", BUILDS, *map(str, (tree, out, workers)), *limits]
     with open(log, "w") as stream:  # not a pipe: workers that live on would keep it open
         subprocess.run(command, check=True, stdout=stream, stderr=subprocess.DEVNULL)
     return [int(line.split()[1]) for line in log.read_text().splitlines()]
@@ -80,16 +84,13 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(
     synthetic_tree, tmp_path, workers, kills
 ):
     whole, out = tmp_path / "whole", tmp_path / "out"
-    began = time.monotonic()
     build_records("300w_lp", synthetic_tree, whole, CONFIG, boxes="dlib", workers=1)
-    seconds = time.monotonic() - began
     generator, killed = random.Random(0), []
-    for _ in range(20):
-        # Short enough to be killed at work, also when an earlier build has done most of it.
-        limits = [generator.uniform(0.05, 0.4) * seconds for _ in range(kills)]
-        if workers == 2:  # which start as new processes
-            limits = [limit + 4 for limit in limits]
-        killed += builds(tmp_path / "log", synthetic_tree, out, workers, *limits)
+    for _ in range(5):
+        limits = [
+            f"{generator.randint(1, 5)}:{generator.uniform(0, 0.15)}" for _ in range(kills + 1)
+        ]
+        killed += builds(tmp_path / "log", synthetic_tree, out, workers, limits)
         if (out / "report.json").exists():
             assert contents(out) == contents(whole) and report_of(out) == report_of(whole)
             shutil.rmtree(out)
