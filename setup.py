@@ -18,6 +18,9 @@ BEAM = ["apache-beam>=2.60"]
 # tensorflow-datasets imports importlib_resources without asking for it.
 TFDS = ["tensorflow-datasets>=4.9", "importlib_resources"]
 
+ONNX = ["onnxruntime>=1.17", "tf2onnx>=1.16"]
+TFLITE = ["ai-edge-litert>=1.0"]
+
 # dlib's own models: its CNN detector, and the 68-point predictor that is a peer in evaluations.
 PEERS = ["face_recognition_models>=0.3"]
 
@@ -59,8 +62,10 @@ setup(
         # The last releases that hold their models; newer ones download them.
         "mediapipe": ["mediapipe>=0.10.14,<0.10.30; python_version < '3.13'"],
         "tfds": TFDS,
+        "onnx": ONNX,
+        "tflite": TFLITE,
         # With the extras whose code the tests run.
-        "dev": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", *BEAM, *TFDS, *PEERS],
+        "dev": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", *BEAM, *TFDS, *PEERS, *ONNX, *TFLITE],
     },
     entry_points={"console_scripts": ["senet-landmark = senet_landmark.cli:main"]},
 )

@@ -38,6 +38,7 @@ class Contract:
       training: data set, box source, preset, steps and minutes of the run.
       metrics: figures measured on the held-out split while training, in percent.
       licence: terms of the weights.
+      conversions: suffix of a file that the `.pb` was converted to (`.onnx`) -> its SHA-256.
       project_version: version of senet_landmark that froze the model.
       format_version: version of this file's layout.
     """
@@ -54,6 +55,7 @@ class Contract:
     training: dict[str, object] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     licence: str = ""
+    conversions: dict[str, str] = field(default_factory=dict)
     project_version: str = ""
     format_version: int = FORMAT_VERSION
 
@@ -106,7 +108,8 @@ def load_contract(model: Path | str) -> Contract:
     except TypeError as error:  # a field without default is missing
         raise InputError(f"{path}: is incomplete ({error}).") from error
     get_scheme(contract.scheme)
-    if contract.sha256 != sha256(model):
+    known = contract.sha256 if model.suffix == ".pb" else contract.conversions.get(model.suffix)
+    if known != sha256(model):
         raise InputError(
             f"{path}: belongs to another model than {model.name} (SHA-256 differs). Copy the two "
             "files together, or freeze anew."

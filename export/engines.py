@@ -1,4 +1,7 @@
-"""Runs a frozen model: OpenCV dnn (no TensorFlow needed) or TensorFlow, behind one function."""
+"""Runs a frozen model, behind one function: OpenCV dnn, ONNX Runtime, LiteRT (TFLite), TensorFlow.
+
+The file's suffix says what it is: `.pb`, `.onnx`, `.tflite`.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,7 @@ from senet_landmark.errors import InputError
 Engine = Callable[[np.ndarray], np.ndarray]
 """Crops, uint8 or float32 [N, H, W, 3], RGB 0 to 255 -> landmarks, float32 [N, K, 2]."""
 
-EngineName = Literal["opencv", "tensorflow"]
+EngineName = Literal["opencv", "onnxruntime", "tflite", "tensorflow"]
 
 
 def opencv_engine(model: Path, contract: Contract) -> Engine:
@@ -76,19 +79,91 @@ def tensorflow_engine(model: Path, contract: Contract) -> Engine:
     return run
 
 
+def onnxruntime_engine(model: Path, contract: Contract) -> Engine:
+    """An `.onnx` in ONNX Runtime.
+
+    Raises:
+      InputError: ONNX Runtime is not installed, or cannot read the file.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            f"{model}: needs ONNX Runtime. Install it with `pip install onnxruntime`."
+        ) from error
+    try:
+        session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no public base class
+        raise InputError(f"{model}: ONNX Runtime cannot read this file ({error}).") from error
+
+    def run(crops: np.ndarray) -> np.ndarray:
+        given = {contract.input.name: crops.astype(np.float32)}
+        return cast(np.ndarray, session.run([contract.landmarks.name], given)[0])
+
+    return run
+
+
+def tflite_engine(model: Path, contract: Contract) -> Engine:
+    """A `.tflite` in LiteRT, or in TensorFlow's interpreter where that is not installed.
+
+    Raises:
+      InputError: neither is installed, or the file is no model.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        try:
+            from tensorflow.lite import Interpreter
+        except ImportError as error:
+            raise InputError(
+                f"{model}: needs LiteRT. Install it with `pip install ai-edge-litert`."
+            ) from error
+    try:
+        interpreter = Interpreter(model_path=str(model))
+        interpreter.allocate_tensors()
+        (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
+    except ValueError as error:
+        raise InputError(f"{model}: is not a TFLite model of this project ({error}).") from error
+
+    def run(crops: np.ndarray) -> np.ndarray:
+        results = []
+        for crop in crops.astype(np.float32):  # the file's batch is 1
+            interpreter.set_tensor(given["index"], crop[None])
+            interpreter.invoke()
+            results.append(interpreter.get_tensor(found["index"])[0])
+        return np.stack(results).reshape(len(crops), contract.landmark_scheme.points, 2)
+
+    return run
+
+
 ENGINES: dict[str, Callable[[Path, Contract], Engine]] = {
     "opencv": opencv_engine,
+    "onnxruntime": onnxruntime_engine,
+    "tflite": tflite_engine,
     "tensorflow": tensorflow_engine,
 }
 
+SUFFIXES = {".pb": ("opencv", "tensorflow"), ".onnx": ("onnxruntime",), ".tflite": ("tflite",)}
+"""What runs a file, the default first."""
 
-def load_engine(model: Path | str, contract: Contract, name: EngineName = "opencv") -> Engine:
-    """The engine called `name`, ready to run `model`. Raises InputError that lists the known."""
-    if name not in ENGINES:
+
+def load_engine(model: Path | str, contract: Contract, name: EngineName | None = None) -> Engine:
+    """The engine called `name`, ready to run `model`; None: the default of the file's suffix.
+
+    Raises:
+      InputError: an unknown engine or suffix, or an engine that does not run such files.
+    """
+    model = Path(model)
+    able = SUFFIXES.get(model.suffix)
+    if able is None:
+        raise InputError(f"{model}: a model ends in {', '.join(SUFFIXES)}.")
+    if name is not None and name not in ENGINES:
         raise InputError(f"Unknown engine {name!r}. Known: {', '.join(ENGINES)}.")
-    engine = ENGINES[name](Path(model), contract)
+    if name is not None and name not in able:
+        raise InputError(f"{model}: {name} does not run {model.suffix}; use {' or '.join(able)}.")
+    engine = ENGINES[name or able[0]](model, contract)
     batch = contract.input.shape[0]
-    return engine if batch < 1 else _in_batches(engine, batch)
+    return engine if batch < 1 or model.suffix != ".pb" else _in_batches(engine, batch)
 
 
 def _in_batches(engine: Engine, size: int) -> Engine:

@@ -42,8 +42,8 @@ def evaluate_models(
     """Measures models on the same faces and boxes; writes metrics, a CSV by face and a page.
 
     Args:
-      models: `.pb` files, folders of training runs, or names of models that ship; None: the
-        default.
+      models: `.pb`, `.onnx` and `.tflite` files, folders of training runs, or names of models that
+        ship; None: the default.
       faces: what they are measured on.
       out: folder for `metrics.json`, `faces.csv` and `evaluation.html`.
       boxes: sources of the face boxes, each measured apart. `landmarks`: the canonical box of the
@@ -160,7 +160,7 @@ def load_model(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         freeze(model, folder / f"{Path(model).name}.pb")
         return Predictor(folder / f"{Path(model).name}.pb", engine or "tensorflow")
-    return Predictor(find_model(model), engine or "opencv")
+    return Predictor(find_model(model), engine)
 
 
 def load_peer(name: str, dlib_model: Path | None = None) -> Landmarker:

@@ -19,7 +19,7 @@ def predict_photos(
     out: Path | str,
     *,
     model: Path | str | None = None,
-    engine: EngineName = "opencv",
+    engine: EngineName | None = None,
 ) -> dict[str, Any]:
     """Finds faces and landmarks in photos and folders of photos.
 

@@ -55,22 +55,23 @@ class Predictor:
     """A frozen model, loaded once, for any number of photos.
 
     Args:
-      model: path of a `.pb` with its `.json` beside it, or the name of one that ships.
-      engine: `opencv` (does not import TensorFlow) or `tensorflow`.
+      model: path of a `.pb`, `.onnx` or `.tflite` with its `.json` beside it, or the name of one
+        that ships.
+      engine: what runs it; None: OpenCV for a `.pb`, and what fits the suffix of another file.
 
     Raises:
       InputError: model or contract is absent, damaged, or they do not belong together.
     """
 
-    def __init__(self, model: Path | str | None = None, engine: EngineName = "opencv"):
+    def __init__(self, model: Path | str | None = None, engine: EngineName | None = None):
         self._path = find_model(model)
         self.contract = load_contract(self._path)
         self._run = load_engine(self._path, self.contract, engine)
 
     @property
     def name(self) -> str:
-        """What a report calls the model: its file's name."""
-        return self._path.stem
+        """What a report calls the model: its file's name, the suffix only where it is no `.pb`."""
+        return self._path.stem if self._path.suffix == ".pb" else self._path.name
 
     @property
     def scheme(self) -> Scheme:

@@ -75,6 +75,30 @@ def test_run_and_its_frozen_model_agree(small_run, synthetic_tree, tmp_path):
     assert one["nme_inter_ocular"] == pytest.approx(two["nme_inter_ocular"], abs=1e-3)
 
 
+def test_converted_models_are_measured_as_their_pb(small_run, synthetic_tree, tmp_path):
+    pytest.importorskip("tf2onnx", reason="needs the extra [onnx]")
+    from export.convert import convert
+    from export.freeze import sample_crops
+    from senet_landmark.checkpoints import load_run
+
+    for suffix in (".pb", ".json"):
+        shutil.copy(small_run.model.with_suffix(suffix), tmp_path / f"m{suffix}")
+    config, info, folder = load_run(small_run.run)
+    crops = sample_crops(folder, info, config, count=4)
+    files = [tmp_path / "m.pb", tmp_path / "m.onnx", tmp_path / "m.tflite"]
+    for path in files[1:]:
+        assert convert(files[0], path, crops) < 1e-4
+    faces = Photos("300w_lp", synthetic_tree)
+    metrics = evaluate_models(files, faces, tmp_path / "out", page=False)
+    errors = [of["nme_inter_ocular"] for of in metrics["models"]]
+    assert errors == pytest.approx([errors[0]] * 3, abs=1e-3)
+    with pytest.raises(InputError, match=r"opencv does not run \.onnx"):
+        evaluate_models(files[1:2], faces, tmp_path / "o", engine="opencv")
+    files[1].write_bytes(b"junk")
+    with pytest.raises(InputError, match="SHA-256 differs"):
+        evaluate_models(files[1:2], faces, tmp_path / "o")
+
+
 def test_records_give_what_their_photos_give(small_run, synthetic_tree, tmp_path):
     """But for the second resampling: a record is the photo's crop."""
     whole = evaluate_models(

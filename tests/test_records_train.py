@@ -27,6 +27,7 @@ from senet_landmark.config import (
 from senet_landmark.errors import InputError
 from senet_landmark.geometry import CropSpec
 from senet_landmark.input_pipeline import BatchMaker, RecordStore, batches, in_order
+from senet_landmark.metrics import NORMALISERS
 from senet_landmark.pose import pose_from_landmarks
 from senet_landmark.records import (
     Record,
@@ -229,8 +230,9 @@ def test_run_writes_what_it_should(small_run):
     assert tags == {
         "train/loss",
         "train/learning_rate",
-        "validation/nme_inter_ocular",
         "validation/predictions",
+        *(f"validation/nme_{kind}" for kind in NORMALISERS),
+        *(f"validation/{of}_{at}" for of in ("auc", "failure_rate") for at in ("0.08", "0.10")),
     }
 
 

@@ -10,7 +10,7 @@ BoxSource = Literal["landmarks", "annotation", "dlib", "dlib_cnn"]
 DatasetName = Literal[
     "300w_lp", "300w", "aflw2000", "cofw", "csv", "dlib_xml", "mtfl", "tfds_300w_lp", "wflw", "ytf"
 ]
-EngineName = Literal["opencv", "tensorflow"]
+EngineName = Literal["opencv", "onnxruntime", "tflite", "tensorflow"]
 PeerName = Literal["dlib", "mediapipe"]
 PresetName = Literal["senet", "senet_original", "quickstart"]
 

@@ -46,7 +46,7 @@ def predict(
     photos: tyro.conf.Positional[tuple[Path, ...]],
     out: Path = Path("predictions"),
     model: str | None = None,
-    engine: EngineName = "opencv",
+    engine: EngineName | None = None,
 ) -> None:
     """Photos -> landmarks.json and pictures with the points drawn.
 
@@ -58,7 +58,7 @@ def predict(
       photos: Photos, and folders that are searched through.
       out: Folder for landmarks.json and the pictures.
       model: A .pb that freeze wrote, or the name of one that ships; by default senet-68.
-      engine: What runs the model; opencv does not need TensorFlow.
+      engine: What runs the model; by default what fits its suffix, OpenCV for a .pb.
     """
     if not photos:
         raise InputError("Give at least one photo or folder.")
