@@ -55,7 +55,7 @@ def plain_loop(root: Path, out: Path) -> int:
 
     from data_tools import face_boxes
     from data_tools.datasets.registry import list_entries, load_photo, load_sample
-    from data_tools.shards import make_record
+    from data_tools.photos import make_record
     from senet_landmark.config import RecordsConfig
     from senet_landmark.records import encode_example
 

@@ -1,6 +1,6 @@
 """The record builder on Apache Beam: the same photos, the same functions, the same files.
 
-Beam runs `photo_boxes` and `photo_faces` of `shards.py` on any of its runners (its own local one,
+Beam runs `photo_boxes` and `photo_faces` of `photos.py` on any of its runners (its own local one,
 Dataflow, Flink, Spark); a shard's faces are then brought together in their order and written. Root
 and output folder must be the same path on every worker: a shared file system (NFS, Filestore, a
 mounted bucket). `pip install '.[beam]'`.
@@ -13,18 +13,8 @@ from typing import Any
 
 from data_tools import face_boxes
 from data_tools.build_records import building, corrected, finish, plan_build, shards_to_fit
-from data_tools.shards import (
-    PARTS,
-    FoundBox,
-    Job,
-    Photo,
-    Shard,
-    photo_boxes,
-    photo_faces,
-    work_of,
-    write_boxes,
-    write_faces,
-)
+from data_tools.photos import FoundBox, Job, Photo, photo_boxes, photo_faces
+from data_tools.shards import PARTS, Shard, work_of, write_boxes, write_faces
 from senet_landmark.config import RecordsConfig
 from senet_landmark.errors import InputError
 from senet_landmark.files import write_bytes

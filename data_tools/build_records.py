@@ -22,17 +22,13 @@ from tqdm import tqdm
 from data_tools import face_boxes
 from data_tools.datasets.registry import list_entries
 from data_tools.parallel import in_order, worker_count
+from data_tools.photos import FoundBox, Job, Photo, photo_boxes, photo_faces
 from data_tools.report import draw_contact_sheet, make_report
 from data_tools.samples import Entry, by_photo
 from data_tools.shards import (
     PARTS,
-    FoundBox,
-    Job,
-    Photo,
     Shard,
     fit_boxes,
-    photo_boxes,
-    photo_faces,
     read_boxes,
     work_of,
     write_boxes,

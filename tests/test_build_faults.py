@@ -19,7 +19,8 @@ from test_datasets import copy_tree, parse
 from test_records_train import example_record
 
 from data_tools.build_records import build_records
-from data_tools.shards import PARTS, Face, Job, Shard, write_faces
+from data_tools.photos import Face, Job
+from data_tools.shards import PARTS, Shard, write_faces
 from senet_landmark import geometry
 from senet_landmark.config import RecordsConfig, get_preset
 from senet_landmark.errors import InputError

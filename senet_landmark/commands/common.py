@@ -16,6 +16,7 @@ PresetName = Literal["senet", "senet_original", "quickstart"]
 
 
 def print_skipped(skipped: list[dict[str, str]], where: Path | None = None, most: int = 5) -> None:
+    """Says how many faces or photos were skipped, and why the first were; to stderr."""
     if not skipped:
         return
     print(f"Skipped {len(skipped)}:", file=sys.stderr)
