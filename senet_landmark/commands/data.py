@@ -1,5 +1,6 @@
 """Commands that make and look at records: turn-views, build-records, inspect."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def make_build_records(default: Config) -> Callable[..., None]:
         detector_model: Path | None = None,
         workers: int = 0,
         runner: str = "local",
-        beam: tuple[str, ...] = (),
+        beam: str = "",
         records: RecordsConfig = default.records,
     ) -> None:
         """Photos and annotations -> sharded TFRecords, report.json and contact_sheet.png.
@@ -89,7 +90,7 @@ def make_build_records(default: Config) -> Callable[..., None]:
           workers: Processes; 0: one a core.
           runner: local, or a runner of Apache Beam (pip install '.[beam]'): DirectRunner,
             DataflowRunner, FlinkRunner, SparkRunner …
-          beam: Options for that runner, as Beam writes them: --beam --project=p --region=r
+          beam: Options for that runner, as Beam writes them: --beam="--project=p --region=r"
           records: Crops, split and shards.
         """
         from senet_landmark.runtime import start_tensorflow
@@ -107,7 +108,7 @@ def make_build_records(default: Config) -> Callable[..., None]:
 
             report = build_records_beam(
                 dataset, root, out, records, boxes=boxes, detector_model=detector_model,
-                points=points, runner=runner, options=list(beam),
+                points=points, runner=runner, options=shlex.split(beam),
             )  # fmt: skip
         splits = ", ".join(f"{name} {count}" for name, count in report["faces_by_split"].items())
         print(f"{report['faces']} faces ({splits}) in {report['seconds']} s -> {out}")
