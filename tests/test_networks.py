@@ -171,3 +171,27 @@ def test_learning_rates():
         assert at(10**5, 0.5)[1] == pytest.approx(5e-4, rel=1e-4)
         assert at(10**5, 1.0)[1] == pytest.approx(5e-5, rel=1e-4)
         assert at(99, 0.0)[1] == pytest.approx(2.5e-3)  # half way through the warm-up
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_unknown_landmarks_add_nothing_to_a_loss(name):
+    generator = np.random.default_rng(0)
+    truth = generator.uniform(0, 1, (3, POINTS, 2)).astype(np.float32)
+    truth[1, 5] = np.nan
+    other = np.where(np.isfinite(truth), truth, 0.3).astype(np.float32)
+    with tf.Graph().as_default(), tf.Session() as session:
+        predicted = tf.constant(generator.uniform(0, 1, truth.shape), tf.float32)
+        config = LossConfig(name=name)
+
+        def of(landmarks):
+            batch = {"landmarks": tf.constant(landmarks)}
+            return total_loss(config, {"landmarks": predicted}, batch, (128, 128))
+
+        gradient = tf.gradients(of(truth), predicted)[0]
+        loss, slope, full = session.run(
+            [of(truth), gradient, tf.gradients(of(other), predicted)[0]]
+        )
+    assert np.isfinite(loss) and np.isfinite(slope).all()
+    assert not slope[1, 5].any() and slope[1, 4].any()
+    known = np.isfinite(truth)
+    np.testing.assert_allclose(slope[known], full[known], rtol=1e-5)
