@@ -14,7 +14,7 @@ from conftest import short
 from data_tools import face_boxes
 from data_tools.datasets.synthetic import portrait, portrait_path
 from export.contract import load_contract
-from export.engines import ENGINES, load_engine
+from export.engines import SUFFIXES, load_engine
 from export.evaluate import Photos, evaluate_models
 from export.freeze import FORBIDDEN, freeze, sample_crops
 from export.predict import predict_photos
@@ -61,7 +61,7 @@ def test_every_engine_gives_the_checkpoints_landmarks(small_run):
         checkpoints.assign_weights(session, weights, prefix)
         expected = session.run(model.landmarks, {model.image: crops})
     contract = load_contract(small_run.model)
-    for name in ENGINES:
+    for name in SUFFIXES[".pb"]:
         engine = load_engine(small_run.model, contract, name)
         for part in (crops, crops[:1], crops):  # the batch may change from call to call
             found = engine(part)
@@ -83,7 +83,7 @@ def test_original_network_freezes_to_a_batch_of_one(synthetic_tree, tmp_path):
     box = geometry.box_from_landmarks(truth)[None]
     one, two = (
         Predictor(tmp_path / "model.pb", name).landmarks(photo, box, "landmarks")
-        for name in ENGINES
+        for name in SUFFIXES[".pb"]
     )
     np.testing.assert_allclose(one, two, atol=0.05)
     many = Predictor(tmp_path / "model.pb").landmarks(photo, np.repeat(box, 3, 0), "landmarks")
@@ -144,7 +144,7 @@ def test_model_without_or_with_anothers_contract_is_refused(small_run, tmp_path)
         load_contract(model)
 
 
-@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("name", SUFFIXES[".pb"])
 def test_damaged_graph_is_refused(small_run, tmp_path, name):
     contract = load_contract(small_run.model)
     path = tmp_path / "broken.pb"
@@ -156,7 +156,7 @@ def test_damaged_graph_is_refused(small_run, tmp_path, name):
 def test_unknown_model_and_engine(small_run):
     with pytest.raises(InputError, match="no such model"):
         find_model("senet-unheard-of")
-    with pytest.raises(InputError, match="opencv, tensorflow"):
+    with pytest.raises(InputError, match="opencv, onnxruntime, tflite, tensorflow"):
         Predictor(small_run.model, "torch")
 
 
