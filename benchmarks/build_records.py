@@ -19,19 +19,21 @@ from pathlib import Path
 
 from senet_landmark.runtime import start_tensorflow
 
+# A worker's peak is read from /proc: getrusage would count the copy of the main process that it is
+# before it becomes a worker.
 MEMORY = """
-import json, resource, sys
+import json, pathlib, resource, sys
 from senet_landmark.runtime import start_tensorflow
 start_tensorflow()
 from data_tools.build_records import build_records
 report = build_records("300w_lp", sys.argv[1], sys.argv[2], workers=2)
+from joblib.externals.loky import get_reusable_executor
+texts = [pathlib.Path(f"/proc/{pid}/status").read_text()
+         for pid in get_reusable_executor()._processes]
 peak = {
     "main": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-    "largest worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,
+    "largest worker": max(int(text.split("VmHWM:")[1].split()[0]) for text in texts),
 }
-from joblib.externals.loky import get_reusable_executor
-get_reusable_executor().shutdown(wait=True)  # workers count once they have ended
-peak["largest worker"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 print(json.dumps({"faces": report["faces"], **{k: v / 1024 for k, v in peak.items()}}))
 """
 

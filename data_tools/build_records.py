@@ -43,7 +43,7 @@ from senet_landmark.geometry import BoxCorrection
 Result = TypeVar("Result")
 
 FIT_FACES = 1000
-"""Training faces that a correction is fitted to: its medians are then known to a thousandth."""
+"""Training faces, about, that a correction is fitted to; it is made of medians."""
 
 JOB = "job.json"
 """In `PARTS`: names the build that is unfinished."""

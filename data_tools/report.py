@@ -14,6 +14,7 @@ from senet_landmark.drawing import RED, YELLOW, contact_sheet, draw_box, draw_po
 from senet_landmark.images import decode_photo, write_picture
 from senet_landmark.pose import yaw_band
 from senet_landmark.records import SCHEMA_VERSION, Record, parse_example
+from senet_landmark.tfrecords import tfrecords_in
 
 
 def make_report(shards: list[Shard], leaking: list[Entry], seconds: float) -> dict[str, Any]:
@@ -101,11 +102,9 @@ def _range_of(values: list[float]) -> dict[str, float]:
 
 def draw_contact_sheet(out: Path, report: dict[str, Any], most: int = 48) -> None:
     """Draws faces of the first shard as `contact_sheet.png`."""
-    import tensorflow.compat.v1 as tf
-
     names = [name for split in report["splits"].values() for name in split]
     pictures = []
-    for data in tf.io.tf_record_iterator(str(out / names[0])):
+    for _, data in tfrecords_in(out / names[0]):
         pictures.append(draw_record(parse_example(data)))
         if len(pictures) == most:
             break

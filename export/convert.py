@@ -1,7 +1,5 @@
 """`.pb` -> ONNX or TFLite, each checked against the `.pb` before it is written."""
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +39,8 @@ def convert(model: Path | str, out: Path | str, crops: np.ndarray) -> float:
     expected = load_engine(model, contract, "tensorflow")(crops)
     with written_whole(out) as temporary:
         _WRITERS[out.suffix](model, contract, temporary)
-        contract.conversions[out.suffix] = sha256(temporary)
+        digests = {**contract.conversions, out.suffix: sha256(temporary)}
+        contract = replace(contract, conversions=digests)
         found = load_engine(temporary, contract)(crops)
         difference = float(np.abs(found - expected).max())
         if not difference <= TOLERANCE:  # also when it is NaN
@@ -49,7 +48,7 @@ def convert(model: Path | str, out: Path | str, crops: np.ndarray) -> float:
                 f"{out}: not written. It differs from {model} by {difference:.2g} of the crop, "
                 f"more than {TOLERANCE:g}."
             )
-    save_contract(model, replace(contract, conversions=dict(contract.conversions)))
+    save_contract(model, contract)
     return difference
 
 
@@ -75,17 +74,7 @@ def _write_tflite(model: Path, contract: Contract, out: Path) -> None:
     names = [contract.input.name.split(":")[0]], [contract.landmarks.name.split(":")[0]]
     shape = {names[0][0]: [1, *contract.input.shape[1:]]}
     converter = tf.lite.TFLiteConverter.from_frozen_graph(str(model), *names, input_shapes=shape)
-    with _quiet():
-        out.write_bytes(converter.convert())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    out.write_bytes(converter.convert())
 
 
 _WRITERS = {".onnx": _write_onnx, ".tflite": _write_tflite}

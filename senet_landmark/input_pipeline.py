@@ -22,6 +22,7 @@ from senet_landmark.images import decode_photo
 from senet_landmark.pose import mirror_pose, turn_pose
 from senet_landmark.records import Record, parse_example
 from senet_landmark.schemes import Scheme, get_scheme
+from senet_landmark.tfrecords import HEAD, tfrecords_in
 
 Batch = dict[str, np.ndarray]
 """image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2], NaN where unknown; pose float32 [N, 3];
@@ -55,20 +56,11 @@ class RecordStore:
         self.scheme: Scheme = get_scheme(schemes.pop())
 
     def _scan(self, path: Path) -> None:
-        offset = 0
-        try:
-            # TensorFlow's reader checks the checksum of every record.
-            for data in tf.io.tf_record_iterator(str(path)):
-                record = parse_example(data, f"{path}, record {len(self._places)}")
-                # Pixels stay in the file: a data set need not fit into memory.
-                self._records.append(replace(record, image=b""))
-                self._places.append((path, offset + 12, len(data)))
-                offset += len(data) + 16
-        except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-            raise InputError(
-                f"{path}: is not a whole TFRecord file ({error.message.splitlines()[0]}). "
-                "Delete it and build the records anew."
-            ) from error
+        for offset, data in tfrecords_in(path):
+            record = parse_example(data, f"{path}, record {len(self._places)}")
+            # Pixels stay in the file: a data set need not fit into memory.
+            self._records.append(replace(record, image=b""))
+            self._places.append((path, offset + HEAD, len(data)))
 
     def __len__(self) -> int:
         return len(self._records)

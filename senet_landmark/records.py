@@ -18,6 +18,7 @@ from senet_landmark.config import RecordsConfig, from_json
 from senet_landmark.errors import InputError
 from senet_landmark.files import read_json
 from senet_landmark.geometry import BoxCorrection, CropSpec
+from senet_landmark.tfrecords import tfrecords_in
 
 SCHEMA_VERSION = 2
 REPORT_NAME = "report.json"
@@ -199,14 +200,12 @@ def identities(folder: Path | str, info: RecordsInfo) -> dict[str, list[str]]:
     """Name of each split that has records -> the identities of its faces, in their order.
 
     Raises:
-      InputError: a file is gone, or is not of this schema.
+      InputError: a file is gone or damaged, or is not of this schema.
     """
-    import tensorflow.compat.v1 as tf
-
     found: dict[str, list[str]] = {}
     for split, names in info.splits.items():
         for path in shard_paths(folder, info, split) if names else []:
-            for data in tf.io.tf_record_iterator(str(path)):
+            for _, data in tfrecords_in(path):
                 found.setdefault(split, []).append(parse_example(data, str(path)).identity)
     return found
 

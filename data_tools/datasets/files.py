@@ -42,7 +42,7 @@ def photos_and_annotations(root: Path, suffix: str) -> Iterator[tuple[Path, Path
     annotations = {f.with_suffix(""): f for f in files if f.suffix.lower() == suffix}
     if not annotations and not any(f.is_dir() for f in files):
         return
-    photos = {f.with_suffix(""): f for f in files if f not in annotations.values()}
+    photos = {f.with_suffix(""): f for f in files if f.suffix.lower() != suffix}
     for stem in sorted({*annotations, *photos}):
         yield (
             photos.get(stem, stem.with_suffix(".jpg")),

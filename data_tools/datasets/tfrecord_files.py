@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from senet_landmark.errors import InputError
+from senet_landmark.tfrecords import FOOT, HEAD, tfrecords_in
 
-# A record is its length (8 bytes), a checksum of that (4), the data, a checksum of those (4).
-_HEAD, _FOOT = 12, 4
 _BATCH = 64
 
 
@@ -31,16 +30,7 @@ def records_in(path: Path) -> Iterator[tuple[int, bytes]]:
     if is_array_record(path):
         yield from _array_records_in(path)
         return
-    import tensorflow.compat.v1 as tf
-
-    offset = 0
-    try:
-        for data in tf.io.tf_record_iterator(str(path)):
-            yield offset, data
-            offset += _HEAD + len(data) + _FOOT
-    except tf.errors.OpError as error:
-        reason = error.message.splitlines()[0]
-        raise InputError(f"{path}: is not a whole TFRecord file ({reason}).") from error
+    yield from tfrecords_in(path)
 
 
 def record_at(path: Path, place: int) -> bytes:
@@ -56,10 +46,10 @@ def record_at(path: Path, place: int) -> bytes:
             return bytes(reader.read(place, place + 1)[0])
     try:
         with open(path, "rb") as stream:
-            room = path.stat().st_size - place - _HEAD - _FOOT
+            room = path.stat().st_size - place - HEAD - FOOT
             stream.seek(place)
-            head = stream.read(_HEAD)
-            length = struct.unpack("<Q", head[:8])[0] if len(head) == _HEAD else -1
+            head = stream.read(HEAD)
+            length = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else -1
             # The length of anything else is a huge number, which must not be asked for.
             if not 0 <= length <= room:
                 raise InputError(f"{path}: has no record at byte {place}: list the photos anew.")

@@ -18,6 +18,7 @@ from senet_landmark.records import (
     parse_example,
     shard_paths,
 )
+from senet_landmark.tfrecords import HEAD, tfrecords_in
 
 
 @dataclass(frozen=True)
@@ -117,23 +118,11 @@ def read_faces(folders: list[Folder]) -> list[Face]:
 
 
 def _read_shard(folder: int, split: str, shard: Path) -> list[Face]:
-    import tensorflow.compat.v1 as tf
-
     faces: list[Face] = []
-    offset = 0
-    try:
-        # TensorFlow's reader checks the checksum of every record.
-        for data in tf.io.tf_record_iterator(str(shard)):
-            record = parse_example(data, f"{shard}, record {len(faces)}")
-            # A record's bytes follow its length and that length's checksum.
-            start = offset + 12 + data.index(record.image)
-            faces.append(_face(folder, split, shard, len(faces), start, record))
-            offset += len(data) + 16
-    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-        raise InputError(
-            f"{shard}: is not a whole TFRecord file ({error.message.splitlines()[0]}). "
-            "Delete the folder and build the records anew."
-        ) from error
+    for offset, data in tfrecords_in(shard):
+        record = parse_example(data, f"{shard}, record {len(faces)}")
+        start = offset + HEAD + data.index(record.image)
+        faces.append(_face(folder, split, shard, len(faces), start, record))
     return faces
 
 
