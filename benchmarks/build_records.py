@@ -19,20 +19,32 @@ from pathlib import Path
 
 from senet_landmark.runtime import start_tensorflow
 
-# A worker's peak is read from /proc: getrusage would count the copy of the main process that it is
-# before it becomes a worker.
+# A worker's peak is read from /proc while it runs: getrusage would count the copy of the main process
+# that it is before it becomes a worker.
 MEMORY = """
-import json, pathlib, resource, sys
+import json, os, pathlib, re, resource, sys, threading, time
 from senet_landmark.runtime import start_tensorflow
 start_tensorflow()
 from data_tools.build_records import build_records
+
+def watch():
+    while True:
+        for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+            try:
+                text = status.read_text()
+                name = (status.parent / "cmdline").read_bytes()
+            except OSError:
+                continue  # it has ended
+            if f"PPid:\\t{os.getpid()}\\n" in text and b"loky" in name:
+                workers.append(int(re.search(r"VmHWM:\\s+(\\d+)", text)[1]))
+        time.sleep(0.05)
+
+workers = [0]
+threading.Thread(target=watch, daemon=True).start()
 report = build_records("300w_lp", sys.argv[1], sys.argv[2], workers=2)
-from joblib.externals.loky import get_reusable_executor
-texts = [pathlib.Path(f"/proc/{pid}/status").read_text()
-         for pid in get_reusable_executor()._processes]
 peak = {
     "main": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-    "largest worker": max(int(text.split("VmHWM:")[1].split()[0]) for text in texts),
+    "largest worker": max(workers),
 }
 print(json.dumps({"faces": report["faces"], **{k: v / 1024 for k, v in peak.items()}}))
 """
