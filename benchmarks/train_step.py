@@ -22,9 +22,9 @@ def measure() -> float:
     start_tensorflow()
     import tensorflow.compat.v1 as tf
 
-    from senet_landmark.config import get_preset
     from senet_landmark.losses import total_loss
     from senet_landmark.model import build_model
+    from senet_landmark.presets import get_preset
     from senet_landmark.train import session_config, update_operation
 
     config, generator = get_preset("senet"), np.random.default_rng(0)
@@ -33,7 +33,7 @@ def measure() -> float:
         image = tf.constant(generator.integers(0, 256, (BATCH, 128, 128, 3), dtype=np.uint8))
         batch = {"landmarks": tf.constant(generator.uniform(0, 1, (BATCH, 68, 2)), tf.float32)}
         model = build_model(config.network, 68, is_training=True, image=image)
-        loss = total_loss(config.loss, model.end_points, batch, (128, 128))
+        loss = total_loss(config, model.end_points, batch, (128, 128))
         update, _ = update_operation(loss, tf.constant(1e-3), step, config.train)
         session.run(tf.global_variables_initializer())
         times = []

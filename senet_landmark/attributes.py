@@ -19,27 +19,33 @@ class Attribute:
     Attributes:
       classes: names of class 0, 1, …
       mirror: a mirrored face of class i is of class mirror[i]; empty: a mirror changes nothing.
+      ordinary: the class of the many, which says nothing special of a face; None: each class does.
     """
 
     classes: tuple[str, ...]
     mirror: tuple[int, ...] = ()
+    ordinary: int | None = None
 
+
+PROFILE_YAW, RAISED_PITCH = 30.0, 15.0
+"""Degrees from which on a face is a profile, and a head up or down, in `face_classes`; the paper
+gives none."""
 
 ATTRIBUTES = {
     # Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning" (ECCV 2014), MTFL.
     "gender": Attribute(("male", "female")),
-    "smile": Attribute(("not smiling", "smiling")),
-    "glasses": Attribute(("no glasses", "glasses")),
+    "smile": Attribute(("not smiling", "smiling"), ordinary=0),
+    "glasses": Attribute(("no glasses", "glasses"), ordinary=0),
     "head_pose": Attribute(
         ("left profile", "left", "frontal", "right", "right profile"), mirror=(4, 3, 2, 1, 0)
     ),
     # Wu et al., "Look at Boundary" (CVPR 2018), WFLW.
-    "large_pose": Attribute(("normal pose", "large pose")),
-    "expression": Attribute(("normal expression", "exaggerated expression")),
-    "illumination": Attribute(("normal illumination", "extreme illumination")),
-    "make_up": Attribute(("no make-up", "make-up")),
-    "occlusion": Attribute(("no occlusion", "occlusion")),
-    "blur": Attribute(("clear", "blur")),
+    "large_pose": Attribute(("normal pose", "large pose"), ordinary=0),
+    "expression": Attribute(("normal expression", "exaggerated expression"), ordinary=0),
+    "illumination": Attribute(("normal illumination", "extreme illumination"), ordinary=0),
+    "make_up": Attribute(("no make-up", "make-up"), ordinary=0),
+    "occlusion": Attribute(("no occlusion", "occlusion"), ordinary=0),
+    "blur": Attribute(("clear", "blur"), ordinary=0),
 }
 
 
@@ -58,3 +64,40 @@ def mirror_attributes(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
         if order and np.isfinite(mirrored[index]):
             mirrored[index] = order[int(mirrored[index])]
     return mirrored
+
+
+def split_probabilities(values: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """A model's `attributes` output [N, C] -> attribute -> its classes' probabilities."""
+    counts = [len(get_attribute(name).classes) for name in names]
+    parts = np.split(values, np.cumsum(counts)[:-1], axis=1)
+    return dict(zip(names, parts, strict=True))
+
+
+def predicted_classes(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """A model's `attributes` output [N, C] -> the most probable class of each, int64 [N, A]."""
+    parts = split_probabilities(values, names)
+    return np.stack([parts[name].argmax(axis=1) for name in names], axis=1)
+
+
+def face_classes(values: np.ndarray, names: Sequence[str], pose: np.ndarray) -> np.ndarray:
+    """Which classes a face is of, by which PFLD balances a batch: 0 or 1, float32 [C].
+
+    Guo et al., "PFLD", 2019, section 3.1. Where the data has attributes, the classes are theirs,
+    without the ordinary ones; where it has none, they are profile, frontal, head up and head down,
+    from the pose. The last is that of the faces of none of them, so that each has a class.
+
+    Args:
+      values: attributes [A], NaN where unknown.
+      names: what they are.
+      pose: yaw, pitch, roll in degrees, NaN where unknown.
+    """
+    found: list[bool] = []
+    for name, value in zip(names, values, strict=True):
+        attribute = get_attribute(name)
+        classes = range(len(attribute.classes))
+        found += [bool(value == index) for index in classes if index != attribute.ordinary]
+    if not names:
+        yaw, pitch, _ = pose
+        found += [abs(yaw) >= PROFILE_YAW, abs(yaw) < PROFILE_YAW]
+        found += [pitch >= RAISED_PITCH, pitch <= -RAISED_PITCH]
+    return np.array([*found, not any(found)], np.float32)

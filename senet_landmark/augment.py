@@ -31,8 +31,7 @@ def jittered_transform(
     sides = np.tile(box[2:] - box[:2], 2)
     box = box + np.clip(generator.normal(0, 1, 4), -2.5, 2.5) * config.box_jitter * sides
     region = geometry.crop_box(box, spec, photo_size)
-    degrees = np.clip(generator.normal(0, config.rotation / 2), -config.rotation, config.rotation)
-    turn = np.deg2rad(degrees)
+    turn = np.deg2rad(_random_turn(config, generator))
     zoom = 1 + generator.uniform(-config.scale, config.scale)
     shift = generator.uniform(-config.shift, config.shift, 2)
     # Turned in pixels, not in normalised coordinates, where a crop that is not square would shear.
@@ -42,6 +41,15 @@ def jittered_transform(
     offset = centre - linear @ centre + shift * size
     turned = np.concatenate([linear, offset[:, None]], axis=1)
     return geometry.compose(geometry.to_crop(region), turned)
+
+
+def _random_turn(config: AugmentConfig, generator: np.random.Generator) -> float:
+    """An in-plane turn in degrees."""
+    if config.rotation_step:
+        most = int(config.rotation / config.rotation_step)
+        return float(generator.integers(-most, most + 1) * config.rotation_step)
+    turn = generator.normal(0, config.rotation / 2)
+    return float(np.clip(turn, -config.rotation, config.rotation))
 
 
 def mirror_face(
@@ -70,7 +78,7 @@ def change_picture(
       donor: uint8 [H, W, 3], a crop whose pixels may cover a part of this one.
     """
     if generator.random() < config.occlusion:
-        image = _occlude(image, donor, generator)
+        image = _occlude(image, config.occlusion_area, donor, generator)
     if generator.random() < config.blur:
         image = _blur(image, generator)
     if generator.random() < config.grey:
@@ -81,20 +89,30 @@ def change_picture(
     return image
 
 
-def _occlude(image: np.ndarray, donor: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _occlude(
+    image: np.ndarray, area: float, donor: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
     height, width = image.shape[:2]
-    size = (generator.uniform(0.12, 0.5, 2) * (width, height)).astype(int)
-    left, top = (generator.uniform(-0.1, 0.9, 2) * (width, height)).astype(int)
-    area = np.s_[max(top, 0) : top + size[1], max(left, 0) : left + size[0]]
+    if area:
+        # A rectangle of that area, up to twice as long as wide, somewhere inside.
+        longer = np.sqrt(generator.uniform(0.5, 2))
+        sides = np.minimum(np.sqrt(area) * np.array([longer, 1 / longer]), 1)
+        place = generator.uniform(0, 1, 2) * (1 - sides)
+    else:
+        sides = generator.uniform(0.12, 0.5, 2)
+        place = generator.uniform(-0.1, 0.9, 2)
+    size = (sides * (width, height)).astype(int)
+    left, top = (place * (width, height)).astype(int)
+    covered = np.s_[max(top, 0) : top + size[1], max(left, 0) : left + size[0]]
     image = image.copy()
     kind = generator.integers(3)
     if kind == 0:
-        image[area] = generator.integers(0, 256, 3)
+        image[covered] = generator.integers(0, 256, 3)
     elif kind == 1:
-        image[area] = generator.integers(0, 256, image[area].shape, dtype=np.uint8)
+        image[covered] = generator.integers(0, 256, image[covered].shape, dtype=np.uint8)
     else:
         # Another place of another face: texture that looks like skin, hair and eyes, but is not.
-        image[area] = np.roll(donor, generator.integers(0, height, 2), axis=(0, 1))[area]
+        image[covered] = np.roll(donor, generator.integers(0, height, 2), axis=(0, 1))[covered]
     return image
 
 

@@ -2,13 +2,14 @@
 
 RUN/config.json        the whole configuration
 RUN/records.json       what the records said of themselves
-RUN/state.json         minutes trained, best NME so far
+RUN/state.json         minutes trained, figures of the validation
+RUN/shape_model.json   what makes the ASM copies, where the loss has such
 RUN/checkpoints/       everything: weights, optimiser, averages, step
 RUN/best/              the weights alone, of the best validation
 RUN/events…            TensorBoard
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,10 @@ from senet_landmark.config import Config, from_json, load_config, save_config, t
 from senet_landmark.errors import InputError
 from senet_landmark.files import read_json, require_folder, write_json
 from senet_landmark.records import RecordsInfo
+from senet_landmark.task_stopping import TaskHistory
+
+SHAPE_MODEL = "shape_model.json"
+"""Name of the file with the shape model, in a run's folder."""
 
 Weights = dict[str, np.ndarray]
 """Variable name -> value: all that the network needs at inference, batch-norm averages included."""
@@ -32,11 +37,15 @@ class RunState:
       minutes: minutes trained, all sessions added up.
       best_nme: lowest validation NME so far, percent; None before the first validation.
       best_step: the step that it was measured at.
+      figures: of the validation that the run stands for: its best if it keeps that, else its last.
+      tasks: task beside the landmarks -> its errors, where `train.task_stopping` watches them.
     """
 
     minutes: float = 0.0
     best_nme: float | None = None
     best_step: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
+    tasks: dict[str, TaskHistory] = field(default_factory=dict)
 
 
 def save_run(run: Path, config: Config, info: RecordsInfo, records: Path) -> None:
@@ -114,6 +123,12 @@ def weights_of(run: Path | str) -> tuple[Weights, int, str]:
         if not name.endswith(averaged)
     }
     return weights, step_of(prefix), prefix
+
+
+def save_checkpoint(saver: tf.train.Saver, session: tf.Session, folder: Path, step: int) -> None:
+    """Writes the saver's variables to `FOLDER/model.ckpt-STEP`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    saver.save(session, str(folder / "model.ckpt"), global_step=step, write_meta_graph=False)
 
 
 def assign_weights(session: tf.Session, weights: Weights, where: str) -> None:

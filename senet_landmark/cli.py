@@ -8,9 +8,10 @@ import tyro
 
 from senet_landmark.commands.data import inspect, make_build_records, turn_views
 from senet_landmark.commands.model import compare, evaluate, freeze, predict
-from senet_landmark.commands.training import make_train, quickstart
-from senet_landmark.config import Config, get_preset
+from senet_landmark.commands.training import make_train, quickstart, shape_model
+from senet_landmark.config import Config
 from senet_landmark.errors import InputError
+from senet_landmark.presets import get_preset
 
 
 def _preset_of(arguments: list[str]) -> Config:
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         app = tyro.extras.SubcommandApp()
         commands: list[Callable[..., Any]] = [
             quickstart, turn_views, make_build_records(preset), inspect,
-            make_train(preset), freeze, predict, evaluate, compare,
+            shape_model, make_train(preset), freeze, predict, evaluate, compare,
         ]  # fmt: skip
         for command in commands:
             app.command(command)

@@ -43,12 +43,21 @@ class NetworkConfig:
 
     name: str = "senet"
     """Name in the registry."""
-    head: Literal["soft_argmax", "fc"] = "soft_argmax"
-    """From features to landmarks: expected coordinate over maps, or fully connected."""
+    head: Literal["default", "soft_argmax", "fc"] = "default"
+    """From features to landmarks: expected coordinate over maps, or fully connected; `default` is
+    the network's own."""
+    width: float = 1.0
+    """Factor of the channels of every layer; `pfld` only."""
+    batch_norm: bool = False
+    """Batch normalisation in networks that were published without: `cnn` and `tcdcn`."""
     dropout_keep: float = 0.8
-    """Share of the features that dropout keeps (`fc` head only)."""
+    """Share of the features that dropout keeps, where the network has a dropout."""
     weight_decay: float = 1e-5
     """L2 regularisation of the weights."""
+    pose: bool = False
+    """Also predict yaw, pitch and roll."""
+    attributes: tuple[str, ...] = ()
+    """Also predict these attributes, of those that the records have: gender smile …"""
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,8 @@ class AugmentConfig:
     """Mirror half of the faces, with the scheme's permutation of the points."""
     rotation: float = 24.0
     """Largest in-plane turn, degrees; normally distributed with half of this as deviation."""
+    rotation_step: float = 0.0
+    """If not 0: turns are the multiples of this many degrees up to `rotation`, all alike likely."""
     scale: float = 0.1
     """Largest change of size, as a share."""
     shift: float = 0.04
@@ -75,6 +86,8 @@ class AugmentConfig:
     """Share of faces blurred, or reduced and enlarged."""
     occlusion: float = 0.2
     """Share of faces with a rectangle of noise, flat colour or another face over them."""
+    occlusion_area: float = 0.0
+    """Share of the crop that the rectangle covers; 0: at random, up to a quarter."""
 
 
 NO_AUGMENTATION = AugmentConfig(
@@ -85,12 +98,31 @@ NO_AUGMENTATION = AugmentConfig(
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Which loss, by its name in `losses.LOSSES`; distances are in pixels of the input."""
+    """What training minimises: the sum of a term for the landmarks and one a further task."""
 
     name: str = "wing"
-    """wing, adaptive_wing, smooth_l1 or l2: a name in the registry."""
+    """Of the landmarks: wing, adaptive_wing, smooth_l1, l2 or pfld, a name in `losses.LOSSES`."""
+    landmark_weight: float = 1.0
+    """Weight of the landmarks' term."""
+    l2_unit: float = 0.0
+    """Pixels of the network's input that count as 1 in l2; 0: its whole width and height."""
     heatmap_weight: float = 2.0
     """Weight of the maps' own loss beside it (`soft_argmax` head only); 0: none."""
+    asm_weight: float = 0.0
+    """Weight of the same loss to the ASM copy of the truth in the first third of a run; half of it
+    in the second third, a quarter in the last. 0: no ASM copy."""
+    asm_share: float = 0.9
+    """Share of the training shapes' variance that the ASM copies keep."""
+    shape_model: str = ""
+    """File that `shape-model` wrote, for the ASM copies; by default one is fitted to the training
+    faces with `asm_share`."""
+    pose_weight: float = 1.0
+    """Weight of the squared error of the predicted angles in radians; where a pose is predicted."""
+    pose_truth: Literal["records", "landmarks"] = "records"
+    """The true angles: of the data set, fitted to the landmarks where it has none; or always fitted
+    to the 11 landmarks of PFLD."""
+    attribute_weights: tuple[float, ...] = ()
+    """Weights of the cross-entropies of `network.attributes`, in their order; none: 1 each."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +148,8 @@ class TrainConfig:
 
     steps: int = 30_000
     """Steps of the run."""
+    epochs: int = 0
+    """Passes through the training faces, instead of `steps`; 0: `steps` counts."""
     minutes: float = 0.0
     """Minutes of the run, all sessions added up; 0: only `steps` ends it."""
     batch_size: int = 64
@@ -130,6 +164,9 @@ class TrainConfig:
     """Steps between TensorBoard summaries."""
     keep_best: bool = True
     """Keep the weights with the lowest validation NME; otherwise freezing takes the latest."""
+    task_stopping: float = 0.0
+    """Threshold at which a task other than the landmarks is left alone, as it no longer helps them
+    (`task_stopping.py`); 0: no task is."""
     threads: int = 0
     """Threads of TensorFlow and of the input pipeline; 0: one a core."""
     cache_mb: int = 4000
@@ -152,56 +189,6 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-# The original write-up's recipe, kept as it was, mistakes included. What the default changes:
-#  - The network ends in a ReLU (`fully_connected_9/Relu`): no coordinate can be negative, though
-#    landmarks do lie outside a crop, and an output unit that falls below 0 gets no gradient again.
-#  - Its split is random over views, so views of one person are on both sides and its test error
-#    is too good to be true. `split_by="source"` is the remedy.
-#  - Its crop is not square (faces are distorted by their box's shape) and, at inference, it fed
-#    the detector's box without the training margins. Here both use one crop; only the shape stays.
-_SENET_ORIGINAL = Config(
-    preset="senet_original",
-    records=RecordsConfig(
-        crop=CropSpec(margins=(0.05, 0.3, 0.05, 0.05), square=False, clip=True),
-        size=128,
-        context=0.0,
-        held_out=0.2,
-        held_out_name="test",
-        split_by="view",
-        shard_size=0,
-    ),
-    network=NetworkConfig(name="senet_original", head="fc", dropout_keep=0.8, weight_decay=1e-5),
-    augment=NO_AUGMENTATION,
-    loss=LossConfig(name="l2"),
-    schedule=ScheduleConfig(initial=0.001, decay_steps=1000, decay_rate=0.98, warmup_steps=0),
-    train=TrainConfig(
-        steps=150_000,
-        ema_decay=0.0,
-        gradient_clip=0.0,
-        # The held-out split of this recipe is its test set, which must not choose a checkpoint.
-        keep_best=False,
-    ),
-)
-
-# A run of a minute or two: more and smaller steps, averages that follow at once.
-_QUICKSTART = Config(
-    preset="quickstart",
-    schedule=ScheduleConfig(warmup_steps=30),
-    train=TrainConfig(
-        minutes=1.25, batch_size=32, ema_decay=0.98, validate_every=150, summary_every=25
-    ),
-)
-
-PRESETS: dict[str, Config] = {c.preset: c for c in (Config(), _SENET_ORIGINAL, _QUICKSTART)}
-
-
-def get_preset(name: str) -> Config:
-    """The preset called `name`. Raises InputError that lists the known ones."""
-    if name not in PRESETS:
-        raise InputError(f"Unknown preset {name!r}. Known: {', '.join(sorted(PRESETS))}.")
-    return PRESETS[name]
-
-
 def check_config(config: Config) -> None:
     """Refuses values that no run can have. Raises InputError that names the field."""
     at_least_one: dict[str, float] = {
@@ -216,7 +203,15 @@ def check_config(config: Config) -> None:
         "train.threads": config.train.threads,
         "train.seed": config.train.seed,
         "network.weight_decay": config.network.weight_decay,
+        "train.epochs": config.train.epochs,
+        "train.task_stopping": config.train.task_stopping,
+        "augment.rotation_step": config.augment.rotation_step,
         "loss.heatmap_weight": config.loss.heatmap_weight,
+        "loss.landmark_weight": config.loss.landmark_weight,
+        "loss.l2_unit": config.loss.l2_unit,
+        "loss.asm_weight": config.loss.asm_weight,
+        "loss.pose_weight": config.loss.pose_weight,
+        "the least of loss.attribute_weights": min(config.loss.attribute_weights, default=0),
     }
     for name, value in at_least_one.items():
         if value < 1:
@@ -231,6 +226,20 @@ def check_config(config: Config) -> None:
         raise InputError(f"train.ema_decay must be in [0, 1), not {config.train.ema_decay}.")
     if not 0 < config.network.dropout_keep <= 1:
         raise InputError("network.dropout_keep must be in (0, 1].")
+    if not config.network.width > 0:
+        raise InputError(f"network.width must be above 0, it is {config.network.width}.")
+    if not 0 < config.loss.asm_share <= 1:
+        raise InputError(f"loss.asm_share must be in (0, 1], not {config.loss.asm_share}.")
+    if not 0 <= config.augment.occlusion_area <= 1:
+        raise InputError(
+            f"augment.occlusion_area must be in [0, 1], not {config.augment.occlusion_area}."
+        )
+    weights, attributes = config.loss.attribute_weights, config.network.attributes
+    if weights and len(weights) != len(attributes):
+        raise InputError(
+            f"loss.attribute_weights has {len(weights)} values for the {len(attributes)} "
+            "network.attributes."
+        )
 
 
 def to_json(config: Any) -> dict[str, Any]:

@@ -37,6 +37,29 @@ def draw_face(picture: np.ndarray, box: np.ndarray, points: np.ndarray) -> np.nd
     return draw_points(picture, points, GREEN, radius=max(1.0, side / 120))
 
 
+def draw_shape_modes(
+    mean: np.ndarray, components: np.ndarray, deviations: np.ndarray, most: int = 6, cell: int = 160
+) -> np.ndarray:
+    """A shape model's first modes, one a row: three deviations below the mean, the mean, above it.
+
+    Args:
+      mean: [K, 2].
+      components: [C, 2 K], x0, y0, x1 ….
+      deviations: [C], of the coefficients.
+      most: rows at most.
+      cell: side of a shape's picture in pixels.
+    """
+    extent = 1.4 * np.abs(mean).max()
+    pictures = []
+    for component, deviation in list(zip(components, deviations, strict=True))[:most]:
+        for factor in (-3, 0, 3):
+            shape = mean + factor * deviation * component.reshape(mean.shape)
+            pixels = (shape / extent + 1) / 2 * cell - 0.5
+            ground = np.full((cell, cell, 3), 32, np.uint8)
+            pictures.append(draw_points(ground, pixels, radius=cell / 100))
+    return contact_sheet(pictures, columns=3, cell=cell)
+
+
 def contact_sheet(pictures: list[np.ndarray], columns: int = 8, cell: int = 160) -> np.ndarray:
     """Pictures side by side, each fitted into a square cell.
 

@@ -8,25 +8,28 @@ next steps in parallel while the current one trains.
 import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from senet_landmark import geometry
-from senet_landmark.attributes import mirror_attributes
+from senet_landmark.attributes import face_classes, mirror_attributes
 from senet_landmark.augment import change_picture, jittered_transform, mirror_face
 from senet_landmark.config import NO_AUGMENTATION, AugmentConfig
 from senet_landmark.errors import InputError
 from senet_landmark.geometry import CropSpec
 from senet_landmark.images import decode_photo
-from senet_landmark.pose import mirror_pose, turn_pose
+from senet_landmark.pose import PFLD_POINTS, STABLE_POINTS, mirror_pose, pose_of, turn_pose
 from senet_landmark.records import Record, parse_example
 from senet_landmark.schemes import Scheme, get_scheme
+from senet_landmark.shape_model import ShapeModel, asm_copy, fit_shape_model
 from senet_landmark.tfrecords import HEAD, tfrecords_in
 
 Batch = dict[str, np.ndarray]
 """image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2], NaN where unknown; pose float32 [N, 3];
-attributes float32 [N, A]."""
+attributes float32 [N, A]; classes float32 [N, C], 0 or 1, of `attributes.face_classes`; with a
+shape model asm_landmarks float32 [N, K, 2], the ASM copies of the landmarks."""
 
 
 class RecordStore:
@@ -85,6 +88,35 @@ class RecordStore:
         return image
 
 
+def true_poses(store: RecordStore, truth: Literal["records", "landmarks"]) -> np.ndarray:
+    """Yaw, pitch and roll in degrees of all records, float32 [M, 3]; NaN where there is no telling.
+
+    Args:
+      store: the records.
+      truth: `records`: of the data set, else fitted to the landmarks; `landmarks`: fitted to the 11
+        landmarks of PFLD where the scheme has them, else to those that it has.
+    """
+    poses = np.stack([store.record(index).pose for index in range(len(store))])
+    fitted = PFLD_POINTS if truth == "landmarks" else STABLE_POINTS
+    for index, pose in enumerate(poses):
+        if truth == "landmarks" or not np.isfinite(pose).all():
+            record = store.record(index)
+            size = record.region[2:] - record.region[:2]
+            try:
+                poses[index] = pose_of(record.landmarks * size, record.scheme, fitted)
+            except ValueError:
+                poses[index] = np.nan
+    return poses
+
+
+def shape_model_of(store: RecordStore, share: float) -> ShapeModel:
+    """The shape model of the records' landmarks (see `shape_model.fit_shape_model`)."""
+    records = [store.record(index) for index in range(len(store))]
+    sizes = [record.region[2:] - record.region[:2] for record in records]
+    shapes = [record.landmarks * size for record, size in zip(records, sizes, strict=True)]
+    return fit_shape_model(np.stack(shapes), store.scheme, share)
+
+
 @dataclass(frozen=True)
 class BatchMaker:
     """Makes the batch of a step from records.
@@ -98,6 +130,8 @@ class BatchMaker:
       seed: seed of order and changes.
       shuffle: a new random order each epoch; otherwise the records' own, again and again.
       attributes: names of the records' attributes; some change when a face is mirrored.
+      poses: yaw, pitch and roll of all records in degrees [M, 3]; None: as recorded.
+      shape_model: makes the ASM copies of the landmarks; None: there are none.
     """
 
     store: RecordStore
@@ -108,6 +142,8 @@ class BatchMaker:
     seed: int = 0
     shuffle: bool = True
     attributes: tuple[str, ...] = ()
+    poses: np.ndarray | None = None
+    shape_model: ShapeModel | None = None
 
     def indices(self, step: int) -> np.ndarray:
         """Which records step `step` sees, int64 [batch_size]; each epoch is a permutation."""
@@ -130,7 +166,10 @@ class BatchMaker:
         records = [self.store.record(int(index)) for index in indices]
         images = np.empty((count, self.size[1], self.size[0], 3), np.uint8)
         landmarks = np.empty((count, scheme.points, 2), np.float32)
-        poses = np.stack([record.pose for record in records])
+        if self.poses is None:
+            poses = np.stack([record.pose for record in records])
+        else:
+            poses = self.poses[indices].copy()
         attributes = np.stack([record.attributes for record in records])
         for n, (index, record) in enumerate(zip(indices, records, strict=True)):
             recorded = self.store.image(int(index))
@@ -155,12 +194,20 @@ class BatchMaker:
                 attributes[n] = mirror_attributes(attributes[n], self.attributes)
             donor = images[generator.integers(n + 1)]
             images[n] = change_picture(images[n], self.augment, generator, donor)
-        return {
+        classes = [
+            face_classes(values, self.attributes, pose)
+            for values, pose in zip(attributes, poses, strict=True)
+        ]
+        batch: Batch = {
             "image": images,
             "landmarks": landmarks,
             "pose": poses,
             "attributes": attributes,
+            "classes": np.stack(classes),
         }
+        if self.shape_model is not None:
+            batch["asm_landmarks"] = asm_copy(self.shape_model, landmarks)
+        return batch
 
 
 @functools.lru_cache(maxsize=8)

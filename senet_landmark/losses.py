@@ -1,32 +1,45 @@
-"""Losses: pure functions of (end points, batch, input size) -> scalar, and their registry.
+"""Losses: pure functions of (end points, batch, input size, options) -> scalar, and their registry.
 
 Landmarks are compared in pixels of the network's input, so that the constants of the papers, which
-are in pixels, keep their meaning. L2 is the exception: it is the original's, on normalised values.
+are in pixels, keep their meaning. L2 is the exception: its unit is an option, by default that of
+the original, which compares normalised values.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-from senet_landmark.config import LossConfig
+from senet_landmark.config import Config, LossConfig
 from senet_landmark.errors import InputError
 
 Tensors = dict[str, tf.Tensor]
+Size = tuple[int, int]
+Loss = Callable[[Tensors, Tensors, Size, LossConfig], tf.Tensor]
+
+RADIANS = math.pi / 180
+"""A degree."""
+
+ASM_DECAY = ((1 / 3, 1.0), (2 / 3, 0.5), (1.0, 0.25))
+"""Until this share of a run -> factor of `asm_weight`: the paper's 2, 1 and 0.5."""
 
 
-def _difference(end_points: Tensors, batch: Tensors, size: tuple[int, int]) -> tf.Tensor:
+def _difference(end_points: Tensors, batch: Tensors, size: Size) -> tf.Tensor:
     return tf.abs(end_points["landmarks"] - batch["landmarks"]) * tf.constant(size, tf.float32)
 
 
-def l2(end_points: Tensors, batch: Tensors, size: tuple[int, int]) -> tf.Tensor:
-    """Mean squared error of the normalised coordinates."""
-    del size
-    return tf.reduce_mean(tf.square(end_points["landmarks"] - batch["landmarks"]))
+def l2(end_points: Tensors, batch: Tensors, size: Size, options: LossConfig) -> tf.Tensor:
+    """Mean squared error of the coordinates: normalised ones, or in units of `l2_unit` pixels."""
+    unit = size if not options.l2_unit else (options.l2_unit, options.l2_unit)
+    return tf.reduce_mean(
+        tf.square(_difference(end_points, batch, size) / tf.constant(unit, tf.float32))
+    )
 
 
-def smooth_l1(end_points: Tensors, batch: Tensors, size: tuple[int, int]) -> tf.Tensor:
+def smooth_l1(end_points: Tensors, batch: Tensors, size: Size, options: LossConfig) -> tf.Tensor:
     """Smooth L1 (Girshick, "Fast R-CNN", ICCV 2015, equation 3), in pixels."""
+    del options
     distance = _difference(end_points, batch, size)
     return tf.reduce_mean(
         tf.where(distance < 1, 0.5 * tf.square(distance), distance - 0.5),
@@ -34,12 +47,18 @@ def smooth_l1(end_points: Tensors, batch: Tensors, size: tuple[int, int]) -> tf.
 
 
 def wing(
-    end_points: Tensors, batch: Tensors, size: tuple[int, int], w: float = 10.0, eps: float = 2.0
+    end_points: Tensors,
+    batch: Tensors,
+    size: Size,
+    options: LossConfig,
+    w: float = 10.0,
+    eps: float = 2.0,
 ) -> tf.Tensor:
     """Wing loss (Feng et al., CVPR 2018, equation 5), in pixels.
 
     w ln(1 + d / eps) for d < w, d - C beyond, where C joins the two.
     """
+    del options
     distance = _difference(end_points, batch, size)
     offset = w - w * math.log(1 + w / eps)
     return tf.reduce_mean(
@@ -50,7 +69,8 @@ def wing(
 def adaptive_wing(
     end_points: Tensors,
     batch: Tensors,
-    size: tuple[int, int],
+    size: Size,
+    options: LossConfig,
     omega: float = 14.0,
     theta: float = 0.5,
     eps: float = 1.0,
@@ -62,6 +82,7 @@ def adaptive_wing(
     such value: every landmark counts as foreground, y = 1. The distance is in tenths of the
     network's input, so that the paper's theta is met at 5% of the crop.
     """
+    del options
     distance = _difference(end_points, batch, size) / (0.1 * tf.constant(size, tf.float32))
     power = alpha - 1.0
     ratio = theta / eps
@@ -70,6 +91,40 @@ def adaptive_wing(
     # Inside tf.where both sides get gradients; a power of exactly 0 would give NaN there.
     inner = omega * tf.log(1 + tf.pow(tf.maximum(distance, 1e-6) / eps, power))
     return tf.reduce_mean(tf.where(distance < theta, inner, slope * distance - offset))
+
+
+def pfld(end_points: Tensors, batch: Tensors, size: Size, options: LossConfig) -> tf.Tensor:
+    """PFLD's loss (Guo et al., 2019, equations 1 and 2), with distances in pixels.
+
+    Mean over the faces of sum_c w_c * sum_k (1 - cos theta_k) * sum_n |d_n|^2: theta_k are the
+    deviations of yaw, pitch and roll in radians, d_n that of a landmark; w_c is the inverse of the
+    share of class c in the batch, summed over the classes of the face (`attributes.face_classes`;
+    a face of no class is of the class of those). The three factors are multiplied, so that the
+    loss trains the pose too. Where the true angles are unknown, their factor is the mean of the
+    batch's others.
+
+    Args:
+      end_points: `landmarks` [N, K, 2] and `pose` [N, 3] in degrees.
+      batch: `landmarks`, `pose` and `classes` [N, C], 0 or 1.
+      size: (width, height) of the network's input.
+      options: unused.
+
+    Raises:
+      InputError: the network predicts no pose.
+    """
+    del options
+    if "pose" not in end_points:
+        raise InputError("The loss pfld needs a network that predicts a pose: set network.pose.")
+    distance = tf.reduce_sum(tf.square(_difference(end_points, batch, size)), [1, 2])
+    known = tf.reduce_all(tf.is_finite(batch["pose"]), 1)
+    truth = tf.where(tf.is_finite(batch["pose"]), batch["pose"], end_points["pose"])
+    angle = tf.reduce_sum(1 - tf.cos((end_points["pose"] - truth) * RADIANS), 1)
+    mean_angle = _mean_of_known(tf.where(known, angle, tf.zeros_like(angle)), known)
+    angle = tf.where(known, angle, tf.ones_like(angle) * tf.stop_gradient(mean_angle))
+    classes = batch["classes"]
+    share = tf.reduce_mean(classes, 0)
+    weight = tf.reduce_sum(classes / tf.maximum(share, 1e-6), 1)
+    return tf.reduce_mean(weight * angle * distance)
 
 
 def heatmap_regularizer(end_points: Tensors, batch: Tensors) -> tf.Tensor:
@@ -93,33 +148,126 @@ def heatmap_regularizer(end_points: Tensors, batch: Tensors) -> tf.Tensor:
     )
 
 
-LOSSES: dict[str, Callable[[Tensors, Tensors, tuple[int, int]], tf.Tensor]] = {
+LOSSES: dict[str, Loss] = {
     "l2": l2,
     "smooth_l1": smooth_l1,
     "wing": wing,
     "adaptive_wing": adaptive_wing,
+    "pfld": pfld,
 }
 
 
-def get_loss(name: str) -> Callable[[Tensors, Tensors, tuple[int, int]], tf.Tensor]:
+def get_loss(name: str) -> Loss:
     """The loss called `name`. Raises InputError that lists the known ones."""
     if name not in LOSSES:
         raise InputError(f"Unknown loss {name!r}. Known: {', '.join(sorted(LOSSES))}.")
     return LOSSES[name]
 
 
-def total_loss(
-    config: LossConfig, end_points: Tensors, batch: Tensors, size: tuple[int, int]
+def loss_terms(
+    config: Config,
+    end_points: Tensors,
+    batch: Tensors,
+    size: Size,
+    attributes: Sequence[str] = (),
+    progress: tf.Tensor | float = 0.0,
+) -> Tensors:
+    """The weighted terms of the loss, each a scalar: `landmarks`, and one for each further task.
+
+    Args:
+      config: which landmark loss, which tasks, with which weights.
+      end_points: of the model.
+      batch: as `input_pipeline.Batch`; what a loss does not use may be absent.
+      size: (width, height) of the network's input.
+      attributes: what the columns of the batch's `attributes` are.
+      progress: share of the run that is done, 0 to 1.
+
+    Raises:
+      InputError: an unknown loss, or one that needs what the network does not predict; an attribute
+        to be predicted that the records do not have.
+    """
+    terms = {
+        "landmarks": config.loss.landmark_weight
+        * _landmark_loss(config.loss, end_points, batch, size, progress)
+    }
+    return terms | task_terms(config, end_points, batch, attributes)
+
+
+def task_terms(
+    config: Config, end_points: Tensors, batch: Tensors, attributes: Sequence[str]
+) -> Tensors:
+    """The terms of the tasks beside the landmarks: `pose`, and the attributes by their names."""
+    terms: Tensors = {}
+    if "pose" in end_points and config.loss.pose_weight:
+        terms["pose"] = config.loss.pose_weight * pose_loss(end_points["pose"], batch["pose"])
+    weights = config.loss.attribute_weights or (1.0,) * len(config.network.attributes)
+    for name, weight in zip(config.network.attributes, weights, strict=True):
+        if name not in attributes:
+            have = ", ".join(attributes) or "none"
+            raise InputError(f"The records have no attribute {name!r}; they have: {have}.")
+        truth = batch["attributes"][:, list(attributes).index(name)]
+        terms[name] = weight * attribute_loss(end_points[f"logits/{name}"], truth)
+    return terms
+
+
+def total_loss(*arguments: Any, **options: Any) -> tf.Tensor:
+    """The sum of `loss_terms`, whose arguments it takes."""
+    return tf.add_n(list(loss_terms(*arguments, **options).values()))
+
+
+def pose_loss(predicted: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+    """Mean squared error of angles [N, 3] in degrees, squared radians; unknown ones add nothing."""
+    known = tf.is_finite(truth)
+    error = tf.where(known, predicted - tf.where(known, truth, predicted), tf.zeros_like(truth))
+    return _mean_of_known(tf.square(error * RADIANS), known)
+
+
+def attribute_loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+    """Mean cross-entropy of logits [N, C] to class numbers [N]; unknown (NaN) ones add nothing."""
+    known = tf.is_finite(truth)
+    labels = tf.cast(tf.where(known, truth, tf.zeros_like(truth)), tf.int32)
+    every = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return _mean_of_known(tf.where(known, every, tf.zeros_like(every)), known)
+
+
+def _mean_of_known(values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(values) / tf.maximum(tf.reduce_sum(tf.cast(known, tf.float32)), 1.0)
+
+
+def _landmark_loss(
+    options: LossConfig,
+    end_points: Tensors,
+    batch: Tensors,
+    size: Size,
+    progress: tf.Tensor | float,
 ) -> tf.Tensor:
-    """The configured loss, with the maps' own where the head has maps; scalar.
+    """The configured loss to the truth and to its ASM copy, with the maps' own if there are maps.
 
     A landmark that is unknown (NaN in the batch) adds nothing: it is taken to be where it was
     predicted.
     """
-    known = tf.is_finite(batch["landmarks"])
-    predicted = tf.stop_gradient(end_points["landmarks"])
-    batch = {**batch, "landmarks": tf.where(known, batch["landmarks"], predicted)}
-    loss = get_loss(config.name)(end_points, batch, size)
-    if config.heatmap_weight and "map_logits" in end_points:
-        loss += config.heatmap_weight * heatmap_regularizer(end_points, batch)
+
+    def to(truth: tf.Tensor) -> tf.Tensor:
+        known = tf.is_finite(truth)
+        predicted = tf.stop_gradient(end_points["landmarks"])
+        given = {**batch, "landmarks": tf.where(known, truth, predicted)}
+        found = get_loss(options.name)(end_points, given, size, options)
+        if options.heatmap_weight and "map_logits" in end_points:
+            found += options.heatmap_weight * heatmap_regularizer(end_points, given)
+        return found
+
+    loss = to(batch["landmarks"])
+    if options.asm_weight:
+        loss += options.asm_weight * asm_factor(progress) * to(batch["asm_landmarks"])
     return loss
+
+
+def asm_factor(progress: tf.Tensor | float) -> tf.Tensor:
+    """1 in the first third of a run, 1/2 in the second, 1/4 in the last.
+
+    Fard et al., "ASMNet", CVPRW 2021, section 3.2: by the share of the epochs that are done.
+    """
+    (first, one), (second, half), (_, quarter) = ASM_DECAY
+    progress = tf.convert_to_tensor(progress, tf.float32)
+    later = tf.where(progress < second, half, quarter)
+    return tf.where(progress < first, tf.constant(one), later)

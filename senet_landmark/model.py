@@ -6,8 +6,11 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from senet_landmark.config import NetworkConfig
-from senet_landmark.errors import InputError
-from senet_landmark.networks.registry import get_network
+from senet_landmark.networks import heads
+from senet_landmark.networks.registry import get_network, resolved
+
+GREY = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey: ITU-R BT.601, as OpenCV."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +20,16 @@ class Model:
     Attributes:
       image: `image:0`, float32 [N, H, W, 3], RGB, 0 to 255.
       landmarks: `landmarks:0`, float32 [N, K, 2], normalised by the crop.
-      end_points: the network's own, by their fixed keys.
+      outputs: name -> what a user of the model gets: `landmarks`; where the configuration asks for
+        them `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and `attributes`, float32
+        [N, C], the classes' probabilities, attribute after attribute.
+      end_points: the network's own, by their fixed keys: `features`, `landmarks`, and, where there
+        are such, `pose`, `logits/NAME` of each attribute, `map_logits` and `grid`.
     """
 
     image: tf.Tensor
     landmarks: tf.Tensor
+    outputs: dict[str, tf.Tensor]
     end_points: dict[str, tf.Tensor]
 
 
@@ -38,30 +46,36 @@ def build_model(
     Args:
       config: which network.
       num_points: K.
-      is_training: batch norm by the batch, dropout on.
+      is_training: batch norm by the batch, dropout on, auxiliary branches built.
       image: RGB 0 to 255 [N, H, W, 3] of any type; without it a placeholder named `image`.
       batch_size: N of the placeholder; None: any.
 
     Raises:
-      InputError: the network is unknown, or cannot carry the head.
+      InputError: an unknown network or attribute, a head that the network cannot carry, or an
+        option that it does not heed.
     """
-    spec = get_network(config.name)
-    if config.head not in spec.heads:
-        raise InputError(
-            f"Network {config.name!r} has no {config.head!r} head; it has: {', '.join(spec.heads)}."
-        )
+    config, spec = resolved(config), get_network(config.name)
     width, height = spec.input_size
     if image is None:
-        shape = [batch_size, height, width, spec.channels]
-        image = tf.placeholder(tf.float32, shape, name="image")
+        image = tf.placeholder(tf.float32, [batch_size, height, width, 3], name="image")
     scaled = tf.cast(image, tf.float32) * (1 / 127.5) - 1.0
+    if spec.channels == 1:
+        # A convolution with a plain constant, because every importer takes it.
+        scaled = tf.nn.conv2d(scaled, tf.constant(GREY, tf.float32, [1, 1, 3, 1]), 1, "SAME")
     with slim.arg_scope(spec.arg_scope(is_training, weight_decay=config.weight_decay)):
         landmarks, end_points = spec.function(
-            scaled,
-            is_training=is_training,
-            num_points=num_points,
-            head=config.head,
-            dropout_keep=config.dropout_keep,
+            scaled, is_training=is_training, num_points=num_points, config=config
         )
-    landmarks = tf.identity(landmarks, name="landmarks")
-    return Model(image=image, landmarks=landmarks, end_points=end_points)
+        # Operations only: the variables' names stay, and the name `pose` is left for the output.
+        with tf.name_scope("heads"):
+            if config.pose and "pose" not in end_points:
+                end_points["pose"] = heads.pose(end_points["features"])
+            logits = heads.attribute_logits(end_points["features"], config.attributes)
+    end_points |= {f"logits/{name}": value for name, value in logits.items()}
+    outputs = {"landmarks": tf.identity(landmarks, name="landmarks")}
+    if config.pose:
+        outputs["pose"] = tf.identity(end_points["pose"], name="pose")
+    if logits:
+        shares = [tf.nn.softmax(value) for value in logits.values()]
+        outputs["attributes"] = tf.concat(shares, 1, name="attributes")
+    return Model(image, outputs["landmarks"], outputs, end_points)

@@ -74,6 +74,10 @@ STABLE_POINTS: NDArray[np.intp] = np.r_[17:49, 51, 54]
 jaw is left out because its 2D annotation follows the visible contour, the lower lip because it
 moves with speech."""
 
+PFLD_POINTS: NDArray[np.intp] = np.r_[8, 27, 30, 31, 35, 36, 39, 42, 45, 48, 54]
+"""Eleven points that PFLD's angles are fitted to (Guo et al., 2019, section 3.1, which gives their
+number but does not name them): chin, root, tip and sides of the nose, corners of eyes and mouth."""
+
 YAW_BANDS = ((0, 30), (30, 60), (60, 90))
 """Bands of |yaw| in degrees by which figures are given (Zhu et al., CVPR 2016, section 6)."""
 
@@ -182,7 +186,9 @@ def pose_from_landmarks(points_68: ArrayLike, image_size: tuple[int, int] | None
     return euler_angles(rotation)
 
 
-def pose_of(points: ArrayLike, scheme: Scheme | str) -> Pose:
+def pose_of(
+    points: ArrayLike, scheme: Scheme | str, fitted: NDArray[np.intp] = STABLE_POINTS
+) -> Pose:
     """(yaw, pitch, roll) in degrees of a face with the landmarks of any scheme.
 
     A scheme that can be brought to 68 points is fitted as `pose_from_landmarks` does; 29, 21 and 19
@@ -190,14 +196,15 @@ def pose_of(points: ArrayLike, scheme: Scheme | str) -> Pose:
 
     Args:
         points: (K, 2) in pixels, y down; NaN where a point is unknown. Of the points that the fit
-            reads (`STABLE_POINTS` of 68, or all), 5 that are not in one plane must be known.
+            reads (`fitted` of 68, or all), 5 that are not in one plane must be known.
         scheme: the points' scheme, or its name.
+        fitted: which of 68 points the fit reads: `STABLE_POINTS`, or `PFLD_POINTS`.
 
     Raises:
         InputError (a ValueError): unknown scheme, or wrong shape.
         ValueError: an infinity, too few known points, or points that coincide.
     """
-    seen, model = _points_to_fit(points, scheme, least=5)
+    seen, model = _points_to_fit(points, scheme, least=5, fitted=fitted)
     spread = np.linalg.svd(model - model.mean(axis=0), compute_uv=False)
     if spread[2] < MIN_DEPTH * spread[0]:
         raise ValueError(
@@ -226,7 +233,10 @@ def fitted_mean_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.floa
 
 
 def _points_to_fit(
-    points: ArrayLike, scheme: Scheme | str, least: int
+    points: ArrayLike,
+    scheme: Scheme | str,
+    least: int,
+    fitted: NDArray[np.intp] = STABLE_POINTS,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Known landmarks (M, 2), and the same of the mean face (M, 3)."""
     name = get_scheme(scheme).name if isinstance(scheme, str) else scheme.name
@@ -239,7 +249,7 @@ def _points_to_fit(
     seen = convert(given, name, target)
     model = convert(MEAN_FACE_3D.astype(np.float64), "300w_68", target)
     if target == "300w_68":
-        seen, model = seen[STABLE_POINTS], model[STABLE_POINTS]
+        seen, model = seen[fitted], model[fitted]
     if np.isinf(seen).any():
         raise ValueError("landmarks hold an infinity")
     known = ~np.isnan(seen).any(axis=1)

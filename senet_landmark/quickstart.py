@@ -11,10 +11,10 @@ from export.evaluate import Photos, evaluate_models
 from export.freeze import freeze
 from export.predict import predict_photos
 from export.predictor import Predictor
-from senet_landmark.config import get_preset
 from senet_landmark.errors import InputError
 from senet_landmark.geometry import box_from_landmarks
 from senet_landmark.metrics import nme_inter_ocular
+from senet_landmark.presets import get_preset
 from senet_landmark.train import train
 
 

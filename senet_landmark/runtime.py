@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 
 def start_tensorflow() -> None:
@@ -24,6 +25,15 @@ def start_tensorflow() -> None:
     tf.disable_v2_behavior()
     # tf-slim 1.1 calls a Keras method that newer releases have renamed.
     warnings.filterwarnings("ignore", message="`layer.apply` is deprecated")
+
+
+def session_config(threads: int = 0) -> Any:
+    """TensorFlow's session settings (`tf.ConfigProto`) for `threads` cores; 0: all."""
+    import tensorflow.compat.v1 as tf
+
+    return tf.ConfigProto(
+        intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+    )
 
 
 def import_quietly() -> None:

@@ -16,29 +16,39 @@ import tf_slim as slim
 from tqdm import tqdm
 
 from senet_landmark import checkpoints
-from senet_landmark.checkpoints import RunState, Weights
+from senet_landmark.checkpoints import RunState
 from senet_landmark.config import (
     NO_AUGMENTATION,
     Config,
+    LossConfig,
     ScheduleConfig,
     TrainConfig,
     check_config,
     to_json,
 )
-from senet_landmark.error_statistics import headline_figures
 from senet_landmark.errors import InputError
 from senet_landmark.files import write_json
-from senet_landmark.input_pipeline import BatchMaker, RecordStore, batches, in_order
-from senet_landmark.losses import get_loss, total_loss
+from senet_landmark.input_pipeline import (
+    BatchMaker,
+    RecordStore,
+    batches,
+    shape_model_of,
+    true_poses,
+)
+from senet_landmark.losses import get_loss, loss_terms
 from senet_landmark.model import build_model
-from senet_landmark.networks.registry import get_network
+from senet_landmark.networks.registry import get_network, resolved
 from senet_landmark.records import (
     RecordsInfo,
     check_splits_apart,
     load_records_info,
     shard_paths,
 )
-from senet_landmark.summaries import predictions_summary, scalar_summary
+from senet_landmark.runtime import session_config
+from senet_landmark.shape_model import ShapeModel, load_shape_model, save_shape_model
+from senet_landmark.summaries import scalar_summary
+from senet_landmark.task_stopping import TaskHistory, after_validation
+from senet_landmark.validation import Validator
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class TrainResult:
       loss: mean training loss since the last summary.
       best_nme: lowest validation NME (inter-ocular), percent; None without a validation.
       best_step: the step of it.
+      figures: of the validation that the run stands for (see `validation.Validation`).
       interrupted: ended by Ctrl-C or SIGTERM, everything saved.
     """
 
@@ -59,6 +70,7 @@ class TrainResult:
     loss: float
     best_nme: float | None
     best_step: int
+    figures: dict[str, float]
     interrupted: bool
 
 
@@ -67,7 +79,7 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
 
     Args:
       config: the whole configuration; a resumed run must have been begun with the same, but for
-        `train.steps` and `train.minutes`.
+        `train.steps`, `train.epochs` and `train.minutes`.
       records: folder made by `build-records`.
       run: folder of checkpoints, config.json and TensorBoard events; made if absent.
 
@@ -84,12 +96,17 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
     config = replace(config, records=info.records)
     spec = get_network(config.network.name)
     get_loss(config.loss.name)  # a wrong name is told before anything is written
+    resolved(config.network)
     stores = [
         RecordStore(shard_paths(records, info, split), config.train.cache_mb)
         for split in ("train", info.held_out)
     ]
     check_splits_apart(records, info)
+    shapes = _shape_model(config.loss, stores[0], run)
     _begin_or_resume(run, config, info, Path(records))
+    if shapes is not None:
+        save_shape_model(run / checkpoints.SHAPE_MODEL, shapes)
+    poses = [_true_poses(config, store) for store in stores]
     maker = BatchMaker(
         store=stores[0],
         crop=info.crop,
@@ -98,8 +115,13 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
         batch_size=config.train.batch_size,
         seed=config.train.seed,
         attributes=info.attributes,
+        poses=poses[0],
+        shape_model=shapes,
     )
-    validator = _Validator(config, replace(maker, store=stores[1], augment=NO_AUGMENTATION))
+    held_out = replace(
+        maker, store=stores[1], augment=NO_AUGMENTATION, poses=poses[1], shape_model=None
+    )
+    validator = Validator(config, held_out)
     with tf.Graph().as_default():
         loop = _Loop(config, run, maker, validator)
         with _stop_signals() as stopped:
@@ -127,18 +149,12 @@ def learning_rate(config: ScheduleConfig, step: tf.Tensor, progress: tf.Tensor) 
     return rate
 
 
-def session_config(threads: int = 0) -> tf.ConfigProto:
-    """TensorFlow's session settings for `threads` cores; 0: all."""
-    return tf.ConfigProto(
-        intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
-    )
-
-
 def _begin_or_resume(run: Path, config: Config, info: RecordsInfo, records: Path) -> None:
     if checkpoints.latest_checkpoint(run) is not None:
         begun, _, _ = checkpoints.load_run(run)
-        # Longer is not another recipe: a run may be given more steps or minutes.
-        longer = replace(begun.train, steps=config.train.steps, minutes=config.train.minutes)
+        # Longer is not another recipe: a run may be given more steps, epochs or minutes.
+        now = config.train
+        longer = replace(begun.train, steps=now.steps, epochs=now.epochs, minutes=now.minutes)
         if replace(begun, train=longer) != config:
             raise InputError(
                 f"{run}: was begun with another configuration (see its config.json). "
@@ -147,52 +163,42 @@ def _begin_or_resume(run: Path, config: Config, info: RecordsInfo, records: Path
     checkpoints.save_run(run, config, info, records)
 
 
-class _Validator:
-    """The evaluation graph with its session, and the validation crops, kept over a run."""
+def _shape_model(options: LossConfig, store: RecordStore, run: Path) -> ShapeModel | None:
+    """What makes the ASM copies, where the loss has such: the run's own, a file, or fitted now."""
+    if not options.asm_weight:
+        return None
+    if (run / checkpoints.SHAPE_MODEL).exists():
+        return load_shape_model(run / checkpoints.SHAPE_MODEL)
+    if not options.shape_model:
+        return shape_model_of(store, options.asm_share)
+    model = load_shape_model(options.shape_model)
+    if model.scheme != store.scheme.name:
+        raise InputError(
+            f"{options.shape_model}: is of {model.scheme}, the records have {store.scheme.name}."
+        )
+    return model
 
-    def __init__(self, config: Config, maker: BatchMaker):
-        self._scheme = maker.store.scheme
-        self._batches = in_order(maker)
-        with tf.Graph().as_default() as self._graph:
-            self._model = build_model(config.network, self._scheme.points, is_training=False)
-            self._saver = tf.train.Saver(slim.get_model_variables(), max_to_keep=1)
-            self._session = tf.Session(config=session_config(config.train.threads))
 
-    def validate(self, weights: Weights) -> tuple[dict[str, float], tf.Summary]:
-        """The figures that `evaluate` gives, of the split, and a picture of its first faces.
-
-        In percent: `nme_inter_ocular`, `nme_bbox_size`, `auc_0.08`, `failure_rate_0.08` ….
-        """
-        with self._graph.as_default():
-            checkpoints.assign_weights(self._session, weights, "the training graph")
-        predicted = [
-            self._session.run(self._model.landmarks, {self._model.image: batch["image"]})
-            for batch in self._batches
-        ]
-        truth = np.concatenate([batch["landmarks"] for batch in self._batches])
-        # In units of the crop: `evaluate` measures in pixels of the photo, which differs where a
-        # crop is not square.
-        figures = headline_figures(np.concatenate(predicted), truth, self._scheme)
-        picture = predictions_summary("validation/predictions", self._batches[0], predicted[0])
-        return figures, picture
-
-    def save(self, folder: Path, step: int) -> None:
-        """Saves the weights that were validated last."""
-        _save(self._saver, self._session, folder, step)
+def _true_poses(config: Config, store: RecordStore) -> np.ndarray | None:
+    """The angles to be learnt; None where no pose is: fitting them takes a millisecond a face."""
+    if not (config.network.pose or config.loss.name == "pfld"):
+        return None
+    return true_poses(store, config.loss.pose_truth)
 
 
 class _Loop:
     """The training graph in the default graph, and the steps through it."""
 
-    def __init__(self, config: Config, run: Path, maker: BatchMaker, validator: _Validator):
+    def __init__(self, config: Config, run: Path, maker: BatchMaker, validator: Validator):
         self._run, self._maker, self._validator = run, maker, validator
-        self._options = config.train
+        self._options = _in_steps(config.train, len(maker.store))
         self._restored = checkpoints.latest_checkpoint(run)
         self._step = checkpoints.step_of(self._restored) if self._restored else 0
         self._state = checkpoints.load_state(run) if self._restored else RunState()
         self._begun = 0.0
         self._minutes_before = self._state.minutes
         self._losses: list[float] = []
+        self._task_losses: list[np.ndarray] = []
         tf.set_random_seed(config.train.seed)
         global_step = tf.train.get_or_create_global_step()
         threads = config.train.threads or os.cpu_count() or 2
@@ -202,7 +208,14 @@ class _Loop:
         )
         self._progress = tf.placeholder(tf.float32, [], "progress")
         self._rate = learning_rate(config.schedule, global_step, self._progress)
-        self._loss = total_loss(config.loss, model.end_points, batch, maker.size)
+        terms = loss_terms(
+            config, model.end_points, batch, maker.size, maker.attributes, self._progress
+        )
+        self._tasks = list(terms)
+        self._terms = tf.stack(list(terms.values()))
+        # 1, or 0 for a task that is left alone.
+        self._switches = tf.placeholder_with_default(tf.ones(len(terms)), [len(terms)])
+        self._loss = tf.reduce_sum(self._terms * self._switches)
         self._update, self._average = update_operation(
             self._loss, self._rate, global_step, config.train
         )
@@ -212,7 +225,8 @@ class _Loop:
         """Steps until the run is done or `stopped` is no longer empty."""
         saved_at = self._step
         writer = tf.summary.FileWriter(str(self._run))
-        bar = tqdm(total=self._options.steps, initial=self._step, unit="step", dynamic_ncols=True)
+        total = None if self._options.minutes else self._options.steps  # told by the first summary
+        bar = tqdm(total=total, initial=self._step, unit="step", dynamic_ncols=True)
         with tf.Session(config=session_config(self._options.threads)) as session, bar:
             session.run(tf.global_variables_initializer())
             if self._restored:
@@ -241,12 +255,15 @@ class _Loop:
             loss=self._mean_loss(),
             best_nme=self._state.best_nme,
             best_step=self._state.best_step,
+            figures=self._state.figures,
             interrupted=bool(stopped),
         )
 
     def _train_step(self, session: tf.Session) -> float:
-        fetches = [self._loss, self._rate, self._update]
-        loss, rate, _ = session.run(fetches, {self._progress: self._done()})
+        fetches = [self._loss, self._terms, self._rate, self._update]
+        switches = [not self._stopped(task) for task in self._tasks]
+        feed = {self._progress: self._done(), self._switches: switches}
+        loss, terms, rate, _ = session.run(fetches, feed)
         if not math.isfinite(loss):
             faces = [
                 self._maker.store.record(int(i)).source for i in self._maker.indices(self._step)
@@ -258,22 +275,39 @@ class _Loop:
             )
         self._step += 1
         self._losses.append(float(loss))
+        self._task_losses.append(terms)
         return float(rate)
+
+    def _stopped(self, task: str) -> bool:
+        return bool(self._state.tasks.get(task, TaskHistory()).stopped_at)
 
     def _validate_and_save(self, session: tf.Session, writer: tf.summary.FileWriter) -> None:
         weights = checkpoints.current_weights(session, self._average)
-        figures, picture = self._validator.validate(weights)
-        nme = figures["nme_inter_ocular"]
-        for name, value in figures.items():
+        found = self._validator.validate(weights)
+        nme = found.figures["nme_inter_ocular"]
+        trained = dict(zip(self._tasks, np.mean(self._task_losses, 0).tolist(), strict=True))
+        self._task_losses.clear()
+        for name, value in found.figures.items():
             writer.add_summary(scalar_summary(f"validation/{name}", value), self._step)
-        writer.add_summary(picture, self._step)
+        for task, value in trained.items():
+            writer.add_summary(scalar_summary(f"train/loss_{task}", value), self._step)
+        writer.add_summary(found.picture, self._step)
         writer.flush()
         self._state = replace(self._state, minutes=self._minutes())
-        if self._state.best_nme is None or nme < self._state.best_nme:
+        best = self._state.best_nme is None or nme < self._state.best_nme
+        if best:
             self._state = replace(self._state, best_nme=nme, best_step=self._step)
             if self._options.keep_best:
                 self._validator.save(self._run / "best", self._step)
-        _save(self._saver, session, self._run / "checkpoints", self._step)
+        if best or not self._options.keep_best:
+            self._state = replace(self._state, figures=found.figures)
+        if self._options.task_stopping:
+            tasks = after_validation(
+                self._state.tasks, trained, found.task_errors, self._options.task_stopping,
+                self._step,
+            )  # fmt: skip
+            self._state = replace(self._state, tasks=tasks)
+        checkpoints.save_checkpoint(self._saver, session, self._run / "checkpoints", self._step)
         checkpoints.save_state(self._run, self._state)
 
     def _minutes(self) -> float:
@@ -299,6 +333,13 @@ class _Loop:
         return shown
 
 
+def _in_steps(options: TrainConfig, faces: int) -> TrainConfig:
+    """The loop with its epochs, if it counts in such, as steps."""
+    if not options.epochs:
+        return options
+    return replace(options, steps=math.ceil(options.epochs * faces / options.batch_size))
+
+
 def update_operation(
     loss: tf.Tensor, rate: tf.Tensor, step: tf.Tensor, options: TrainConfig
 ) -> tuple[tf.Operation, tf.train.ExponentialMovingAverage | None]:
@@ -316,11 +357,6 @@ def update_operation(
     average = tf.train.ExponentialMovingAverage(options.ema_decay, num_updates=step)
     with tf.control_dependencies([update]):
         return average.apply(slim.get_model_variables()), average
-
-
-def _save(saver: tf.train.Saver, session: tf.Session, folder: Path, step: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    saver.save(session, str(folder / "model.ckpt"), global_step=step, write_meta_graph=False)
 
 
 @contextlib.contextmanager

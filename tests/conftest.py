@@ -74,7 +74,7 @@ def small_run(synthetic_records, tmp_path_factory) -> SmallRun:
 
 def short(preset: str = "senet", steps: int = 4, **train_options):
     """A preset cut down to a few small steps."""
-    from senet_landmark.config import get_preset
+    from senet_landmark.presets import get_preset
 
     config = get_preset(preset)
     options = {"steps": steps, "batch_size": 4, "validate_every": 3, "summary_every": 2}

@@ -22,9 +22,10 @@ from data_tools.build_records import build_records
 from data_tools.photos import Face, Job
 from data_tools.shards import PARTS, Shard, write_faces
 from senet_landmark import geometry
-from senet_landmark.config import RecordsConfig, get_preset
+from senet_landmark.config import RecordsConfig
 from senet_landmark.errors import InputError
 from senet_landmark.images import decode_photo
+from senet_landmark.presets import get_preset
 from senet_landmark.records import load_records_info, shard_paths
 from senet_landmark.train import train
 

@@ -18,7 +18,7 @@ from senet_landmark.geometry import box_from_landmarks
 from senet_landmark.images import write_picture
 
 COMMANDS = (
-    "quickstart", "turn-views", "build-records", "inspect",
+    "quickstart", "turn-views", "build-records", "inspect", "shape-model",
     "train", "freeze", "predict", "evaluate", "compare",
 )  # fmt: skip
 
@@ -141,7 +141,7 @@ def test_choices_that_help_shows_are_those_of_the_registries():
     from data_tools.datasets.registry import DATASETS
     from data_tools.face_boxes import BoxSource
     from senet_landmark.commands import common
-    from senet_landmark.config import PRESETS
+    from senet_landmark.presets import PRESETS
 
     assert set(get_args(common.DatasetName)) == set(DATASETS)
     assert set(get_args(common.PresetName)) == set(PRESETS)

@@ -15,9 +15,10 @@ from data_tools.datasets.registry import DATASETS, list_entries, load_sample
 from data_tools.shards import PARTS
 from data_tools.split import split_entries
 from senet_landmark import geometry
-from senet_landmark.config import RecordsConfig, get_preset
+from senet_landmark.config import RecordsConfig
 from senet_landmark.errors import InputError
 from senet_landmark.images import decode_photo, read_photo
+from senet_landmark.presets import get_preset
 from senet_landmark.records import load_records_info, parse_example, shard_paths
 
 

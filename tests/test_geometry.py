@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from senet_landmark import geometry
-from senet_landmark.config import PRESETS
 from senet_landmark.errors import InputError
 from senet_landmark.geometry import BoxCorrection, CropSpec
+from senet_landmark.presets import PRESETS
 
 SPECS = [config.records.crop for config in PRESETS.values()]
 BOX = np.array([40.0, 60.0, 140.0, 180.0])

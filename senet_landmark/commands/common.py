@@ -12,7 +12,25 @@ DatasetName = Literal[
 ]
 EngineName = Literal["opencv", "onnxruntime", "tflite", "tensorflow"]
 PeerName = Literal["dlib", "mediapipe"]
-PresetName = Literal["senet", "senet_original", "quickstart"]
+PresetName = Literal[
+    "senet",
+    "senet_original",
+    "quickstart",
+    "tcdcn",
+    "tcdcn_attributes",
+    "tcdcn_pose",
+    "tcdcn_landmarks",
+    "tcdcn_augmented",
+    "tcdcn_attributes_augmented",
+    "tcdcn_pose_augmented",
+    "tcdcn_landmarks_augmented",
+    "cnn",
+    "pfld",
+    "pfld_025",
+    "pfld_unaugmented",
+    "asmnet",
+    "asmnet_without_asm",
+]
 
 
 def print_skipped(skipped: list[dict[str, str]], where: Path | None = None, most: int = 5) -> None:
@@ -28,10 +46,19 @@ def print_skipped(skipped: list[dict[str, str]], where: Path | None = None, most
 
 def sets_of(on: tuple[str, ...]) -> list[tuple[str, Path]]:
     """`300w=300w/helen/testset` -> (data set, folder) of each. Raises InputError that says so."""
+    return _pairs(on, "--on", "DATASET=FOLDER, as 300w=300w/helen/testset")
+
+
+def trainings_of(train: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """`senet=records` -> (preset, folder of records) of each. Raises InputError that says so."""
+    return _pairs(train, "--train", "PRESET=RECORDS, as senet=records")
+
+
+def _pairs(texts: tuple[str, ...], option: str, wanted: str) -> list[tuple[str, Path]]:
     found = []
-    for text in on:
+    for text in texts:
         name, equals, folder = text.partition("=")
         if not (name and equals and folder):
-            raise InputError(f"--on {text}: give DATASET=FOLDER, as 300w=300w/helen/testset.")
+            raise InputError(f"{option} {text}: give {wanted}.")
         found.append((name, Path(folder)))
     return found

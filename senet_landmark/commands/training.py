@@ -16,6 +16,7 @@ from senet_landmark.config import (
     ScheduleConfig,
     TrainConfig,
 )
+from senet_landmark.errors import InputError
 
 
 def quickstart(out: Path = Path("quickstart"), faces: int = 400, minutes: float = 1.25) -> None:
@@ -38,6 +39,43 @@ def quickstart(out: Path = Path("quickstart"), faces: int = 400, minutes: float 
     from senet_landmark.quickstart import quickstart as start
 
     start(out, faces=faces, minutes=minutes)
+
+
+def shape_model(records: Path, out: Path = Path("shape_model.json"), share: float = 0.9) -> None:
+    """Records -> the active shape model of their training faces, for the ASM-assisted loss.
+
+    Training makes its own where it is not given one. Beside OUT a picture shows the modes.
+
+    For example:
+      senet-landmark shape-model --records records --out shape_model.json --share 0.95
+      senet-landmark train --preset asmnet --records records --run run \\
+        --loss.shape-model shape_model.json
+
+    Args:
+      records: Folder that build-records made.
+      out: The .json to write.
+      share: Share of the shapes' variance to keep.
+    """
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
+    from senet_landmark.drawing import draw_shape_modes
+    from senet_landmark.images import write_picture
+    from senet_landmark.input_pipeline import RecordStore, shape_model_of
+    from senet_landmark.records import load_records_info, shard_paths
+    from senet_landmark.shape_model import save_shape_model
+
+    if out.suffix != ".json":
+        raise InputError(f"{out}: the name of a shape model ends in .json.")
+    info = load_records_info(records)
+    model = shape_model_of(RecordStore(shard_paths(records, info, "train"), cache_mb=0), share)
+    save_shape_model(out, model)
+    picture = out.with_suffix(".png")
+    write_picture(picture, draw_shape_modes(model.mean, model.components, model.variances**0.5))
+    print(
+        f"{len(model.variances)} components have {model.share:.1%} of the variance of "
+        f"{model.shapes} faces and their mirror images -> {out}; look at {picture}"
+    )
 
 
 def make_train(default: Config) -> Callable[..., None]:

@@ -1,13 +1,77 @@
-"""Features -> landmarks: each head is a function to (float32 [N, K, 2], its own end points)."""
+"""Features -> landmarks, pose, attributes."""
+
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from senet_landmark.attributes import get_attribute
 from senet_landmark.networks.layers import EndPoints
 
 GRID_REACH = 0.1
 """How far the grid of `soft_argmax` reaches beyond each edge of the crop, as a share of it."""
+
+
+POSE_UNIT = 30.0
+"""Degrees that an output of 1 of the pose's full connection stands for."""
+
+
+def flat(net: tf.Tensor) -> tf.Tensor:
+    """[N, H, W, C] -> [N, H W C]."""
+    return tf.reshape(net, [-1, int(np.prod(net.shape.as_list()[1:]))])
+
+
+def coordinates(
+    features: tf.Tensor,
+    num_points: int,
+    start: float = 0.5,
+    spread: float = 0.01,
+    activation: Any = None,
+) -> tf.Tensor:
+    """A full connection of features [N, C] to landmarks [N, K, 2].
+
+    Args:
+      features: [N, C].
+      num_points: K.
+      start: the biases at first: 0.5, as a face's points are spread about the middle of its crop.
+      spread: scale of the weights' variance at first: small, so that no face begins far off.
+      activation: of the coordinates.
+    """
+    net = slim.fully_connected(
+        features,
+        2 * num_points,
+        activation_fn=activation,
+        weights_initializer=tf.variance_scaling_initializer(spread),
+        biases_initializer=tf.constant_initializer(start),
+        scope="coordinates",
+    )
+    return tf.reshape(net, [-1, num_points, 2])
+
+
+def pose(features: tf.Tensor) -> tf.Tensor:
+    """Yaw, pitch and roll in degrees, float32 [N, 3], of features [N, C] or [N, H, W, C]."""
+    net = slim.fully_connected(_pooled(features), 3, activation_fn=None, scope="pose")
+    return net * POSE_UNIT
+
+
+def attribute_logits(features: tf.Tensor, names: tuple[str, ...]) -> dict[str, tf.Tensor]:
+    """Attribute -> logits of its classes, float32 [N, C], of features [N, C] or [N, H, W, C].
+
+    Raises:
+      InputError: an unknown attribute.
+    """
+    pooled = _pooled(features)
+    return {
+        name: slim.fully_connected(
+            pooled, len(get_attribute(name).classes), activation_fn=None, scope=f"attribute_{name}"
+        )
+        for name in names
+    }
+
+
+def _pooled(features: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(features, [1, 2]) if features.shape.ndims == 4 else features
 
 
 def fully_connected(
@@ -17,7 +81,7 @@ def fully_connected(
     hidden: int = 1024,
     dropout_keep: float = 0.8,
     last_activation: bool = False,
-) -> tuple[tf.Tensor, EndPoints]:
+) -> tf.Tensor:
     """Global mean, FC, dropout, FC to 2 K coordinates: the original head.
 
     Args:
@@ -32,15 +96,7 @@ def fully_connected(
         net = slim.fully_connected(pooled, hidden, scope="hidden")
         net = slim.dropout(net, keep_prob=dropout_keep, scope="dropout")
         activation = tf.nn.relu if last_activation else None
-        net = slim.fully_connected(
-            net,
-            2 * num_points,
-            activation_fn=activation,
-            # A face's points are spread about the middle of its crop; start there.
-            biases_initializer=tf.constant_initializer(0.5),
-            scope="coordinates",
-        )
-        return tf.reshape(net, [-1, num_points, 2]), {}
+        return coordinates(net, num_points, spread=1.0, activation=activation)
 
 
 def soft_argmax(

@@ -1,7 +1,8 @@
 """Layers that networks share; each can be configured by `slim.arg_scope`."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
@@ -83,12 +84,73 @@ def squeeze_excite(inputs: tf.Tensor, reduction: int = 4, scope: str | None = No
         return inputs * scale
 
 
+class Bottleneck(NamedTuple):
+    """`repeats` inverted residuals of the same kind; the stride is that of the first."""
+
+    expansion: int
+    channels: int
+    repeats: int
+    stride: int
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels of a layer in a network `width` times as wide, at least 1."""
+    return max(round(channels * width), 1)
+
+
+def inverted_residual(
+    inputs: tf.Tensor, channels: int, expansion: int, stride: int, scope: str
+) -> tf.Tensor:
+    """1x1 to `expansion` times the channels, depthwise 3x3, 1x1 without activation.
+
+    Sandler et al., "MobileNetV2", CVPR 2018, section 3.3: the inputs are added where shapes allow;
+    without expansion there is no first convolution.
+    """
+    with tf.variable_scope(scope):
+        net = inputs
+        if expansion != 1:
+            net = slim.conv2d(net, expansion * inputs.shape[-1], 1, scope="expand")
+        net = slim.separable_conv2d(
+            net, None, 3, depth_multiplier=1, stride=stride, scope="depthwise"
+        )
+        net = slim.conv2d(net, channels, 1, activation_fn=None, scope="project")
+        return net + inputs if stride == 1 and inputs.shape[-1] == channels else net
+
+
+def inverted_residuals(
+    inputs: tf.Tensor, bottlenecks: Sequence[Bottleneck], width: float = 1.0
+) -> list[tf.Tensor]:
+    """Builds the blocks one after the other; the output of each."""
+    outputs: list[tf.Tensor] = []
+    for of in bottlenecks:
+        for repeat in range(of.repeats):
+            outputs.append(
+                inverted_residual(
+                    outputs[-1] if outputs else inputs,
+                    scaled(of.channels, width),
+                    of.expansion,
+                    of.stride if repeat == 0 else 1,
+                    scope=f"block_{len(outputs)}",
+                )
+            )
+    return outputs
+
+
+def normalised_if(batch_normalised: bool) -> AbstractContextManager[Any]:
+    """A scope whose convolutions have batch norm, or a bias instead."""
+    normalizer = batch_norm if batch_normalised else None
+    return slim.arg_scope([slim.conv2d], normalizer_fn=normalizer)
+
+
 def _zeros() -> Any:
     return tf.zeros_initializer()
 
 
 def conv_arg_scope(
-    is_training: bool, weight_decay: float, batch_norm_decay: float
+    is_training: bool,
+    weight_decay: float,
+    batch_norm_decay: float,
+    activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.relu,
 ) -> dict[str, Any]:
     """The scope of convolutional networks: variance scaling, batch norm, ReLU, L2.
 
@@ -96,12 +158,13 @@ def conv_arg_scope(
       is_training: handed to `batch_norm` and `slim.dropout`.
       weight_decay: L2 regularisation of the weights.
       batch_norm_decay: decay of the moving averages.
+      activation: of every layer that says nothing else.
     """
     layers = [slim.conv2d, slim.fully_connected, slim.separable_conv2d]
     with (
         slim.arg_scope(
             layers,
-            activation_fn=tf.nn.relu,
+            activation_fn=activation,
             weights_initializer=tf.variance_scaling_initializer(),
             weights_regularizer=slim.l2_regularizer(weight_decay),
         ),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from senet_landmark.config import NetworkConfig
 from senet_landmark.networks import heads
 from senet_landmark.networks.layers import EndPoints, conv_arg_scope, squeeze_excite
 
@@ -67,8 +68,7 @@ def senet(
     *,
     is_training: bool,
     num_points: int,
-    head: str = "soft_argmax",
-    dropout_keep: float = 0.8,
+    config: NetworkConfig,
 ) -> tuple[tf.Tensor, EndPoints]:
     """The default network.
 
@@ -76,8 +76,7 @@ def senet(
       images: float32 [N, H, W, 3], scaled to about [-1, 1]; H and W multiples of 32.
       is_training: unused here (the arg scope carries it); part of every network's signature.
       num_points: K.
-      head: `soft_argmax` or `fc`.
-      dropout_keep: share kept by the dropout of the `fc` head.
+      config: `head` `soft_argmax` or `fc`; `dropout_keep` of the latter.
 
     Returns:
       Landmarks, float32 [N, K, 2], and end points `features` [N, H/32, W/32, 256], `landmarks`.
@@ -91,8 +90,10 @@ def senet(
                 stages.append(net)
             net = se_block(net, block, scope=f"block_{index}")
         stages.append(net)
-        if head == "fc":
-            landmarks, extra = heads.fully_connected(net, num_points, dropout_keep=dropout_keep)
+        extra: EndPoints = {}
+        if config.head == "fc":
+            keep = config.dropout_keep
+            landmarks = heads.fully_connected(net, num_points, dropout_keep=keep)
         else:
             landmarks, extra = heads.soft_argmax(stages[-3:], num_points)
     return landmarks, {"features": net, "landmarks": landmarks, **extra}
@@ -103,26 +104,20 @@ def senet_original(
     *,
     is_training: bool,
     num_points: int,
-    head: str = "fc",
-    dropout_keep: float = 0.8,
+    config: NetworkConfig,
 ) -> tuple[tf.Tensor, EndPoints]:
     """The network of the original write-up, its closing ReLU included.
 
     Arguments and results as in `senet`; `features` is [N, H/64, W/64, 512]. Only the `fc` head
     exists: the write-up's maps are too coarse for another.
-
-    Raises:
-      ValueError: another head is asked for.
     """
     del is_training
-    if head != "fc":
-        raise ValueError(f"senet_original has only the fc head, not {head!r}")
     with tf.variable_scope("senet_original"):
         net = slim.conv2d(images, 32, 3, scope="stem")
         net = slim.avg_pool2d(net, 3, 2, padding="SAME", scope="stem_pool")
         for index, block in enumerate(SENET_ORIGINAL_BLOCKS):
             net = se_block(net, block, scope=f"block_{index}")
-        landmarks, _ = heads.fully_connected(
-            net, num_points, dropout_keep=dropout_keep, last_activation=True
+        landmarks = heads.fully_connected(
+            net, num_points, dropout_keep=config.dropout_keep, last_activation=True
         )
     return landmarks, {"features": net, "landmarks": landmarks}

@@ -1,0 +1,62 @@
+"""A plain CNN, as published for YouTube Faces: three convolutions, one full connection, in grey.
+
+The network that beginners' courses train on 224x224 crops of YouTube Faces; its landmarks are
+regressed as (p - 100) / 50, p in pixels of the crop.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from senet_landmark.config import NetworkConfig
+from senet_landmark.networks import heads
+from senet_landmark.networks.layers import EndPoints, conv_arg_scope, normalised_if
+
+
+class Stage(NamedTuple):
+    """A convolution without padding and a max pooling by 2."""
+
+    channels: int
+    kernel: int
+
+
+# 224 -> 220 -> 110 -> 108 -> 54 -> 52 -> 26
+CNN_STAGES = (Stage(32, 5), Stage(64, 3), Stage(128, 3))
+
+MIDDLE, UNIT = 100.0, 50.0
+"""A target is (p - MIDDLE) / UNIT, p in pixels of the input."""
+
+
+def cnn_arg_scope(is_training: bool, weight_decay: float = 0.0) -> dict[str, Any]:
+    """The scope of `cnn`."""
+    return conv_arg_scope(is_training, weight_decay, batch_norm_decay=0.99)
+
+
+def cnn(
+    images: tf.Tensor, *, is_training: bool, num_points: int, config: NetworkConfig
+) -> tuple[tf.Tensor, EndPoints]:
+    """Arguments and results as in `senet.senet`, but that the images are grey, [N, H, W, 1].
+
+    Heeds `config.batch_norm`, which its author was about to add, and `config.dropout_keep`.
+
+    Returns:
+      Landmarks, float32 [N, K, 2], and end points `features` [N, 26, 26, 128], `landmarks`.
+    """
+    del is_training
+    height, width = images.shape.as_list()[1:3]
+    with tf.variable_scope("cnn"), normalised_if(config.batch_norm):
+        net = images
+        for index, stage in enumerate(CNN_STAGES):
+            net = slim.conv2d(
+                net, stage.channels, stage.kernel, padding="VALID", scope=f"conv_{index}"
+            )
+            net = slim.max_pool2d(net, 2, 2, scope=f"pool_{index}")
+        dropped = slim.dropout(heads.flat(net), keep_prob=config.dropout_keep, scope="dropout")
+        targets = heads.coordinates(dropped, num_points, start=0.0)
+        # As [N K, 2]: OpenCV takes a vector for one along the second axis.
+        size = np.array([width, height], np.float32)
+        pairs = tf.reshape(targets, [-1, 2]) * (UNIT / size) + MIDDLE / size
+        landmarks = tf.reshape(pairs, [-1, num_points, 2])
+    return landmarks, {"features": net, "landmarks": landmarks}

@@ -1,0 +1,55 @@
+"""TCDCN: four convolutions and one small full connection that all tasks share.
+
+Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, section 4, in the
+sizes of its rebuilding in Keras: 160x160 pixels in colour, where the paper has 40x40 in grey.
+Further tasks (`network.attributes`) are a full connection each on the same 100 features.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow.compat.v1 as tf
+import tf_slim as slim
+
+from senet_landmark.config import NetworkConfig
+from senet_landmark.networks import heads
+from senet_landmark.networks.layers import EndPoints, conv_arg_scope, normalised_if
+
+
+class Stage(NamedTuple):
+    """A convolution without padding, with a max pooling by 2 behind it or not."""
+
+    channels: int
+    kernel: int
+    pool: bool
+
+
+# 160 -> 156 -> 78 -> 76 -> 38 -> 36 -> 18 -> 17
+TCDCN_STAGES = (Stage(16, 5, True), Stage(48, 3, True), Stage(64, 3, True), Stage(64, 2, False))
+FEATURES = 100
+
+
+def tcdcn_arg_scope(is_training: bool, weight_decay: float = 0.0) -> dict[str, Any]:
+    """The scope of `tcdcn`."""
+    return conv_arg_scope(is_training, weight_decay, batch_norm_decay=0.99)
+
+
+def tcdcn(
+    images: tf.Tensor, *, is_training: bool, num_points: int, config: NetworkConfig
+) -> tuple[tf.Tensor, EndPoints]:
+    """Arguments and results as in `senet.senet`; heeds `config.batch_norm`.
+
+    Returns:
+      Landmarks, float32 [N, K, 2], and end points `features` [N, 100], `landmarks`.
+    """
+    del is_training
+    with tf.variable_scope("tcdcn"), normalised_if(config.batch_norm):
+        net = images
+        for index, stage in enumerate(TCDCN_STAGES):
+            net = slim.conv2d(
+                net, stage.channels, stage.kernel, padding="VALID", scope=f"conv_{index}"
+            )
+            if stage.pool:
+                net = slim.max_pool2d(net, 2, 2, scope=f"pool_{index}")
+        net = slim.fully_connected(heads.flat(net), FEATURES, scope="shared")
+        landmarks = heads.coordinates(net, num_points)
+    return landmarks, {"features": net, "landmarks": landmarks}

@@ -1,0 +1,164 @@
+"""Presets: the configurations that `--preset` names, the published recipes among them."""
+
+from dataclasses import replace
+
+from senet_landmark.config import (
+    NO_AUGMENTATION,
+    AugmentConfig,
+    Config,
+    LossConfig,
+    NetworkConfig,
+    RecordsConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+from senet_landmark.errors import InputError
+from senet_landmark.geometry import CropSpec
+
+# The original write-up's recipe, kept as it was, mistakes included. What the default changes:
+#  - The network ends in a ReLU (`fully_connected_9/Relu`): no coordinate can be negative, though
+#    landmarks do lie outside a crop, and an output unit that falls below 0 gets no gradient again.
+#  - Its split is random over views, so views of one person are on both sides and its test error
+#    is too good to be true. `split_by="source"` is the remedy.
+#  - Its crop is not square (faces are distorted by their box's shape) and, at inference, it fed
+#    the detector's box without the training margins. Here both use one crop; only the shape stays.
+_SENET_ORIGINAL = Config(
+    preset="senet_original",
+    records=RecordsConfig(
+        crop=CropSpec(margins=(0.05, 0.3, 0.05, 0.05), square=False, clip=True),
+        size=128,
+        context=0.0,
+        held_out=0.2,
+        held_out_name="test",
+        split_by="view",
+        shard_size=0,
+    ),
+    network=NetworkConfig(name="senet_original", head="fc", dropout_keep=0.8, weight_decay=1e-5),
+    augment=NO_AUGMENTATION,
+    loss=LossConfig(name="l2"),
+    schedule=ScheduleConfig(initial=0.001, decay_steps=1000, decay_rate=0.98, warmup_steps=0),
+    train=TrainConfig(
+        steps=150_000,
+        ema_decay=0.0,
+        gradient_clip=0.0,
+        # The held-out split of this recipe is its test set, which must not choose a checkpoint.
+        keep_best=False,
+    ),
+)
+
+# A run of a minute or two: more and smaller steps, averages that follow at once.
+_QUICKSTART = Config(
+    preset="quickstart",
+    schedule=ScheduleConfig(warmup_steps=30),
+    train=TrainConfig(
+        minutes=1.25, batch_size=32, ema_decay=0.98, validate_every=150, summary_every=25
+    ),
+)
+
+
+def _constant(rate: float) -> ScheduleConfig:
+    return ScheduleConfig(initial=rate, final=rate, warmup_steps=0)
+
+
+# What the published recipes do not have.
+_PLAIN_LOOP = TrainConfig(ema_decay=0.0, gradient_clip=0.0, keep_best=False)
+
+
+def _tcdcn(preset: str, landmarks: float, **attributes: float) -> Config:
+    """One row of the rebuilt TCDCN's table: weight of the landmarks, attributes with theirs."""
+    return Config(
+        preset=preset,
+        network=NetworkConfig(name="tcdcn", weight_decay=0.0, attributes=tuple(attributes)),
+        augment=NO_AUGMENTATION,
+        loss=LossConfig(
+            name="l2",
+            l2_unit=1.0,
+            landmark_weight=landmarks,
+            attribute_weights=tuple(attributes.values()),
+        ),
+        schedule=_constant(1e-3),
+        train=replace(_PLAIN_LOOP, epochs=35, validate_every=150),
+    )
+
+
+# Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, as rebuilt in
+# Keras, on MTFL: Adam, 35 epochs, no augmentation.
+_TCDCN = (
+    _tcdcn("tcdcn", 7, gender=2, smile=4, glasses=1, head_pose=3),
+    _tcdcn("tcdcn_attributes", 2, gender=1, smile=4, glasses=1),
+    _tcdcn("tcdcn_pose", 4, head_pose=11),
+    _tcdcn("tcdcn_landmarks", 1),
+)
+
+
+def _augmented(config: Config) -> Config:
+    """The same network and weights with this project's augmentation, schedule and averages."""
+    return replace(
+        config,
+        preset=f"{config.preset}_augmented",
+        augment=AugmentConfig(),
+        schedule=ScheduleConfig(initial=1e-3, final=1e-5),
+        train=replace(TrainConfig(), epochs=config.train.epochs),
+    )
+
+
+# A plain CNN on YouTube Faces: its 224x224 is cut at random out of 250x250, which is a shift by up
+# to 13 pixels.
+_CNN = Config(
+    preset="cnn",
+    network=NetworkConfig(name="cnn", dropout_keep=0.8, weight_decay=0.0),
+    augment=replace(NO_AUGMENTATION, shift=13 / 224),
+    loss=LossConfig(name="l2", l2_unit=50.0),
+    schedule=_constant(5e-4),
+    train=replace(_PLAIN_LOOP, epochs=10, batch_size=10),
+)
+
+# Networks that see few faces a second get many steps out of them.
+_SMALL_BATCHES = TrainConfig(batch_size=16, ema_decay=0.995, validate_every=250)
+
+# Guo et al., "PFLD: A Practical Facial Landmark Detector", 2019. Loss and augmentation are the
+# paper's; its 64,000 steps of 256 faces at a rate of 1e-4 are not for two cores.
+_PFLD = Config(
+    preset="pfld",
+    network=NetworkConfig(name="pfld", weight_decay=1e-6),
+    augment=replace(
+        NO_AUGMENTATION, mirror=True, rotation=30, rotation_step=5, occlusion=1, occlusion_area=0.2
+    ),
+    loss=LossConfig(name="pfld", pose_weight=0.0, pose_truth="landmarks"),
+    # Its last full connection has thousands of inputs: at higher rates it diverges.
+    schedule=ScheduleConfig(initial=4e-4, final=1e-5, warmup_steps=100),
+    train=_SMALL_BATCHES,
+)
+
+# Fard et al., "ASMNet: A Lightweight Deep Neural Network for Face Alignment and Pose Estimation",
+# CVPRW 2021: dropout 0.3, the ASM copies with weight 2, 1 and 0.5.
+_ASMNET = Config(
+    preset="asmnet",
+    network=NetworkConfig(name="asmnet", dropout_keep=0.7, pose=True),
+    loss=LossConfig(name="l2", asm_weight=2.0),
+    schedule=ScheduleConfig(initial=1e-3, final=2e-5, warmup_steps=100),
+    train=_SMALL_BATCHES,
+)
+
+_ALL = (
+    Config(),
+    _SENET_ORIGINAL,
+    _QUICKSTART,
+    *_TCDCN,
+    *(_augmented(config) for config in _TCDCN),
+    _CNN,
+    _PFLD,
+    replace(_PFLD, preset="pfld_025", network=replace(_PFLD.network, width=0.25)),
+    replace(_PFLD, preset="pfld_unaugmented", augment=NO_AUGMENTATION),
+    _ASMNET,
+    replace(_ASMNET, preset="asmnet_without_asm", loss=replace(_ASMNET.loss, asm_weight=0.0)),
+)
+
+PRESETS: dict[str, Config] = {config.preset: config for config in _ALL}
+
+
+def get_preset(name: str) -> Config:
+    """The preset called `name`. Raises InputError that lists the known ones."""
+    if name not in PRESETS:
+        raise InputError(f"Unknown preset {name!r}. Known: {', '.join(sorted(PRESETS))}.")
+    return PRESETS[name]
