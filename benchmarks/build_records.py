@@ -19,8 +19,8 @@ from pathlib import Path
 
 from senet_landmark.runtime import start_tensorflow
 
-# A worker's peak is read from /proc while it runs: getrusage would count the copy of the main process
-# that it is before it becomes a worker.
+# A worker's peak is read from /proc while it runs: getrusage would count the copy of the main
+# process that it is before it becomes a worker.
 MEMORY = """
 import json, os, pathlib, re, resource, sys, threading, time
 from senet_landmark.runtime import start_tensorflow

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from senet_landmark.attributes import get_attribute
 from senet_landmark.config import from_json, to_json
 from senet_landmark.errors import InputError
 from senet_landmark.files import read_json, sha256, write_json
@@ -20,6 +21,11 @@ class TensorSpec:
     shape: tuple[int, ...]
     dtype: str = "float32"
 
+    @property
+    def operation(self) -> str:
+        """The tensor's operation: its name without `:0`."""
+        return self.name.partition(":")[0]
+
 
 @dataclass(frozen=True)
 class Contract:
@@ -33,6 +39,11 @@ class Contract:
       landmarks: float32 [N, K, 2], normalised by the crop's width and height.
       crop: from canonical face box to crop.
       box_corrections: source of a face box -> correction to the canonical box.
+      pose: float32 [N, 3], yaw, pitch and roll in degrees (`senet_landmark.pose`); None: the model
+        has no such output.
+      attributes: float32 [N, C], the probabilities of the classes of each attribute, one attribute
+        after the other (`senet_landmark.attributes`); None as with `pose`.
+      attribute_names: which attributes, in that order.
       colour_order: of the input's channels.
       value_range: of the input's values.
       training: data set, box source, preset, steps and minutes of the run.
@@ -50,6 +61,9 @@ class Contract:
     landmarks: TensorSpec
     crop: CropSpec
     box_corrections: dict[str, BoxCorrection]
+    pose: TensorSpec | None = None
+    attributes: TensorSpec | None = None
+    attribute_names: tuple[str, ...] = ()
     colour_order: str = "RGB"
     value_range: tuple[float, float] = (0.0, 255.0)
     training: dict[str, object] = field(default_factory=dict)
@@ -63,6 +77,12 @@ class Contract:
     def size(self) -> tuple[int, int]:
         """(width, height) of the input in pixels."""
         return self.input.shape[2], self.input.shape[1]
+
+    @property
+    def outputs(self) -> dict[str, TensorSpec]:
+        """Name of an output -> its tensor: `landmarks`, and `pose` and `attributes` if there."""
+        every = {"landmarks": self.landmarks, "pose": self.pose, "attributes": self.attributes}
+        return {name: tensor for name, tensor in every.items() if tensor is not None}
 
     @property
     def landmark_scheme(self) -> Scheme:
@@ -108,6 +128,7 @@ def load_contract(model: Path | str) -> Contract:
     except TypeError as error:  # a field without default is missing
         raise InputError(f"{path}: is incomplete ({error}).") from error
     get_scheme(contract.scheme)
+    _check_attributes(contract, path)
     known = contract.sha256 if model.suffix == ".pb" else contract.conversions.get(model.suffix)
     if known != sha256(model):
         raise InputError(
@@ -115,3 +136,14 @@ def load_contract(model: Path | str) -> Contract:
             "files together, or freeze anew."
         )
     return contract
+
+
+def _check_attributes(contract: Contract, path: Path) -> None:
+    """Raises InputError unless the output `attributes` has the classes of `attribute_names`."""
+    known = sum(len(get_attribute(name).classes) for name in contract.attribute_names)
+    given = contract.attributes.shape[-1] if contract.attributes else 0
+    if known != given:
+        raise InputError(
+            f"{path}: its attributes {list(contract.attribute_names)} have {known} classes, its "
+            f"model's output has {given}. Freeze the model anew."
+        )

@@ -7,14 +7,12 @@ import numpy as np
 
 from export.contract import Contract, load_contract, save_contract
 from export.engines import load_engine
+from export.equality import differences
 from senet_landmark.errors import InputError
 from senet_landmark.files import sha256, written_whole
 
-TOLERANCE = 1e-4
-"""Largest difference between a converted model and the `.pb`, as a share of the crop."""
 
-
-def convert(model: Path | str, out: Path | str, crops: np.ndarray) -> float:
+def convert(model: Path | str, out: Path | str, crops: np.ndarray) -> dict[str, float]:
     """Converts a frozen model to the format that the suffix of `out` names.
 
     The contract beside the model is brought to know the new file, which must lie beside it under
@@ -26,11 +24,11 @@ def convert(model: Path | str, out: Path | str, crops: np.ndarray) -> float:
       crops: uint8 [N, H, W, 3] that both are run on.
 
     Returns:
-      The largest difference of a landmark, as a share of the crop.
+      Output -> the largest difference to the `.pb`, in the unit of `equality.TOLERANCES`.
 
     Raises:
-      InputError: another suffix or place, the converter is not installed, or the two models differ
-        by more than `TOLERANCE`; nothing is written then.
+      InputError: another suffix or place, the converter is not installed, or an output of the two
+        models differs by more than its tolerance; nothing is written then.
     """
     model, out = Path(model), Path(out)
     contract = load_contract(model)
@@ -42,14 +40,9 @@ def convert(model: Path | str, out: Path | str, crops: np.ndarray) -> float:
         digests = {**contract.conversions, out.suffix: sha256(temporary)}
         contract = replace(contract, conversions=digests)
         found = load_engine(temporary, contract)(crops)
-        difference = float(np.abs(found - expected).max())
-        if not difference <= TOLERANCE:  # also when it is NaN
-            raise InputError(
-                f"{out}: not written. It differs from {model} by {difference:.2g} of the crop, "
-                f"more than {TOLERANCE:g}."
-            )
+        largest = differences(found, expected, f"{out}: not written. It differs from {model}")
     save_contract(model, contract)
-    return difference
+    return largest
 
 
 def _write_onnx(model: Path, contract: Contract, out: Path) -> None:
@@ -63,7 +56,10 @@ def _write_onnx(model: Path, contract: Contract, out: Path) -> None:
         ) from error
     graph = tf.GraphDef.FromString(model.read_bytes())
     converted, _ = tf2onnx.convert.from_graph_def(
-        graph, input_names=[contract.input.name], output_names=[contract.landmarks.name], opset=15
+        graph,
+        input_names=[contract.input.name],
+        output_names=[tensor.name for tensor in contract.outputs.values()],
+        opset=15,
     )
     out.write_bytes(converted.SerializeToString())
 
@@ -71,9 +67,12 @@ def _write_onnx(model: Path, contract: Contract, out: Path) -> None:
 def _write_tflite(model: Path, contract: Contract, out: Path) -> None:
     import tensorflow.compat.v1 as tf
 
-    names = [contract.input.name.split(":")[0]], [contract.landmarks.name.split(":")[0]]
-    shape = {names[0][0]: [1, *contract.input.shape[1:]]}
-    converter = tf.lite.TFLiteConverter.from_frozen_graph(str(model), *names, input_shapes=shape)
+    converter = tf.lite.TFLiteConverter.from_frozen_graph(
+        str(model),
+        [contract.input.operation],
+        [tensor.operation for tensor in contract.outputs.values()],
+        input_shapes={contract.input.operation: [1, *contract.input.shape[1:]]},
+    )
     out.write_bytes(converter.convert())
 
 

@@ -5,7 +5,7 @@ The file's suffix says what it is: `.pb`, `.onnx`, `.tflite`.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,8 +13,9 @@ import numpy as np
 from export.contract import Contract
 from senet_landmark.errors import InputError
 
-Engine = Callable[[np.ndarray], np.ndarray]
-"""Crops, uint8 or float32 [N, H, W, 3], RGB 0 to 255 -> landmarks, float32 [N, K, 2]."""
+Engine = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""Crops, uint8 or float32 [N, H, W, 3], RGB 0 to 255 -> the contract's outputs by their names:
+landmarks, float32 [N, K, 2], and where the model has them pose [N, 3] and attributes [N, C]."""
 
 EngineName = Literal["opencv", "onnxruntime", "tflite", "tensorflow"]
 
@@ -27,13 +28,19 @@ def opencv_engine(model: Path, contract: Contract) -> Engine:
     """
     if not hasattr(cv2.dnn, "readNetFromTensorflow"):
         raise InputError("This OpenCV has no TensorFlow importer; use --engine tensorflow.")
-    points = contract.landmark_scheme.points
+    outputs = contract.outputs
+    names = [tensor.operation for tensor in outputs.values()]
 
-    def run(crops: np.ndarray) -> np.ndarray:
-        # OpenCV keeps TensorFlow graphs in its own channel order: [N, C, H, W]. The one output is
-        # not named: OpenCV 5 drops the closing identity that carries the name.
+    def run(crops: np.ndarray) -> dict[str, np.ndarray]:
+        # OpenCV keeps TensorFlow graphs in its own channel order: [N, C, H, W].
         net.setInput(np.ascontiguousarray(crops.transpose(0, 3, 1, 2), dtype=np.float32))
-        return cast(np.ndarray, net.forward()).reshape(-1, points, 2)
+        # A lone output is not named: an older `.pb` has its name on a closing identity, which
+        # OpenCV 5 drops.
+        found = net.forward(names) if len(names) > 1 else [net.forward()]
+        return {
+            name: np.reshape(values, (len(crops), *tensor.shape[1:]))
+            for (name, tensor), values in zip(outputs.items(), found, strict=True)
+        }
 
     width, height = contract.size
     # OpenCV 5 complains of a fixed batch before it falls back to its older engine, which takes it.
@@ -68,13 +75,16 @@ def tensorflow_engine(model: Path, contract: Contract) -> Engine:
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(graph_def, name="")
         image = graph.get_tensor_by_name(contract.input.name)
-        landmarks = graph.get_tensor_by_name(contract.landmarks.name)
+        outputs = {
+            name: graph.get_tensor_by_name(tensor.name) for name, tensor in contract.outputs.items()
+        }
     except Exception as error:  # protobuf's DecodeError has no stable public name
         raise InputError(f"{model}: is not a frozen graph of this project ({error}).") from error
     session = tf.Session(graph=graph)
 
-    def run(crops: np.ndarray) -> np.ndarray:
-        return cast(np.ndarray, session.run(landmarks, {image: crops}))
+    def run(crops: np.ndarray) -> dict[str, np.ndarray]:
+        found: dict[str, np.ndarray] = session.run(outputs, {image: crops})
+        return found
 
     return run
 
@@ -96,9 +106,11 @@ def onnxruntime_engine(model: Path, contract: Contract) -> Engine:
     except Exception as error:  # its exceptions have no public base class
         raise InputError(f"{model}: ONNX Runtime cannot read this file ({error}).") from error
 
-    def run(crops: np.ndarray) -> np.ndarray:
-        given = {contract.input.name: crops.astype(np.float32)}
-        return cast(np.ndarray, session.run([contract.landmarks.name], given)[0])
+    names = [tensor.name for tensor in contract.outputs.values()]
+
+    def run(crops: np.ndarray) -> dict[str, np.ndarray]:
+        found = session.run(names, {contract.input.name: crops.astype(np.float32)})
+        return dict(zip(contract.outputs, found, strict=True))
 
     return run
 
@@ -121,17 +133,26 @@ def tflite_engine(model: Path, contract: Contract) -> Engine:
     try:
         interpreter = Interpreter(model_path=str(model))
         interpreter.allocate_tensors()
-        (given,), (found,) = interpreter.get_input_details(), interpreter.get_output_details()
-    except ValueError as error:
+        (given,) = interpreter.get_input_details()
+        found = {details["name"]: details["index"] for details in interpreter.get_output_details()}
+        outputs = {
+            name: (found[tensor.operation], tensor.shape[1:])
+            for name, tensor in contract.outputs.items()
+        }
+    except (KeyError, ValueError) as error:
         raise InputError(f"{model}: is not a TFLite model of this project ({error}).") from error
 
-    def run(crops: np.ndarray) -> np.ndarray:
-        results = []
+    def run(crops: np.ndarray) -> dict[str, np.ndarray]:
+        results: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
         for crop in crops.astype(np.float32):  # the file's batch is 1
             interpreter.set_tensor(given["index"], crop[None])
             interpreter.invoke()
-            results.append(interpreter.get_tensor(found["index"])[0])
-        return np.stack(results).reshape(len(crops), contract.landmark_scheme.points, 2)
+            for name, (index, _) in outputs.items():
+                results[name].append(interpreter.get_tensor(index))
+        return {
+            name: np.stack(results[name]).reshape(len(crops), *shape)
+            for name, (_, shape) in outputs.items()
+        }
 
     return run
 
@@ -169,10 +190,12 @@ def load_engine(model: Path | str, contract: Contract, name: EngineName | None =
 def _in_batches(engine: Engine, size: int) -> Engine:
     """Feeds a graph that takes exactly `size` crops with any number of them."""
 
-    def run(crops: np.ndarray) -> np.ndarray:
+    def run(crops: np.ndarray) -> dict[str, np.ndarray]:
         missing = -len(crops) % size
         padded = np.concatenate([crops, np.zeros((missing, *crops.shape[1:]), crops.dtype)])
         parts = [engine(padded[start : start + size]) for start in range(0, len(padded), size)]
-        return np.concatenate(parts)[: len(crops)]
+        return {
+            name: np.concatenate([part[name] for part in parts])[: len(crops)] for name in parts[0]
+        }
 
     return run

@@ -81,7 +81,7 @@ def evaluate_models(
                     f"{source.scheme.name}."
                 )
         results = [
-            Measured(model.name, box, _points_of(model, source.scheme))
+            Measured(model.name, box, _points_of(model, source.scheme), _attribute_names(model))
             for model in landmarkers
             for box in boxes
         ]
@@ -100,7 +100,7 @@ def evaluate_models(
 
 def evaluate_sets(
     models: Sequence[Path | str | None],
-    sets: Sequence[Photos],
+    sets: Sequence[Photos | Records],
     out: Path | str,
     **options: Any,
 ) -> list[dict[str, Any]]:
@@ -108,7 +108,7 @@ def evaluate_sets(
 
     Writes `out/table.md` besides: a line for each model and source of boxes, ready for a README.
     """
-    names = unique_names([(faces.dataset, faces.root.name) for faces in sets])
+    names = unique_names([faces.names for faces in sets])
     results = [
         evaluate_models(models, faces, Path(out) / name, **options)
         for name, faces in zip(names, sets, strict=True)
@@ -180,6 +180,19 @@ def _points_of(model: Landmarker, scheme: Scheme) -> tuple[int, ...]:
     return tuple(np.flatnonzero(known).tolist())
 
 
+def _attribute_names(model: Landmarker) -> tuple[str, ...]:
+    return model.contract.attribute_names if isinstance(model, Predictor) else ()
+
+
+def _outputs(
+    model: Landmarker, photo: np.ndarray, boxes: np.ndarray, source: str | None
+) -> dict[str, np.ndarray]:
+    """As `Predictor.outputs`; peers have landmarks alone."""
+    if isinstance(model, Predictor):
+        return model.outputs(photo, boxes, source)
+    return {"landmarks": model.landmarks(photo, boxes, source)}
+
+
 def _measure(
     models: Sequence[Landmarker],
     source: Source,
@@ -194,17 +207,23 @@ def _measure(
             for number, result in enumerate(results):
                 model, box = models[number // len(boxes)], result.boxes
                 there = [i for i, face in enumerate(faces) if face.boxes[box] is not None]
-                predicted: dict[int, np.ndarray] = {}
+                rows: dict[int, dict[str, np.ndarray]] = {}
                 if there:
-                    found = model.landmarks(
+                    found = _outputs(
+                        model,
                         faces[0].photo,
                         np.stack([np.asarray(faces[i].boxes[box]) for i in there]),
                         box if correct or isinstance(model, Peer) else None,
                     )
-                    found = convert(found, model.scheme.name, source.scheme.name)
-                    predicted = dict(zip(there, found, strict=True))
+                    found["landmarks"] = convert(
+                        found["landmarks"], model.scheme.name, source.scheme.name
+                    )
+                    rows = {
+                        index: {name: of[place] for name, of in found.items()}
+                        for place, index in enumerate(there)
+                    }
                 for index, face in enumerate(kept):
-                    result.add(face, predicted.get(index))
+                    result.add(face, rows.get(index, {}))
             bar.update(len(faces))
 
 

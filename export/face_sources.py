@@ -8,13 +8,16 @@ import numpy as np
 
 from data_tools import face_boxes
 from data_tools.datasets.registry import get_dataset, list_entries, load_photo, load_sample
-from data_tools.samples import Entry, Sample, by_photo, yaw_of
+from data_tools.samples import Entry, Sample, by_photo, known_pose
 from senet_landmark.attributes import get_attribute
 from senet_landmark.errors import InputError
 from senet_landmark.evaluate import AnnotatedFace
 from senet_landmark.geometry import apply
 from senet_landmark.metrics import NORMALISERS, normaliser
 from senet_landmark.schemes import Scheme, get_scheme
+
+RECORDS = "records"
+"""What a folder of records is called where the name of a data set is asked for."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,15 @@ class Photos:
     root: Path
     points: str = "auto"
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """What a report calls it, and what tells it from its likes."""
+        return self.dataset, self.root.name
+
+    def scheme(self) -> str:
+        """Landmark scheme of the truth. Raises InputError where there is no photo of the set."""
+        return list_entries(self.dataset, self.root, self.points)[0].scheme
+
 
 @dataclass(frozen=True)
 class Records:
@@ -43,6 +55,24 @@ class Records:
 
     folder: Path
     split: str = "test"
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What a report calls it, and what tells it from its likes."""
+        return self.folder.name, RECORDS
+
+    def scheme(self) -> str:
+        """Landmark scheme of the truth. Raises InputError where the split has no records."""
+        from senet_landmark.records import load_records_info, shard_paths
+
+        info = load_records_info(self.folder)
+        shard_paths(self.folder, info, self.split)
+        return info.scheme
+
+
+def faces_at(name: str, folder: Path, points: str = "auto") -> Photos | Records:
+    """The photos of data set `name` in a folder; of `records`, the test split of such a folder."""
+    return Records(folder) if name == RECORDS else Photos(name, folder, points)
 
 
 @dataclass(frozen=True)
@@ -143,7 +173,7 @@ def _faces_of(
             boxes={box: found[box][index] for box in boxes},
             source=sample.source,
             subset=sample.subset,
-            yaw=yaw_of(sample),
+            pose=known_pose(sample),
             attributes=_classes(get_dataset(dataset).attributes, sample.attributes),
         )
 
@@ -192,7 +222,7 @@ def _records_source(
                     boxes={box: found[box] for box in boxes},
                     source=record.source,
                     subset=record.subset,
-                    yaw=yaw_of(sample),
+                    pose=known_pose(sample),
                     attributes=_classes(info.attributes, record.attributes),
                 )
             ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -10,9 +11,11 @@ from tensorflow.python.tools.optimize_for_inference_lib import optimize_for_infe
 
 from export.contract import Contract, TensorSpec, contract_path, save_contract
 from export.engines import load_engine
+from export.equality import differences
 from senet_landmark import __version__
+from senet_landmark.attributes import get_attribute
 from senet_landmark.checkpoints import Weights, assign_weights, load_run, load_state, weights_of
-from senet_landmark.config import NO_AUGMENTATION, Config
+from senet_landmark.config import NO_AUGMENTATION, Config, NetworkConfig
 from senet_landmark.errors import InputError
 from senet_landmark.files import sha256, written_whole
 from senet_landmark.input_pipeline import BatchMaker, RecordStore
@@ -20,9 +23,6 @@ from senet_landmark.model import build_model
 from senet_landmark.networks.registry import get_network
 from senet_landmark.records import RecordsInfo, load_records_info, shard_paths
 from senet_landmark.schemes import get_scheme
-
-TOLERANCE = 1e-4
-"""Largest difference between checkpoint and `.pb`, as a share of the crop."""
 
 LICENCE = "Weights follow the terms of their training data; 300W and 300W-LP: research only."
 
@@ -38,7 +38,8 @@ class FreezeResult:
       model: path of the `.pb`.
       contract: path of its `.json`.
       checkpoint: path of the weights.
-      difference: largest difference to the checkpoint over `faces` crops, as a share of the crop.
+      differences: output -> largest difference to the checkpoint over `faces` crops, in the unit of
+        `equality.TOLERANCES`.
       faces: crops that it was checked on.
       megabytes: size of the `.pb`.
     """
@@ -46,7 +47,7 @@ class FreezeResult:
     model: str
     contract: str
     checkpoint: str
-    difference: float
+    differences: dict[str, float]
     faces: int
     megabytes: float
 
@@ -67,7 +68,8 @@ def freeze(
 
     Raises:
       InputError: `out` does not end in .pb, the run has no checkpoint, the records are gone, or
-        the frozen graph differs from the checkpoint by more than `TOLERANCE`.
+        an output of the frozen graph differs from the checkpoint's by more than its tolerance
+        (`equality.TOLERANCES`).
     """
     run, out = Path(run), Path(out)
     if batch_size < 0:
@@ -77,27 +79,23 @@ def freeze(
     config, info, folder = load_run(run)
     weights, step, prefix = weights_of(run)
     crops = sample_crops(Path(records) if records else folder, info, config)
-    expected = _landmarks_of(config, info, weights, prefix, crops)
-    graph_def = _frozen_graph(config, info, weights, prefix, batch_size)
+    points = get_scheme(info.scheme).points
+    expected = _outputs_of(config.network, points, weights, prefix, crops)
+    graph_def = frozen_graph(config.network, points, weights, prefix, batch_size)
     contract = _contract(run, config, info, step, batch_size)
     with written_whole(out) as temporary:
         temporary.write_bytes(graph_def.SerializeToString())
         contract = replace(contract, sha256=sha256(temporary))
-        engine = load_engine(temporary, contract, "tensorflow")
-        found = engine(crops)
-        difference = float(np.abs(found - expected).max())
-        if not difference <= TOLERANCE:  # also when it is NaN
-            raise InputError(
-                f"{out}: not written. The frozen graph differs from {prefix} by {difference:.2g} "
-                f"of the crop, more than {TOLERANCE:g}."
-            )
+        found = load_engine(temporary, contract, "tensorflow")(crops)
+        problem = f"{out}: not written. The frozen graph differs from {prefix}"
+        largest = differences(found, expected, problem)
         contract_path(out).unlink(missing_ok=True)  # never a new model beside an older contract
     save_contract(out, contract)
     return FreezeResult(
         model=str(out),
         contract=str(contract_path(out)),
         checkpoint=prefix,
-        difference=difference,
+        differences=largest,
         faces=len(crops),
         megabytes=round(out.stat().st_size / 1e6, 3),
     )
@@ -110,36 +108,71 @@ def sample_crops(folder: Path, info: RecordsInfo, config: Config, count: int = 3
         raise InputError(f"{folder}: has scheme {current.scheme}, the run was on {info.scheme}.")
     store = RecordStore(shard_paths(folder, current, current.held_out), config.train.cache_mb)
     size = get_network(config.network.name).input_size
-    maker = BatchMaker(store, info.crop, size, NO_AUGMENTATION, min(count, len(store)))
+    maker = BatchMaker(
+        store, info.crop, size, NO_AUGMENTATION, min(count, len(store)),
+        attributes=current.attributes,
+    )  # fmt: skip
     return maker.faces(np.arange(maker.batch_size), np.random.default_rng(0))["image"]
 
 
-def _landmarks_of(
-    config: Config, info: RecordsInfo, weights: Weights, prefix: str, crops: np.ndarray
-) -> np.ndarray:
-    """The checkpoint's own landmarks on `crops`, float32 [N, K, 2]."""
+def _outputs_of(
+    network: NetworkConfig, points: int, weights: Weights, where: str, crops: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The checkpoint's own outputs on `crops`."""
     with tf.Graph().as_default(), tf.Session() as session:
-        model = build_model(config.network, get_scheme(info.scheme).points, is_training=False)
-        assign_weights(session, weights, prefix)
-        return np.asarray(session.run(model.landmarks, {model.image: crops}))
+        model = build_model(network, points, is_training=False)
+        assign_weights(session, weights, where)
+        found: dict[str, np.ndarray] = session.run(model.outputs, {model.image: crops})
+        return found
 
 
-def _frozen_graph(
-    config: Config, info: RecordsInfo, weights: Weights, prefix: str, batch_size: int
+def frozen_graph(
+    network: NetworkConfig, points: int, weights: Weights, where: str, batch_size: int = 0
 ) -> tf.GraphDef:
-    """The graph with constants for variables and folded batch norm."""
-    points = get_scheme(info.scheme).points
+    """The graph with constants for variables and folded batch norm.
+
+    Args:
+      network: which network.
+      points: landmarks of its scheme.
+      weights: of its variables.
+      where: what they are from, for messages.
+      batch_size: N of the graph's input; 0: any.
+
+    Raises:
+      InputError: the weights are another network's.
+    """
     with tf.Graph().as_default() as graph, tf.Session() as session:
-        build_model(config.network, points, is_training=False, batch_size=batch_size or None)
-        assign_weights(session, weights, prefix)
+        model = build_model(network, points, is_training=False, batch_size=batch_size or None)
+        names = list(model.outputs)
+        assign_weights(session, weights, where)
         constant = tf.graph_util.convert_variables_to_constants(
-            session, graph.as_graph_def(), ["landmarks"]
+            session, graph.as_graph_def(), names
         )
-    folded = optimize_for_inference(constant, ["image"], ["landmarks"], tf.float32.as_datatype_enum)
+    folded = optimize_for_inference(constant, ["image"], names, tf.float32.as_datatype_enum)
     left = sorted({node.op for node in folded.node if any(f in node.op for f in FORBIDDEN)})
     if left:
         raise RuntimeError(f"training operations are left in the frozen graph: {left}")
-    return _portable(folded)
+    return _portable(_named(folded, names))
+
+
+def _named(graph_def: tf.GraphDef, outputs: list[str]) -> tf.GraphDef:
+    """The operation behind each output's closing identity has the output's name itself.
+
+    OpenCV 5 drops those identities, and several outputs are told apart by their names alone.
+    """
+    names = {
+        node.input[0]: node.name
+        for node in graph_def.node
+        if node.op == "Identity" and node.name in outputs
+    }
+    found = tf.GraphDef(versions=graph_def.versions)
+    for node in graph_def.node:
+        if node.name not in names.values():
+            own = found.node.add()
+            own.CopyFrom(node)
+            own.name = names.get(node.name, node.name)
+            own.input[:] = [names.get(name, name) for name in node.input]
+    return found
 
 
 def _portable(graph_def: tf.GraphDef) -> tf.GraphDef:
@@ -159,17 +192,15 @@ def _portable(graph_def: tf.GraphDef) -> tf.GraphDef:
 
 def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_size: int) -> Contract:
     state = load_state(run)
-    width, height = get_network(config.network.name).input_size
-    count = batch_size or -1
     metrics = {}
-    if state.best_nme is not None:
-        metrics["validation_nme_inter_ocular"] = round(state.best_nme, 4)
+    nme = state.figures.get("nme_inter_ocular", state.best_nme)
+    if nme is not None:
+        metrics["validation_nme_inter_ocular"] = round(nme, 4)
     return Contract(
         sha256="",
         network=config.network.name,
         scheme=info.scheme,
-        input=TensorSpec("image:0", (count, height, width, 3)),
-        landmarks=TensorSpec("landmarks:0", (count, get_scheme(info.scheme).points, 2)),
+        **tensors(config.network, get_scheme(info.scheme).points, batch_size),
         crop=info.crop,
         box_corrections=info.box_corrections,
         training={
@@ -183,3 +214,20 @@ def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_siz
         licence=LICENCE,
         project_version=__version__,
     )
+
+
+def tensors(network: NetworkConfig, points: int, batch_size: int = 0) -> dict[str, Any]:
+    """The fields of a `Contract` about the graph's boundary. Args as `frozen_graph`."""
+    width, height = get_network(network.name).input_size
+    count = batch_size or -1
+    fields: dict[str, Any] = {
+        "input": TensorSpec("image:0", (count, height, width, 3)),
+        "landmarks": TensorSpec("landmarks:0", (count, points, 2)),
+    }
+    if network.pose:
+        fields["pose"] = TensorSpec("pose:0", (count, 3))
+    if network.attributes:
+        classes = sum(len(get_attribute(name).classes) for name in network.attributes)
+        fields["attributes"] = TensorSpec("attributes:0", (count, classes))
+        fields["attribute_names"] = network.attributes
+    return fields

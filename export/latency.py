@@ -1,4 +1,4 @@
-"""What a frozen model costs: constants, FLOPs, and how long one crop takes."""
+"""How long one crop takes through a frozen model, in each runtime, in a fresh process."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,66 +18,22 @@ import numpy as np
 
 from export.contract import Contract, load_contract
 from export.engines import load_engine
-from senet_landmark.errors import InputError
+from export.graph_costs import load_graph
 
-ENGINES = {"opencv": "OpenCV", "tensorflow": "TensorFlow"}
+ENGINES = {
+    "opencv": "OpenCV",
+    "onnxruntime": "ONNX Runtime",
+    "tflite": "LiteRT",
+    "tensorflow": "TensorFlow",
+}
 """Name of an engine -> as it is written."""
+
+CONVERTED = {"onnxruntime": ".onnx", "tflite": ".tflite"}
+"""Engine -> suffix of the file beside the `.pb` that it runs; the others run the `.pb`."""
 
 THREADS = ("one_thread", "all_threads")
 
 Run = Callable[[], object]
-
-
-def load_graph(model: Path, contract: Contract) -> tuple[Any, int]:
-    """A `.pb` as a TensorFlow graph for one face, and the faces that it takes at once.
-
-    A graph for any number of faces gets batch 1, so that the profiler knows every shape.
-
-    Raises:
-      InputError: the file is no graph.
-    """
-    import tensorflow.compat.v1 as tf
-
-    graph_def = tf.GraphDef()
-    try:
-        graph_def.ParseFromString(model.read_bytes())
-        for node in graph_def.node:
-            if node.op == "Placeholder" and node.attr["shape"].shape.dim[0].size < 1:
-                node.attr["shape"].shape.dim[0].size = 1
-        with tf.Graph().as_default() as graph:
-            tf.import_graph_def(graph_def, name="")
-    except Exception as error:  # protobuf's DecodeError has no stable public name
-        raise InputError(f"{model}: is not a frozen graph of this project ({error}).") from error
-    return graph, max(contract.input.shape[0], 1)
-
-
-def count_constants(graph: Any) -> int:
-    """Numbers in the graph's float constants: weights, biases, and what is fixed, such as grids."""
-    import tensorflow.compat.v1 as tf
-
-    constants = [op for op in graph.get_operations() if op.type == "Const"]
-    return sum(
-        int(np.prod(op.outputs[0].shape.as_list()))
-        for op in constants
-        if op.outputs[0].dtype == tf.float32
-    )
-
-
-def count_flops(graph: Any) -> int | None:
-    """FLOPs of the graph by TensorFlow's profiler: a multiplication and an addition are two.
-
-    Returns:
-      None where a convolution or product has an unknown shape, which the profiler would leave out.
-    """
-    import tensorflow.compat.v1 as tf
-
-    heavy = ("Conv2D", "DepthwiseConv2dNative", "MatMul", "BatchMatMul", "BatchMatMulV2")
-    for op in graph.get_operations():
-        if op.type in heavy and not op.outputs[0].shape.is_fully_defined():
-            return None
-    options = tf.profiler.ProfileOptionBuilder.float_operation()
-    options["output"] = "none"
-    return int(tf.profiler.profile(graph, options=options).total_float_ops)
 
 
 def measure_latency(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]:
@@ -87,7 +44,8 @@ def measure_latency(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]
     a fixed batch takes that batch.
 
     Args:
-      models: `.pb` files with their contracts.
+      models: `.pb` files with their contracts; ONNX Runtime and LiteRT run the `.onnx` and the
+        `.tflite` beside each.
       rounds: timed runs of each; at least 1.
 
     Returns:
@@ -116,7 +74,7 @@ def measure_latency(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]
 
 
 def environment() -> dict[str, Any]:
-    """What latency depends on: processor, cores, releases of the engines."""
+    """What latency depends on: processor, cores, releases of the engines; None: not installed."""
     import tensorflow.compat.v1 as tf
 
     processor = platform.processor() or platform.machine()
@@ -129,8 +87,17 @@ def environment() -> dict[str, Any]:
         "processor": processor,
         "cores": os.cpu_count(),
         "opencv": cv2.__version__,
+        "onnxruntime": _release("onnxruntime"),
+        "tflite": _release("ai-edge-litert"),
         "tensorflow": tf.__version__,
     }
+
+
+def _release(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _main() -> None:
@@ -149,9 +116,11 @@ def _measure(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]:
         for model, of in zip(models, found, strict=True):
             try:
                 runs.append(_runs(model, engine))
-            except InputError as error:
+            # Each engine fails with exceptions of its own, and the other figures must not be lost.
+            except Exception as error:
                 runs.append({})
-                of[engine] = {"error": str(error).replace(str(model), model.name)}
+                problem = str(error).replace(str(model.parent) + os.sep, "")
+                of[engine] = {"error": problem or type(error).__name__}
         times: list[dict[str, list[tuple[float, float]]]] = [{t: [] for t in THREADS} for _ in runs]
         for number in range(rounds):
             for threads in THREADS:
@@ -169,14 +138,65 @@ def _measure(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]:
 
 
 def _runs(model: Path, engine: str) -> dict[str, Run]:
-    """Number of threads -> one run of the model. Raises InputError where the engine cannot."""
+    """Number of threads -> one run of the model, which has been tried once."""
     contract = load_contract(model)
     width, height = contract.size
     shape = (max(contract.input.shape[0], 1), height, width, 3)
-    crops = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    if engine == "opencv":
-        run = load_engine(model, contract, "opencv")
-        return {threads: lambda: run(crops) for threads in THREADS}  # the caller sets the threads
+    crops = np.random.default_rng(0).integers(0, 256, shape).astype(np.float32)
+    runs = _STARTERS[engine](model, contract, crops)
+    for run in runs.values():
+        run()
+    return runs
+
+
+# The engines of export/engines.py have the threads that their makers think best; these are told.
+
+
+def _opencv_runs(model: Path, contract: Contract, crops: np.ndarray) -> dict[str, Run]:
+    engine = load_engine(model, contract, "opencv")
+    return {threads: lambda: engine(crops) for threads in THREADS}  # the caller sets the threads
+
+
+def _onnxruntime_runs(model: Path, contract: Contract, crops: np.ndarray) -> dict[str, Run]:
+    import onnxruntime
+
+    def start(threads: int) -> Run:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Threads that spin while they wait would take the processor from the next model's run.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return lambda: session.run(None, {contract.input.name: crops})
+
+    path = str(model.with_suffix(CONVERTED["onnxruntime"]))
+    return {"one_thread": start(1), "all_threads": start(os.cpu_count() or 1)}
+
+
+def _tflite_runs(model: Path, contract: Contract, crops: np.ndarray) -> dict[str, Run]:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        from tensorflow.lite import Interpreter
+
+    def start(threads: int) -> Run:
+        interpreter = Interpreter(path, num_threads=threads)
+        interpreter.allocate_tensors()
+        (given,), found = interpreter.get_input_details(), interpreter.get_output_details()
+
+        def run() -> None:
+            for crop in crops:  # the file's batch is 1
+                interpreter.set_tensor(given["index"], crop[None])
+                interpreter.invoke()
+                for output in found:
+                    interpreter.get_tensor(output["index"])
+
+        return run
+
+    path = str(model.with_suffix(CONVERTED["tflite"]))
+    return {"one_thread": start(1), "all_threads": start(os.cpu_count() or 1)}
+
+
+def _tensorflow_runs(model: Path, contract: Contract, crops: np.ndarray) -> dict[str, Run]:
     import tensorflow.compat.v1 as tf
 
     def start(threads: int) -> Run:
@@ -186,16 +206,19 @@ def _runs(model: Path, engine: str) -> dict[str, Run]:
             use_per_session_threads=True,
         )
         session = tf.Session(graph=graph, config=config)
-        return lambda: session.run(contract.landmarks.name, {contract.input.name: crops})
+        return lambda: session.run(outputs, {contract.input.name: crops})
 
+    outputs = [tensor.name for tensor in contract.outputs.values()]
     graph, _ = load_graph(model, contract)
-    runs = {"one_thread": start(1), "all_threads": start(0)}
-    try:
-        for run_once in runs.values():
-            run_once()
-    except (KeyError, ValueError, tf.errors.OpError) as error:
-        raise InputError(f"{model}: TensorFlow cannot run this graph ({error}).") from error
-    return runs
+    return {"one_thread": start(1), "all_threads": start(0)}
+
+
+_STARTERS: dict[str, Callable[[Path, Contract, np.ndarray], dict[str, Run]]] = {
+    "opencv": _opencv_runs,
+    "onnxruntime": _onnxruntime_runs,
+    "tflite": _tflite_runs,
+    "tensorflow": _tensorflow_runs,
+}
 
 
 def _time(run: Run) -> tuple[float, float]:

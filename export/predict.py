@@ -66,11 +66,24 @@ def predict_photos(
 
 
 def face_json(face: Face) -> dict[str, Any]:
-    """A face as in `landmarks.json`, in photo pixels to a hundredth."""
-    return {
+    """A face as in `landmarks.json`: `box` and `landmarks` in photo pixels to a hundredth.
+
+    Where the model predicts them: `pose`, `yaw`, `pitch` and `roll` in degrees; `attributes`,
+    attribute -> `class` and `probability`.
+    """
+    found: dict[str, Any] = {
         "box": [round(float(v), 2) for v in face.box],
         "landmarks": np.round(face.landmarks.astype(np.float64), 2).tolist(),
     }
+    if face.pose is not None:
+        angles = zip(("yaw", "pitch", "roll"), face.pose, strict=True)
+        found["pose"] = {name: round(float(angle), 2) for name, angle in angles}
+    if face.attributes:
+        found["attributes"] = {
+            name: {"class": label, "probability": round(share, 4)}
+            for name, (label, share) in face.attributes.items()
+        }
+    return found
 
 
 def _unique(stem: str, taken: set[str]) -> str:

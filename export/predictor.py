@@ -1,6 +1,6 @@
 """Photo -> faces with landmarks in photo pixels, from the frozen model alone."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from data_tools import face_boxes
 from export.contract import load_contract
 from export.engines import EngineName, load_engine
 from senet_landmark import geometry
+from senet_landmark.attributes import get_attribute, split_probabilities
 from senet_landmark.errors import InputError
 from senet_landmark.images import read_photo
 from senet_landmark.schemes import Scheme
@@ -25,11 +26,16 @@ class Face:
       box: float64 [4], left, top, right, bottom in photo pixels, as detected or given.
       landmarks: float32 [K, 2], 0-based photo pixels; may lie outside the photo.
       score: the detector's score; NaN for a box that the caller gave.
+      pose: float32 [3], yaw, pitch and roll in degrees; None where the model predicts none.
+      attributes: attribute -> name of its most probable class, and that probability; empty where
+        the model predicts none.
     """
 
     box: np.ndarray
     landmarks: np.ndarray
     score: float = float("nan")
+    pose: np.ndarray | None = None
+    attributes: dict[str, tuple[str, float]] = field(default_factory=dict)
 
 
 def find_model(model: Path | str | None = None) -> Path:
@@ -89,7 +95,7 @@ class Predictor:
         return ""
 
     def predict(self, photo: Path | str | np.ndarray) -> list[Face]:
-        """Finds the faces of a photo with dlib, and their landmarks.
+        """Finds the faces of a photo with dlib, and what the model says of them.
 
         Args:
           photo: a path, or RGB uint8 [H, W, 3].
@@ -102,14 +108,29 @@ class Predictor:
         """
         pixels = photo if isinstance(photo, np.ndarray) else read_photo(photo)
         boxes, scores = face_boxes.find_faces(pixels)
-        landmarks = self.landmarks(pixels, boxes, face_boxes.DLIB)
+        outputs = self.outputs(pixels, boxes, face_boxes.DLIB)
         return [
-            Face(box, points, float(score))
-            for box, points, score in zip(boxes, landmarks, scores, strict=True)
+            self._face(box, float(score), {name: of[index] for name, of in outputs.items()})
+            for index, (box, score) in enumerate(zip(boxes, scores, strict=True))
         ]
 
+    def _face(self, box: np.ndarray, score: float, outputs: dict[str, np.ndarray]) -> Face:
+        attributes = {}
+        if "attributes" in outputs:
+            shares = split_probabilities(outputs["attributes"][None], self.contract.attribute_names)
+            for name, (values,) in shares.items():
+                best = int(values.argmax())
+                attributes[name] = (get_attribute(name).classes[best], float(values[best]))
+        return Face(box, outputs["landmarks"], score, outputs.get("pose"), attributes)
+
     def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str | None) -> np.ndarray:
-        """Landmarks of the faces in given boxes, all in one call of the model.
+        """The `landmarks` of `outputs`, float32 [N, K, 2] in photo pixels; all else as there."""
+        return self.outputs(photo, boxes, source)["landmarks"]
+
+    def outputs(
+        self, photo: np.ndarray, boxes: np.ndarray, source: str | None
+    ) -> dict[str, np.ndarray]:
+        """What the model says of the faces in given boxes, all in one call of it.
 
         Args:
           photo: RGB uint8 [H, W, 3].
@@ -119,7 +140,9 @@ class Predictor:
             says nothing of it; None leaves the boxes as they are.
 
         Returns:
-          float32 [N, K, 2] in photo pixels.
+          `landmarks`, float32 [N, K, 2] in photo pixels; where the model has them `pose`, float32
+          [N, 3], yaw, pitch and roll in degrees, and `attributes`, float32 [N, C], probabilities of
+          the classes of each of the contract's `attribute_names`, one attribute after the other.
 
         Raises:
           InputError: the photo is not RGB uint8, the source is unknown, or a box has no area.
@@ -133,7 +156,10 @@ class Predictor:
             names = ", ".join(name for name in known if name)
             raise InputError(f"The model knows boxes from {names}; not {source!r}.")
         if not len(boxes):
-            return np.zeros((0, self.contract.landmark_scheme.points, 2), np.float32)
+            return {
+                name: np.zeros((0, *tensor.shape[1:]), np.float32)
+                for name, tensor in self.contract.outputs.items()
+            }
         pairs = [
             geometry.crop_face(
                 photo,
@@ -145,5 +171,5 @@ class Predictor:
         ]
         found = self._run(np.stack([crop for crop, _ in pairs]))
         inverses = [geometry.invert(transform) for _, transform in pairs]
-        moved = [geometry.apply(t, p) for t, p in zip(inverses, found, strict=True)]
-        return np.stack(moved).astype(np.float32)
+        moved = [geometry.apply(t, p) for t, p in zip(inverses, found["landmarks"], strict=True)]
+        return {**found, "landmarks": np.stack(moved).astype(np.float32)}

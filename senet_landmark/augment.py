@@ -94,9 +94,9 @@ def _occlude(
 ) -> np.ndarray:
     height, width = image.shape[:2]
     if area:
-        # A rectangle of that area, up to twice as long as wide, somewhere inside.
-        longer = np.sqrt(generator.uniform(0.5, 2))
-        sides = np.minimum(np.sqrt(area) * np.array([longer, 1 / longer]), 1)
+        # A rectangle of that area, up to twice as long as wide where there is room, inside.
+        longer = np.sqrt(generator.uniform(max(area, 0.5), min(1 / area, 2)))
+        sides = np.sqrt(area) * np.array([longer, 1 / longer])
         place = generator.uniform(0, 1, 2) * (1 - sides)
     else:
         sides = generator.uniform(0.12, 0.5, 2)

@@ -9,7 +9,7 @@ RUN/best/              the weights alone, of the best validation
 RUN/events…            TensorBoard
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,16 @@ class RunState:
     best_step: int = 0
     figures: dict[str, float] = field(default_factory=dict)
     tasks: dict[str, TaskHistory] = field(default_factory=dict)
+
+
+def same_recipe(begun: Config, config: Config) -> bool:
+    """Whether a run that was begun with one configuration may go on with the other.
+
+    Longer is not another recipe: a run may be given more steps, epochs or minutes.
+    """
+    now = config.train
+    longer = replace(begun.train, steps=now.steps, epochs=now.epochs, minutes=now.minutes)
+    return replace(begun, train=longer) == config
 
 
 def save_run(run: Path, config: Config, info: RecordsInfo, records: Path) -> None:

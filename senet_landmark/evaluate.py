@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from senet_landmark.attributes import get_attribute, predicted_classes
 from senet_landmark.error_statistics import summarise
 from senet_landmark.errors import InputError
 from senet_landmark.files import write_json
-from senet_landmark.metrics import NORMALISERS, nme
+from senet_landmark.metrics import NORMALISERS, attribute_accuracy, nme, pose_mae
+from senet_landmark.pose import Pose
 from senet_landmark.schemes import Scheme
 
 Predict = Callable[[np.ndarray, np.ndarray, str], np.ndarray]
@@ -28,7 +30,7 @@ class AnnotatedFace:
         has none, a detector that missed the face for one.
       source: names the face.
       subset: the part of the data set that it is of; empty for none.
-      yaw: degrees; None where unknown.
+      pose: yaw, pitch, roll in degrees; None where unknown.
       attributes: name -> class; None where unknown.
     """
 
@@ -37,8 +39,13 @@ class AnnotatedFace:
     boxes: Mapping[str, np.ndarray | None]
     source: str = ""
     subset: str = ""
-    yaw: float | None = None
+    pose: Pose | None = None
     attributes: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def yaw(self) -> float | None:
+        """Degrees; None where unknown."""
+        return None if self.pose is None else self.pose[0]
 
 
 @dataclass
@@ -49,25 +56,42 @@ class Measured:
       name: of the model.
       boxes: source of the face boxes.
       points: the landmarks of the scheme that the model predicts.
+      attribute_names: the attributes that it predicts.
       faces: those measured; their `photo` is not kept.
       predicted: [N, K, 2] in photo pixels.
+      poses: [N, 3], yaw, pitch, roll in degrees; empty where the model predicts none.
+      probabilities: [N, C], of the classes of `attribute_names`; empty where it predicts none.
       missed: the faces without a box, or in which the model found nothing.
     """
 
     name: str
     boxes: str
     points: tuple[int, ...]
+    attribute_names: tuple[str, ...] = ()
     faces: list[AnnotatedFace] = field(default_factory=list)
     predicted: list[np.ndarray] = field(default_factory=list)
+    poses: list[np.ndarray] = field(default_factory=list)
+    probabilities: list[np.ndarray] = field(default_factory=list)
     missed: list[AnnotatedFace] = field(default_factory=list)
 
-    def add(self, face: AnnotatedFace, predicted: np.ndarray | None) -> None:
-        """Counts one face; `predicted` None: missed."""
+    def add(self, face: AnnotatedFace, outputs: Mapping[str, np.ndarray]) -> None:
+        """Counts one face.
+
+        Args:
+          face: what is true of it.
+          outputs: what the model says: `landmarks` [K, 2], and `pose` [3] and `attributes` [C] of a
+            model that predicts them. Without landmarks the face is missed.
+        """
+        predicted = outputs.get("landmarks")
         if predicted is None or not np.isfinite(predicted[list(self.points)]).all():
             self.missed.append(face)
             return
         self.faces.append(face)
         self.predicted.append(predicted)
+        if "pose" in outputs:
+            self.poses.append(outputs["pose"])
+        if "attributes" in outputs:
+            self.probabilities.append(outputs["attributes"])
 
     @property
     def mask(self) -> np.ndarray:
@@ -92,6 +116,10 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
 
     Returns:
       by_attribute: attribute -> class -> as `by_subset`; missed: names of the missed faces.
+      pose_mae: `yaw`, `pitch`, `roll` and their `mean` in degrees, of `metrics.pose_mae`; only of
+        a model that predicts a pose, on faces that have one.
+      attribute_accuracy: attribute -> percent of the found faces whose class is right; only of a
+        model that predicts attributes, and of those of which a face's class is known.
 
     Raises:
       InputError: no face, every face missed, schemes that differ, or a degenerate truth.
@@ -124,7 +152,35 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
         ),
         "by_attribute": {n: parts([face.attributes.get(n) for face in faces]) for n in attributes},
         "missed": [face.source for face in measured.missed],
+        **_pose_figures(measured),
+        **_attribute_figures(measured),
     }
+
+
+def _pose_figures(measured: Measured) -> dict[str, Any]:
+    unknown = (np.nan,) * 3
+    truth = [unknown if face.pose is None else face.pose for face in measured.faces]
+    if not measured.poses or not np.isfinite(truth).any():
+        return {}
+    found = pose_mae(np.stack(measured.poses), truth)
+    return {"pose_mae": {name: round(angle, 4) for name, angle in found.items()}}
+
+
+def _attribute_figures(measured: Measured) -> dict[str, Any]:
+    known = {n for face in measured.faces for n, label in face.attributes.items() if label}
+    names = [name for name in measured.attribute_names if name in known]
+    if not names:
+        return {}
+    columns = [measured.attribute_names.index(name) for name in names]
+    every = predicted_classes(np.stack(measured.probabilities), measured.attribute_names)
+    truth = [[_class_number(face, name) for name in names] for face in measured.faces]
+    found = attribute_accuracy(every[:, columns], truth, names)
+    return {"attribute_accuracy": {name: round(100 * share, 4) for name, share in found.items()}}
+
+
+def _class_number(face: AnnotatedFace, name: str) -> float:
+    label = face.attributes.get(name)
+    return np.nan if label is None else get_attribute(name).classes.index(label)
 
 
 def write_metrics(out: Path | str, metrics: dict[str, Any]) -> Path:

@@ -125,8 +125,7 @@ _PFLD = Config(
         NO_AUGMENTATION, mirror=True, rotation=30, rotation_step=5, occlusion=1, occlusion_area=0.2
     ),
     loss=LossConfig(name="pfld", pose_weight=0.0, pose_truth="landmarks"),
-    # Its last full connection has thousands of inputs: at higher rates it diverges.
-    schedule=ScheduleConfig(initial=4e-4, final=1e-5, warmup_steps=100),
+    schedule=ScheduleConfig(initial=2e-3, final=2e-5, warmup_steps=100),
     train=_SMALL_BATCHES,
 )
 
@@ -136,7 +135,7 @@ _ASMNET = Config(
     preset="asmnet",
     network=NetworkConfig(name="asmnet", dropout_keep=0.7, pose=True),
     loss=LossConfig(name="l2", asm_weight=2.0),
-    schedule=ScheduleConfig(initial=1e-3, final=2e-5, warmup_steps=100),
+    schedule=ScheduleConfig(initial=2e-3, final=2e-5, warmup_steps=100),
     train=_SMALL_BATCHES,
 )
 

@@ -98,7 +98,7 @@ def asm_copy(model: ShapeModel, landmarks: np.ndarray) -> np.ndarray:
     centres = given[whole].mean(axis=1, keepdims=True)
     shapes = given[whole] - centres
     turn = _similarity(shapes, model.mean)
-    offsets = _turned(shapes, turn).reshape(len(shapes), -1) - model.mean.ravel()
+    offsets = _turned(shapes, turn).reshape(len(shapes), model.mean.size) - model.mean.ravel()
     limits = LIMIT * np.sqrt(model.variances)
     coefficients = np.clip(offsets @ model.components.T, -limits, limits)
     copies = (model.mean.ravel() + coefficients @ model.components).reshape(shapes.shape)

@@ -152,10 +152,7 @@ def learning_rate(config: ScheduleConfig, step: tf.Tensor, progress: tf.Tensor) 
 def _begin_or_resume(run: Path, config: Config, info: RecordsInfo, records: Path) -> None:
     if checkpoints.latest_checkpoint(run) is not None:
         begun, _, _ = checkpoints.load_run(run)
-        # Longer is not another recipe: a run may be given more steps, epochs or minutes.
-        now = config.train
-        longer = replace(begun.train, steps=now.steps, epochs=now.epochs, minutes=now.minutes)
-        if replace(begun, train=longer) != config:
+        if not checkpoints.same_recipe(begun, config):
             raise InputError(
                 f"{run}: was begun with another configuration (see its config.json). "
                 "Resume it with the same options, or give a new --run folder."
@@ -167,7 +164,8 @@ def _shape_model(options: LossConfig, store: RecordStore, run: Path) -> ShapeMod
     """What makes the ASM copies, where the loss has such: the run's own, a file, or fitted now."""
     if not options.asm_weight:
         return None
-    if (run / checkpoints.SHAPE_MODEL).exists():
+    # Of a run that ended before its first checkpoint, and so begins anew, nothing is kept.
+    if checkpoints.latest_checkpoint(run) and (run / checkpoints.SHAPE_MODEL).exists():
         return load_shape_model(run / checkpoints.SHAPE_MODEL)
     if not options.shape_model:
         return shape_model_of(store, options.asm_share)

@@ -72,6 +72,55 @@ def small_run(synthetic_records, tmp_path_factory) -> SmallRun:
     return SmallRun(synthetic_records, folder / "run", folder / "model.pb")
 
 
+def random_weights(variables, seed: int = 0) -> dict:
+    """Values of a network's variables at random, averages too: what a checkpoint would hold."""
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    ranges = {"moving_variance": (0.5, 2.0), "gamma": (0.7, 1.4)}
+    weights = {}
+    for variable in variables:
+        name, shape = variable.op.name, variable.shape.as_list()
+        kind = name.rpartition("/")[2]
+        if kind in ranges:
+            value = generator.uniform(*ranges[kind], shape)
+        elif len(shape) == 1:
+            value = generator.normal(0, 0.2, shape)
+        else:
+            inputs = np.prod(shape[:2] if kind == "depthwise_weights" else shape[:-1])
+            value = generator.normal(0, np.sqrt(2 / inputs), shape)
+        weights[name] = value.astype(np.float32)
+    return weights
+
+
+@pytest.fixture(scope="session")
+def full_run(synthetic_records, tmp_path_factory) -> SmallRun:
+    """A run with random weights whose network predicts all there is, and its frozen model."""
+    import tensorflow.compat.v1 as tf
+    import tf_slim as slim
+
+    from export.freeze import freeze
+    from senet_landmark import checkpoints
+    from senet_landmark.model import build_model
+    from senet_landmark.presets import get_preset
+    from senet_landmark.records import load_records_info
+
+    folder = tmp_path_factory.mktemp("full")
+    config = get_preset("tcdcn")
+    config = replace(config, network=replace(config.network, pose=True))
+    checkpoints.save_run(
+        folder / "run", config, load_records_info(synthetic_records), synthetic_records
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        build_model(config.network, 68, is_training=False)
+        variables = slim.get_model_variables()
+        checkpoints.assign_weights(session, random_weights(variables), "random weights")
+        saver = tf.train.Saver(variables)
+        checkpoints.save_checkpoint(saver, session, folder / "run" / "best", 7)
+    freeze(folder / "run", folder / "full.pb")
+    return SmallRun(synthetic_records, folder / "run", folder / "full.pb")
+
+
 def short(preset: str = "senet", steps: int = 4, **train_options):
     """A preset cut down to a few small steps."""
     from senet_landmark.presets import get_preset
@@ -83,7 +132,7 @@ def short(preset: str = "senet", steps: int = 4, **train_options):
 
 SLOW_LAST = (
     "test_turned_views", "test_inspect", "test_networks", "test_build_faults", "test_records_train",
-    "test_export", "test_evaluate", "test_compare", "test_cli",
+    "test_export", "test_engines", "test_evaluate", "test_compare", "test_cli",
 )  # fmt: skip
 """Modules that build graphs or run whole commands; the others take seconds."""
 

@@ -2,19 +2,27 @@
 
 import csv
 import json
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from test_build_faults import write_csv
 
+from data_tools import face_boxes
 from data_tools.datasets.registry import list_entries, load_photo, load_sample
+from data_tools.datasets.synthetic import portrait, portrait_path
+from data_tools.samples import Sample, known_pose, yaw_of
 from export.evaluate import Photos, Records, evaluate_models
 from export.predictor import Predictor
-from senet_landmark import geometry
+from senet_landmark import geometry, scheme_conversion
+from senet_landmark.attributes import predicted_classes
+from senet_landmark.commands.model import _print_figures
 from senet_landmark.errors import InputError
 from senet_landmark.images import write_picture
 from senet_landmark.metrics import nme_inter_ocular
+from senet_landmark.pose import pose_of
 from senet_landmark.schemes import get_scheme
 
 KEYS = {
@@ -87,7 +95,7 @@ def test_converted_models_are_measured_as_their_pb(small_run, synthetic_tree, tm
     crops = sample_crops(folder, info, config, count=4)
     files = [tmp_path / "m.pb", tmp_path / "m.onnx", tmp_path / "m.tflite"]
     for path in files[1:]:
-        assert convert(files[0], path, crops) < 1e-4
+        assert convert(files[0], path, crops)["landmarks"] < 1e-4
     faces = Photos("300w_lp", synthetic_tree)
     metrics = evaluate_models(files, faces, tmp_path / "out", page=False)
     errors = [of["nme_inter_ocular"] for of in metrics["models"]]
@@ -97,6 +105,71 @@ def test_converted_models_are_measured_as_their_pb(small_run, synthetic_tree, tm
     files[1].write_bytes(b"junk")
     with pytest.raises(InputError, match="SHA-256 differs"):
         evaluate_models(files[1:2], faces, tmp_path / "o")
+
+
+def test_pose_is_measured_where_a_model_predicts_it(full_run, small_run, tmp_path, capsys):
+    root = write_csv(tmp_path / "tree", [("a.jpg", "a", ""), ("b.jpg", "b", "")])
+    header, one, two = (root / "a.csv").read_text().splitlines()
+    lines = [f"yaw,pitch,roll,{header}", f"20,-5,3,{one}", f",,,{two}"]
+    (root / "a.csv").write_text("\n".join(lines))
+    models = [full_run.model, small_run.model]
+    metrics = evaluate_models(models, Photos("csv", root), tmp_path / "out")
+    own, plain = metrics["models"]
+    assert not {"pose_mae", "attribute_accuracy"} & set(plain)
+    assert "attribute_accuracy" not in own  # no face has a class
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
+    page = (tmp_path / "out" / "evaluation.html").read_text()
+    assert 'id="pose_mae"' in page and 'id="attribute_accuracy"' not in page
+
+    photo, truth = portrait()
+    box = geometry.box_from_landmarks(truth)[None]
+    found = Predictor(full_run.model).outputs(photo, box, "landmarks")["pose"]
+    # The second face has no annotated pose: the one fitted to its landmarks counts.
+    expected = np.abs(found - [(20, -5, 3), pose_of(truth, "300w_68")]).mean(axis=0)
+    assert list(own["pose_mae"]) == ["yaw", "pitch", "roll", "mean"]
+    assert list(own["pose_mae"].values()) == pytest.approx([*expected, expected.mean()], abs=1e-3)
+    _print_figures(metrics)
+    (told,) = re.findall("  pose, mean error: (.*)", capsys.readouterr().out)
+    assert told.startswith(f"yaw {own['pose_mae']['yaw']:.2f}°, pitch ")
+
+
+def test_attributes_are_measured_where_faces_have_them(full_run, tmp_path, capsys):
+    points = scheme_conversion.convert(portrait()[1], "300w_68", "mtfl_5")
+    places = " ".join(f"{value:.2f}" for value in points.T.ravel())
+    classes = [(1, 1, 2, 3), (2, 1, 2, 3), (2, 2, 2, 1)]
+    lines = [f"{i}.jpg {places} {' '.join(map(str, c))}" for i, c in enumerate(classes)]
+    (tmp_path / "testing.txt").write_text("\n".join(lines))
+    for index in range(len(classes)):
+        shutil.copy(portrait_path(), tmp_path / f"{index}.jpg")
+    faces = Photos("mtfl", tmp_path)
+    metrics = evaluate_models([full_run.model], faces, tmp_path / "out", page=False)
+
+    truth = [load_sample("mtfl", entry).attributes for entry in list_entries("mtfl", tmp_path)]
+    box = face_boxes.canonical_box(points.round(2), "mtfl_5")[None]
+    outputs = Predictor(full_run.model).outputs(portrait()[0], box, "landmarks")
+    names = ("gender", "smile", "glasses", "head_pose")
+    (predicted,) = predicted_classes(outputs["attributes"], names)
+    shares = 100 * np.mean(np.array(truth) == predicted, axis=0)
+    expected = dict(zip(names, shares, strict=True))
+    assert metrics["attribute_accuracy"] == pytest.approx(expected, abs=1e-3)
+    _print_figures(metrics)
+    (told,) = re.findall("  right classes: (.*)", capsys.readouterr().out)
+    assert told.startswith(f"gender {expected['gender']:.2f}%, smile ")
+
+
+def test_pose_of_a_face_is_the_annotated_one_or_fitted():
+    truth = portrait()[1]
+
+    def sample(points, pose):
+        known = np.isfinite(points).all(axis=1)
+        return Sample(Path("a"), "a", "a", "300w_68", points, known, pose=np.float32(pose))
+
+    assert known_pose(sample(truth, (10, 20, 30))) == (10, 20, 30)
+    fitted = known_pose(sample(truth, (10, np.nan, 30)))
+    assert fitted == pose_of(truth, "300w_68")
+    assert yaw_of(sample(truth, (np.nan,) * 3)) == fitted[0]
+    unknown = sample(np.full_like(truth, np.nan), (np.nan,) * 3)
+    assert known_pose(unknown) is None and yaw_of(unknown) is None
 
 
 def test_records_give_what_their_photos_give(small_run, synthetic_tree, tmp_path):

@@ -38,9 +38,14 @@ def faces_of(count: int, **options) -> list[AnnotatedFace]:
     ]
 
 
-def measured(name: str, boxes: str, points: tuple[int, ...], faces, noise: float) -> Measured:
-    """What a model would make of the faces that sees `noise` pixels more on each next one."""
-    result = Measured(name, boxes, points)
+def measured(
+    name: str, boxes: str, points: tuple[int, ...], faces, noise: float, further=None
+) -> Measured:
+    """What a model would make of the faces that sees `noise` pixels more on each next one.
+
+    `further` are its outputs beside the landmarks: the same of each face.
+    """
+    result = Measured(name, boxes, points, ("smile",) if further else ())
     _, truth = portrait()
     generator = np.random.default_rng(len(name))
     for number, face in enumerate(faces):
@@ -49,7 +54,8 @@ def measured(name: str, boxes: str, points: tuple[int, ...], faces, noise: float
         predicted[own] = truth[own] + generator.normal(0, noise * (number + 1), (len(own), 2))
         # The second model finds nothing in one box.
         blind = points == INNER and number == 5
-        result.add(face, None if face.boxes[boxes] is None or blind else predicted)
+        outputs = {"landmarks": predicted, **(further or {})}
+        result.add(face, {} if face.boxes[boxes] is None or blind else outputs)
     return result
 
 
@@ -83,7 +89,7 @@ def written(tmp_path_factory) -> SimpleNamespace:
     faces = faces_of(
         30,
         subset=lambda n: ("indoor", "out & about")[n % 2],
-        yaw=lambda n: 3.0 * n - 45,
+        pose=lambda n: (3.0 * n - 45, 0.0, 0.0),
         attributes=lambda n: {"smile": ("yes", "no", None)[n % 3]},
     )
     results = [
@@ -229,6 +235,28 @@ def test_one_face_without_anything(tmp_path: Path):
     assert "They were used as they are" in page
     anchors = set(re.findall(r'<h2 id="([^"]*)"', page))
     assert anchors == {"summary", "curves", "groups", "yaw", "landmarks", "faces-1"}
+
+
+def test_pose_and_attributes_of_the_models_that_predict_them(tmp_path: Path):
+    faces = faces_of(
+        4,
+        pose=lambda n: (10.0, -10.0 * n, 0.0),
+        attributes=lambda n: {"smile": ("smiling", "not smiling", None, "smiling")[n]},
+    )
+    outputs = {"pose": np.array([12.0, 0, 1]), "attributes": np.array([0.1, 0.9])}
+    results = [
+        measured("plain", "landmarks", ALL, faces, 1.0),
+        measured("full", "landmarks", ALL, faces, 1.0, outputs),
+    ]
+    write_page(tmp_path / "page.html", results, metrics_for(results), Photos().source())
+    page = (tmp_path / "page.html").read_text()
+    names = re.findall(r'<th class="n">(\w+)</th>', section(page, "pose_mae"))
+    assert names == ["yaw", "pitch", "roll", "mean"]
+    (row,) = cells(section(page, "pose_mae"))
+    assert row == ["full", "landmarks", "2.00", "15.00", "1.00", "6.00"]
+    (row,) = cells(section(page, "attribute_accuracy"))
+    assert row == ["full", "landmarks", "66.67"]
+    assert '<a href="#pose_mae">Pose</a>' in page
 
 
 def test_models_of_one_name_are_told_apart(tmp_path: Path):

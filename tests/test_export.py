@@ -15,15 +15,18 @@ from data_tools import face_boxes
 from data_tools.datasets.synthetic import portrait, portrait_path
 from export.contract import load_contract
 from export.engines import SUFFIXES, load_engine
+from export.equality import described
 from export.evaluate import Photos, evaluate_models
 from export.freeze import FORBIDDEN, freeze, sample_crops
 from export.predict import predict_photos
 from export.predictor import Predictor, find_model
 from senet_landmark import checkpoints, geometry
+from senet_landmark.attributes import get_attribute, split_probabilities
 from senet_landmark.errors import InputError
 from senet_landmark.images import write_picture
 from senet_landmark.metrics import nme_inter_ocular
 from senet_landmark.model import build_model
+from senet_landmark.schemes import get_scheme
 from senet_landmark.train import train
 
 
@@ -48,7 +51,8 @@ def test_frozen_graph_holds_no_training_node(small_run):
         assert not any(part in node.op for part in FORBIDDEN), node.op
         assert "BatchNorm" not in node.op
     by_name = {node.name: node.op for node in nodes}
-    assert by_name["image"] == "Placeholder" and by_name["landmarks"] == "Identity"
+    # The output's own operation has its name: OpenCV 5 drops a closing identity.
+    assert by_name["image"] == "Placeholder" and by_name["landmarks"] == "Reshape"
 
 
 def test_every_engine_gives_the_checkpoints_landmarks(small_run):
@@ -64,7 +68,9 @@ def test_every_engine_gives_the_checkpoints_landmarks(small_run):
     for name in SUFFIXES[".pb"]:
         engine = load_engine(small_run.model, contract, name)
         for part in (crops, crops[:1], crops):  # the batch may change from call to call
-            found = engine(part)
+            outputs = engine(part)
+            found = outputs["landmarks"]
+            assert list(outputs) == ["landmarks"]
             assert found.shape == (len(part), 68, 2) and found.dtype == np.float32
             np.testing.assert_allclose(found, expected[: len(part)], atol=1e-4, err_msg=name)
 
@@ -76,7 +82,7 @@ def test_original_network_freezes_to_a_batch_of_one(synthetic_tree, tmp_path):
     build_records("300w_lp", synthetic_tree, tmp_path / "records", config.records, workers=1)
     train(config, tmp_path / "records", tmp_path / "run")
     result = freeze(tmp_path / "run", tmp_path / "model.pb", batch_size=1)
-    assert result.difference <= 1e-4
+    assert result.differences["landmarks"] <= 1e-4
     contract = load_contract(tmp_path / "model.pb")
     assert contract.input.shape == (1, 128, 128, 3) and not contract.crop.square
     photo, truth = portrait()
@@ -91,6 +97,30 @@ def test_original_network_freezes_to_a_batch_of_one(synthetic_tree, tmp_path):
     freeze(tmp_path / "run", tmp_path / "forty.pb", batch_size=40)  # more than there are faces
     found = Predictor(tmp_path / "forty.pb", "tensorflow").landmarks(photo, box, "landmarks")
     np.testing.assert_allclose(found, two, atol=0.01)
+
+
+def test_freeze_checks_every_output_and_describes_it(full_run, tmp_path):
+    result = freeze(full_run.run, tmp_path / "model.pb", batch_size=2)
+    assert list(result.differences) == ["landmarks", "pose", "attributes"]
+    assert described(result.differences).endswith(" of a probability")
+    contract = load_contract(tmp_path / "model.pb")
+    assert {name: (t.name, t.shape) for name, t in contract.outputs.items()} == {
+        "landmarks": ("landmarks:0", (2, 68, 2)),
+        "pose": ("pose:0", (2, 3)),
+        "attributes": ("attributes:0", (2, 11)),
+    }
+    assert contract.attribute_names == ("gender", "smile", "glasses", "head_pose")
+
+
+def test_frozen_graph_that_differs_is_not_written(full_run, tmp_path, monkeypatch):
+    def differing(*arguments):
+        engine = load_engine(*arguments)
+        return lambda crops: {**(found := engine(crops)), "pose": found["pose"] + 0.02}
+
+    monkeypatch.setattr("export.freeze.load_engine", differing)
+    with pytest.raises(InputError, match=r"model\.pb: not written.*differs from .*ckpt-7 by 0\.02"):
+        freeze(full_run.run, tmp_path / "model.pb")
+    assert not list(tmp_path.iterdir())
 
 
 def test_freeze_refuses_what_it_cannot_do(small_run, tmp_path):
@@ -142,6 +172,33 @@ def test_model_without_or_with_anothers_contract_is_refused(small_run, tmp_path)
     path.unlink()
     with pytest.raises(InputError, match=r"model\.json: absent"):
         load_contract(model)
+
+
+def test_contract_from_before_pose_and_attributes_still_loads():
+    shipped = find_model("senet-68")
+    assert "pose" not in json.loads(shipped.with_suffix(".json").read_text())
+    contract = load_contract(shipped)
+    assert list(contract.outputs) == ["landmarks"] and contract.attribute_names == ()
+    photo, truth = portrait()
+    box = geometry.box_from_landmarks(truth)[None]
+    for name in SUFFIXES[".pb"]:
+        outputs = Predictor(shipped, name).outputs(photo, box, "landmarks")
+        assert list(outputs) == ["landmarks"]
+        assert nme_inter_ocular(outputs["landmarks"], truth[None], get_scheme("300w_68"))[0] < 0.04
+
+
+def test_contract_with_other_attributes_than_its_model_is_refused(full_run, tmp_path):
+    model = copy_model(full_run.model, tmp_path)
+    path = model.with_suffix(".json")
+    values = json.loads(path.read_text())
+    for change, message in (
+        ({"attribute_names": ["gender", "smile"]}, r"full\.json: .*have 4 classes, .* has 11"),
+        ({"attribute_names": ["gender", "beard"]}, "Unknown attribute 'beard'"),
+        ({"attributes": None}, "have 11 classes, .* has 0"),
+    ):
+        path.write_text(json.dumps(values | change))
+        with pytest.raises(InputError, match=message):
+            load_contract(model)
 
 
 @pytest.mark.parametrize("name", SUFFIXES[".pb"])
@@ -217,6 +274,50 @@ def test_predict_writes_the_documented_json(small_run, tmp_path):
         assert np.array(face["landmarks"]).shape == (68, 2)
     pictures = sorted(p.name for p in (tmp_path / "out").glob("*.jpg"))
     assert pictures == ["a_2_landmarks.jpg", "a_landmarks.jpg"]
+
+
+def test_predictor_gives_pose_and_attributes(full_run):
+    predictor = Predictor(full_run.model)
+    photo, truth = portrait()
+    box = geometry.box_from_landmarks(truth)
+    boxes = np.stack([box, box + (5, 0, 5, 0)])
+    outputs = predictor.outputs(photo, boxes, "landmarks")
+    np.testing.assert_array_equal(
+        outputs["landmarks"], predictor.landmarks(photo, boxes, "landmarks")
+    )
+    crops = [
+        geometry.crop_face(photo, of, predictor.contract.crop, predictor.contract.size)[0]
+        for of in boxes
+    ]
+    own = load_engine(full_run.model, predictor.contract, "tensorflow")(np.stack(crops))
+    for name in ("pose", "attributes"):
+        np.testing.assert_allclose(outputs[name], own[name], atol=1e-3)
+        assert outputs[name].dtype == np.float32
+    none = predictor.outputs(photo, boxes[:0], "landmarks")
+    assert [none[name].shape for name in own] == [(0, 68, 2), (0, 3), (0, 11)]
+
+
+def test_faces_have_pose_and_attributes_where_the_model_does(small_run, full_run, tmp_path):
+    (plain,) = Predictor(small_run.model).predict(portrait_path())
+    assert plain.pose is None and plain.attributes == {}
+    predictor = Predictor(full_run.model)
+    (face,) = predictor.predict(portrait_path())
+    outputs = predictor.outputs(portrait()[0], face.box[None], "dlib")
+    np.testing.assert_allclose(face.pose, outputs["pose"][0], atol=1e-4)
+    assert list(face.attributes) == ["gender", "smile", "glasses", "head_pose"]
+    shares = split_probabilities(outputs["attributes"], list(face.attributes))
+    for name, (label, share) in face.attributes.items():
+        assert share == pytest.approx(shares[name].max(), abs=1e-5)
+        assert get_attribute(name).classes.index(label) == shares[name].argmax()
+    predict_photos([portrait_path()], tmp_path, model=full_run.model)
+    ((written,),) = [r["faces"] for r in json.loads((tmp_path / "landmarks.json").read_text())]
+    assert list(written) == ["box", "landmarks", "pose", "attributes"]
+    yaw, pitch, roll = face.pose.tolist()
+    assert written["pose"] == pytest.approx({"yaw": yaw, "pitch": pitch, "roll": roll}, abs=0.006)
+    label, share = face.attributes["head_pose"]
+    assert written["attributes"]["head_pose"] == {
+        "class": label, "probability": pytest.approx(share, abs=1e-4),
+    }  # fmt: skip
 
 
 def test_predictor_refuses_bad_input(small_run, tmp_path):

@@ -13,6 +13,7 @@ from senet_landmark.commands.common import (
     PeerName,
     print_skipped,
     sets_of,
+    trainings_of,
 )
 from senet_landmark.errors import InputError
 
@@ -32,13 +33,14 @@ def freeze(run: Path, out: Path, records: Path | None = None, batch_size: int = 
     from senet_landmark.runtime import start_tensorflow
 
     start_tensorflow()
+    from export.equality import described
     from export.freeze import freeze as start
 
     result = start(run, out, records=records, batch_size=batch_size)
     print(
         f"{result.model} ({result.megabytes:.2f} MB) and {result.contract}, from "
-        f"{result.checkpoint}: equal to {result.difference:.1e} of the crop on "
-        f"{result.faces} faces."
+        f"{result.checkpoint}: equal to it on {result.faces} faces, "
+        f"{described(result.differences)}."
     )
 
 
@@ -107,7 +109,8 @@ def evaluate(
       points: Which annotation, where a data set has several; a wrong one lists them.
       records: Folder of records, instead of a data set.
       split: Which of their splits.
-      on: Several data sets, DATASET=FOLDER each: a folder of results each, and table.md.
+      on: Several data sets, DATASET=FOLDER each: a folder of results each, and table.md;
+        records=FOLDER is the test split of records.
       model: .pb files, folders of training runs, or names of models that ship; by default
         senet-68.
       boxes: The true landmarks' own, the annotation's, or a detector's; several are shown apart.
@@ -120,11 +123,14 @@ def evaluate(
     """
     if (root is not None) + (records is not None) + bool(on) != 1:
         raise InputError("Give either the --root of a data set, or --records, or --on.")
-    if engine == "tensorflow" or records or any(Path(name).is_dir() for name in model):
+    on_sets = sets_of(on)
+    of_records = records or any(name == "records" for name, _ in on_sets)
+    if engine == "tensorflow" or of_records or any(Path(name).is_dir() for name in model):
         from senet_landmark.runtime import start_tensorflow
 
         start_tensorflow()
-    from export.evaluate import Photos, Records, evaluate_models, evaluate_sets
+    from export.evaluate import evaluate_models, evaluate_sets
+    from export.face_sources import Photos, Records, faces_at
 
     models: list[str | None] = list(model) or [None]
     options: dict[str, Any] = {
@@ -132,7 +138,7 @@ def evaluate(
         "dlib_model": dlib_model, "correct": correct,
     }  # fmt: skip
     if on:
-        sets = [Photos(name, folder, points) for name, folder in sets_of(on)]
+        sets = [faces_at(name, folder, points) for name, folder in on_sets]
         every = evaluate_sets(models, sets, out, **options)
     elif records:
         every = [evaluate_models(models, Records(records, split), out, **options)]
@@ -157,6 +163,12 @@ def _print_figures(metrics: dict[str, Any]) -> None:
         print(f"  95% of bootstraps: NME {low:.2f} to {high:.2f}%; missed {of['missed_faces']}")
         for name, part in {**of["by_subset"], **of["by_yaw"]}.items():
             print(f"  {name:12} {_line(part)}")
+        for title, key, unit in (
+            ("pose, mean error", "pose_mae", "°"), ("right classes", "attribute_accuracy", "%"),
+        ):  # fmt: skip
+            if key in of:
+                values = ", ".join(f"{name} {value:.2f}{unit}" for name, value in of[key].items())
+                print(f"  {title}: {values}")
 
 
 def _line(figures: dict[str, Any]) -> str:
@@ -168,36 +180,50 @@ def _line(figures: dict[str, Any]) -> str:
 
 
 def compare(
-    models: tyro.conf.Positional[tuple[str, ...]],
+    models: tyro.conf.Positional[tuple[str, ...]] = (),
     out: Path = Path("comparison"),
+    train: tuple[str, ...] = (),
+    minutes: float = 20.0,
     on: tuple[str, ...] = (),
     boxes: BoxSource = "landmarks",
     detector_model: Path | None = None,
     rounds: int = 30,
 ) -> None:
-    """Training runs and models side by side: size, FLOPs, latency, NME; one table, one plot.
+    """Presets trained, models measured: size, FLOPs, speed, latency, NME; one table, one plot.
+
+    The same command again goes on where Ctrl-C ended it, and trains nothing twice.
 
     For example:
       senet-landmark compare run-a run-b senet-68 --on 300w=300w/helen/testset --out comparison
+      senet-landmark compare --train senet=records pfld=records tcdcn_augmented=records-mtfl \\
+        --minutes 20 --on 300w=300w/helen/testset mtfl=mtfl --out comparison
 
     Args:
       models: Folders of training runs, .pb files, or names of models that ship.
-      out: Folder for compare.html, compare.md, compare.csv and compare.json.
-      on: Data sets to measure on, DATASET=FOLDER each.
+      out: Folder for compare.html, compare.md, compare.csv and compare.json, and for runs/.
+      train: Runs to train first, one after another, PRESET=RECORDS each.
+      minutes: Minutes of training of each of them.
+      on: Data sets to measure on, DATASET=FOLDER each; records=FOLDER is the test split of records.
       boxes: Where face boxes come from.
       detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
       rounds: Timed runs of each model on each engine; 0: no latency.
     """
-    if not models:
-        raise InputError("Give at least one training run or model.")
+    if not (models or train):
+        raise InputError("Give at least one training run or model, or --train PRESET=RECORDS.")
     from senet_landmark.runtime import start_tensorflow
 
     start_tensorflow()
     from export.compare import compare as run
 
-    result = run(
-        list(models), sets_of(on), out, boxes=boxes, rounds=rounds, detector_model=detector_model
-    )
+    try:
+        result = run(
+            list(models), sets_of(on), out, train=trainings_of(train), minutes=minutes,
+            boxes=boxes, rounds=rounds, detector_model=detector_model,
+        )  # fmt: skip
+    except KeyboardInterrupt as stop:
+        if str(stop):
+            print(stop, file=sys.stderr)
+        raise
     print((out / "compare.md").read_text(encoding="utf-8"))
     for failed in result["failed"]:
         print(f"left out {failed['model']}: {failed['error']}", file=sys.stderr)

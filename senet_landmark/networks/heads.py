@@ -27,6 +27,7 @@ def coordinates(
     num_points: int,
     start: float = 0.5,
     spread: float = 0.01,
+    unit: float = 1.0,
     activation: Any = None,
 ) -> tf.Tensor:
     """A full connection of features [N, C] to landmarks [N, K, 2].
@@ -36,6 +37,8 @@ def coordinates(
       num_points: K.
       start: the biases at first: 0.5, as a face's points are spread about the middle of its crop.
       spread: scale of the weights' variance at first: small, so that no face begins far off.
+      unit: share of the crop that an output of 1 stands for. Adam moves every weight alike, and so
+        the output by as much as there are features: where they are thousands, it overshoots.
       activation: of the coordinates.
     """
     net = slim.fully_connected(
@@ -43,10 +46,10 @@ def coordinates(
         2 * num_points,
         activation_fn=activation,
         weights_initializer=tf.variance_scaling_initializer(spread),
-        biases_initializer=tf.constant_initializer(start),
+        biases_initializer=tf.constant_initializer(start / unit),
         scope="coordinates",
     )
-    return tf.reshape(net, [-1, num_points, 2])
+    return tf.reshape(net if unit == 1 else net * unit, [-1, num_points, 2])
 
 
 def pose(features: tf.Tensor) -> tf.Tensor:

@@ -30,6 +30,9 @@ PFLD_BOTTLENECKS = (
 SECOND_SCALE, THIRD_SCALE = 32, 128
 """Channels of S2, 7x7, and of S3, 1x1; S1 is what the last bottleneck gives."""
 
+COORDINATE_UNIT = 0.1
+"""Share of the crop that 1 stands for in the last full connection, which has 4,832 features."""
+
 POSE_BLOCK = 3
 """The auxiliary branch starts at the output of the fourth inverted residual, 28x28."""
 
@@ -62,7 +65,7 @@ def pfld(
         )
         third = whole_map(second, scaled(THIRD_SCALE, config.width), scope="third_scale")
         features = tf.concat([heads.flat(scale) for scale in (first, second, third)], 1)
-        landmarks = heads.coordinates(features, num_points)
+        landmarks = heads.coordinates(features, num_points, spread=1.0, unit=COORDINATE_UNIT)
     return landmarks, {**points, "features": features, "landmarks": landmarks}
 
 
