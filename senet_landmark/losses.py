@@ -101,7 +101,7 @@ def pfld(end_points: Tensors, batch: Tensors, size: Size, options: LossConfig) -
     share of class c in the batch, summed over the classes of the face (`attributes.face_classes`;
     a face of no class is of the class of those). The three factors are multiplied, so that the
     loss trains the pose too. Where the true angles are unknown, their factor is the mean of the
-    batch's others.
+    batch's others, or 1 where there are none.
 
     Args:
       end_points: `landmarks` [N, K, 2] and `pose` [N, 3] in degrees.
@@ -120,6 +120,7 @@ def pfld(end_points: Tensors, batch: Tensors, size: Size, options: LossConfig) -
     truth = tf.where(tf.is_finite(batch["pose"]), batch["pose"], end_points["pose"])
     angle = tf.reduce_sum(1 - tf.cos((end_points["pose"] - truth) * RADIANS), 1)
     mean_angle = _mean_of_known(tf.where(known, angle, tf.zeros_like(angle)), known)
+    mean_angle = tf.where(tf.reduce_any(known), mean_angle, tf.ones_like(mean_angle))
     angle = tf.where(known, angle, tf.ones_like(angle) * tf.stop_gradient(mean_angle))
     classes = batch["classes"]
     share = tf.reduce_mean(classes, 0)

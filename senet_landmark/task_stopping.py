@@ -51,7 +51,9 @@ def stopping_measure(
     last = np.asarray(train[-strip - 1 :], np.float64)
     middle = strip * np.median(last)
     least = max(min(train), 1e-12)
-    trend = middle / max(last.sum() - middle, 1e-12)
+    rest = last.sum() - middle
+    # After a sudden fall of the training error the rest may be below 0: no time to stop.
+    trend = middle / rest if rest > 0 else 0.0
     return float(trend * (validation[-1] - least) / least)
 
 

@@ -102,6 +102,8 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
         for split in ("train", info.held_out)
     ]
     check_splits_apart(records, info)
+    if config.loss.asm_weight and not info.crop.square:
+        raise InputError(f"{records}: their crops are not square, which ASM copies need.")
     shapes = _shape_model(config.loss, stores[0], run)
     _begin_or_resume(run, config, info, Path(records))
     if shapes is not None:

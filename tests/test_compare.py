@@ -15,10 +15,13 @@ from made_records import changed_records
 
 from export import compare_training, latency
 from export.compare import compare
+from export.evaluate import evaluate_sets
+from export.face_sources import faces_at
 from senet_landmark.checkpoints import load_run, load_state, save_state
 from senet_landmark.cli import main
 from senet_landmark.errors import InputError
 from senet_landmark.model import build_model
+from senet_landmark.records import load_records_info
 from senet_landmark.train import TrainResult, train
 
 
@@ -307,3 +310,15 @@ def test_bad_input_is_told_and_writes_nothing(small_run, synthetic_tree, tmp_pat
     with pytest.raises(InputError, match=r"(?s)No model.*gone.*SHA-256"):
         compare([tmp_path / "gone", damaged], good, out)
     assert not out.exists()
+
+
+def test_records_are_a_set_too(synthetic_records, tmp_path):
+    """`--on records=FOLDER` measures on the test split; there is none in these, which is told."""
+    faces = faces_at("records", synthetic_records)
+    assert faces.names == (synthetic_records.name, "records")
+    with pytest.raises(InputError, match="no records of split 'test'"):
+        faces.scheme()
+    held_out = replace(faces, split=load_records_info(synthetic_records).held_out)
+    assert held_out.scheme() == "300w_68"
+    (metrics,) = evaluate_sets(["senet-68"], [held_out], tmp_path, page=False)
+    assert metrics["n"] > 0 and (tmp_path / synthetic_records.name / "metrics.json").is_file()

@@ -1,197 +1,416 @@
-"""Every network and loss through the registries."""
+"""Every network through the registry: it learns, reloads, and is what its paper says."""
 
+import dataclasses
+import functools
+import json
+
+import cv2
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-from senet_landmark import train
-from senet_landmark.config import LossConfig, NetworkConfig, ScheduleConfig, TrainConfig
+from senet_landmark import checkpoints, train
+from senet_landmark.attributes import split_probabilities
+from senet_landmark.config import (
+    Config,
+    LossConfig,
+    NetworkConfig,
+    TrainConfig,
+    check_config,
+    from_json,
+    to_json,
+)
 from senet_landmark.errors import InputError
-from senet_landmark.losses import LOSSES, get_loss, total_loss
+from senet_landmark.losses import get_loss, total_loss
 from senet_landmark.model import build_model
 from senet_landmark.networks import heads
-from senet_landmark.networks.registry import NETWORKS, get_network
+from senet_landmark.networks.registry import NETWORKS, get_network, resolved
+from senet_landmark.presets import PRESETS
 
 CASES = [(name, head) for name, spec in NETWORKS.items() for head in spec.heads]
 POINTS = 68
+ATTRIBUTES = ("gender", "smile", "head_pose")
+CLASSES = (2, 2, 5)
+RATE = 3e-5
+"""Small enough for `cnn`, whose coordinates are sums over 86,528 features."""
+OTHER_OPTIONS = {"width": 0.5, "batch_norm": True, "dropout_keep": 0.5}
 
 
-def faces(count, size, seed=0):
+def random_batch(count, size, seed=0):
+    """Random photos, and truths of every task for them."""
     generator = np.random.default_rng(seed)
-    image = generator.integers(0, 256, (count, size[1], size[0], 3), dtype=np.uint8)
-    return image, generator.uniform(0.1, 0.9, (count, POINTS, 2)).astype(np.float32)
+    attributes = [generator.integers(0, classes, count) for classes in CLASSES]
+    return {
+        "image": generator.integers(0, 256, (count, size[1], size[0], 3), dtype=np.uint8),
+        "landmarks": generator.uniform(0.1, 0.9, (count, POINTS, 2)).astype(np.float32),
+        "pose": generator.uniform(-40, 40, (count, 3)).astype(np.float32),
+        "attributes": np.stack(attributes, 1).astype(np.float32),
+    }
+
+
+@functools.cache
+def built(config, points=POINTS, is_training=False):
+    """(graph, model) of a network for one face; built once for all tests that only look at it."""
+    with tf.Graph().as_default() as graph:
+        model = build_model(config, points, is_training=is_training, batch_size=1)
+    return graph, model
+
+
+def count_weights(graph):
+    """Trainable parameters, and those with the moving averages."""
+    with graph.as_default():
+        return [
+            sum(int(np.prod(v.shape)) for v in variables)
+            for variables in (tf.trainable_variables(), slim.get_model_variables())
+        ]
+
+
+def count_flops(graph):
+    """Additions and multiplications for one face, by TensorFlow's profiler."""
+    options = tf.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    return tf.profiler.profile(graph, options=options).total_float_ops
+
+
+def map_of(graph, operation):
+    """(height, width, channels) of what an operation gives."""
+    return tuple(graph.get_operation_by_name(operation).outputs[0].shape.as_list()[1:])
+
+
+# --- learning and reloading ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "head"), CASES)
-def test_network_trains_a_step_and_reloads_equal(name, head):
-    config = NetworkConfig(name=name, head=head)
+def test_network_learns_all_tasks_and_reloads_equal(name, head):
+    # Without weight decay, which would move weights that no task reaches.
+    config = NetworkConfig(name=name, head=head, weight_decay=0.0, pose=True, attributes=ATTRIBUTES)
     size = get_network(name).input_size
-    image, truth = faces(4, size)
+    faces = random_batch(2, size)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
-        model = build_model(config, POINTS, is_training=True, image=tf.constant(image))
-        batch = {"landmarks": tf.constant(truth)}
-        loss = total_loss(LossConfig(), model.end_points, batch, size)
+        batch = {key: tf.constant(value) for key, value in faces.items()}
+        model = build_model(config, POINTS, is_training=True, image=batch["image"])
+        assert {"features", "landmarks", "pose"} <= set(model.end_points)
+        loss = total_loss(Config(network=config), model.end_points, batch, size, ATTRIBUTES)
         step = tf.train.get_or_create_global_step()
-        update, _ = train.update_operation(loss, tf.constant(1e-3), step, TrainConfig())
+        options = TrainConfig(ema_decay=0.0)
+        update, _ = train.update_operation(loss, tf.constant(RATE), step, options)
         session.run(tf.global_variables_initializer())
         variables = {v.op.name: v for v in slim.get_model_variables()}
         before = session.run(variables)
-        first, *_ = session.run([loss, update])
+        drops = "dropout_keep" in get_network(name).options and head == "fc"
+        one, two = (session.run(model.landmarks) for _ in range(2))
+        assert (np.abs(one - two).max() > 1e-4) == drops
+        losses = [session.run([loss, update])[0]]
         after = session.run(variables)
-        for _ in range(10):
-            last, *_ = session.run([loss, update])
+        losses += [session.run([loss, update])[0] for _ in range(5)]
         trained = session.run(variables)
-        assert model.landmarks.shape.as_list() == [4, POINTS, 2]
-        assert {"features", "landmarks"} <= set(model.end_points)
-    assert np.isfinite(first) and last < first
-    for key in before:
-        if "moving_" in key:
-            assert (before[key] != after[key]).any(), f"{key} did not move"
-    moved = [k for k in before if k.endswith("weights") and (before[k] != after[k]).any()]
-    assert len(moved) == sum(k.endswith("weights") for k in before)
+    assert np.isfinite(losses).all() and losses[-1] < losses[0]
+    for key, value in before.items():
+        if "moving_" in key or key.endswith("weights"):
+            assert (value != after[key]).any(), f"{key} did not move"
 
-    def predict():
-        with tf.Graph().as_default(), tf.Session() as session:
-            model = build_model(config, POINTS, is_training=False)
-            for variable in slim.get_model_variables():
-                variable.load(trained[variable.op.name], session)
-            return [session.run(model.landmarks, {model.image: image[:n]}) for n in (4, 4, 1)]
-
-    whole, again, single = predict()
-    np.testing.assert_array_equal(whole, again)  # no dropout, no batch statistics
-    np.testing.assert_allclose(whole[:1], single, atol=1e-5)
-    np.testing.assert_allclose(predict()[0], whole, atol=1e-6)
-
-
-def test_default_network_is_small():
-    graph = tf.Graph()
-    with graph.as_default():
-        build_model(NetworkConfig(), POINTS, is_training=False, batch_size=1)
-        parameters = sum(int(np.prod(v.shape)) for v in tf.trainable_variables())
-        options = tf.profiler.ProfileOptionBuilder.float_operation()
-        options["output"] = "none"
-        flops = tf.profiler.profile(graph, options=options).total_float_ops
-    assert parameters < 700_000
-    assert flops <= 100e6
-
-
-def test_original_network_never_predicts_below_zero():
-    image, _ = faces(3, (128, 128))
     with tf.Graph().as_default(), tf.Session() as session:
-        config = NetworkConfig(name="senet_original", head="fc")
         model = build_model(config, POINTS, is_training=False)
+
+        def predict(count):
+            return session.run(model.outputs, {model.image: faces["image"][:count]})
+
+        checkpoints.assign_weights(session, trained, name)
+        whole, again, single = predict(2), predict(2), predict(1)
         session.run(tf.global_variables_initializer())
-        assert session.run(model.landmarks, {model.image: image}).min() >= 0
+        untrained = predict(2)
+        checkpoints.assign_weights(session, trained, name)
+        reloaded = predict(2)
+    check_outputs(model, whole, size)
+    for key, tolerance in {"landmarks": 1e-5, "pose": 1e-2, "attributes": 1e-4}.items():
+        np.testing.assert_array_equal(whole[key], again[key])  # no dropout, no batch statistics
+        np.testing.assert_array_equal(whole[key], reloaded[key])
+        np.testing.assert_allclose(whole[key][:1], single[key], atol=tolerance)
+        assert (whole[key] != untrained[key]).any() and (whole[key][0] != whole[key][1]).any()
+
+
+def check_outputs(model, found, size):
+    """Names and shapes are the contract's, and probabilities such."""
+    assert model.image.name == "image:0"
+    assert model.image.shape.as_list() == [None, size[1], size[0], 3]
+    names = {key: tensor.name for key, tensor in model.outputs.items()}
+    assert names == {key: f"{key}:0" for key in ("landmarks", "pose", "attributes")}
+    shapes = {key: value.shape for key, value in found.items()}
+    assert shapes == {"landmarks": (2, POINTS, 2), "pose": (2, 3), "attributes": (2, sum(CLASSES))}
+    shares = split_probabilities(found["attributes"], ATTRIBUTES)
+    assert [values.shape[1] for values in shares.values()] == list(CLASSES)
+    for values in shares.values():
+        assert (values >= 0).all()
+        np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_nothing_is_predicted_that_was_not_asked_for(name):
+    _, model = built(NetworkConfig(name=name))
+    assert set(model.outputs) == {"landmarks"}
+    assert "pose" not in model.end_points
+    with pytest.raises(InputError, match=r"Unknown attribute 'hat'.*gender"):
+        built(NetworkConfig(name=name, attributes=("hat",)))
+
+
+@pytest.mark.parametrize(
+    ("is_training", "pose", "present"),
+    [(True, False, True), (True, True, True), (False, False, False), (False, True, True)],
+)
+def test_auxiliary_branch_of_pfld_is_for_training(is_training, pose, present):
+    graph, model = built(NetworkConfig(name="pfld", pose=pose), is_training=is_training)
+    assert ("pose" in model.end_points) == present
+    assert ("pose" in model.outputs) == pose
+    with graph.as_default():
+        branch = [v for v in tf.trainable_variables() if "auxiliary" in v.op.name]
+        predicting = [v for v in tf.trainable_variables() if "pose/" in v.op.name]
+    assert bool(branch) == present
+    assert len(predicting) == 2 * present  # no second head beside the branch's
+
+
+# --- options ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", OTHER_OPTIONS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_option_that_a_network_does_not_heed_is_refused(name, option):
+    config = NetworkConfig(name=name, **{option: OTHER_OPTIONS[option]})
+    if option in get_network(name).options:
+        assert resolved(config) == dataclasses.replace(config, head=get_network(name).heads[0])
+        return
+    with tf.Graph().as_default(), pytest.raises(InputError, match=rf"'{name}'.*{option}"):
+        build_model(config, POINTS, is_training=False)
+
+
+@pytest.mark.parametrize("name", [n for n, s in NETWORKS.items() if "width" in s.options])
+def test_width_narrows_every_layer_but_the_last(name):
+    wide, narrow = (built(NetworkConfig(name=name, width=width))[0] for width in (1.0, 0.25))
+    with wide.as_default():
+        weights = {v.op.name: v.shape.as_list() for v in tf.trainable_variables()}
+    with narrow.as_default():
+        for variable in tf.trainable_variables():
+            shape, before = variable.shape.as_list(), weights.pop(variable.op.name)
+            ends_here = "coordinates" in variable.op.name or "depthwise" in variable.op.name
+            layer = -2 if variable.op.name.endswith("depthwise_weights") else -1
+            if not ends_here or layer == -2:
+                assert shape[layer] == before[layer] / 4, variable.op.name
+    assert not weights
+    assert count_flops(narrow) < count_flops(wide) / 8
+
+
+@pytest.mark.parametrize("name", [n for n, s in NETWORKS.items() if "batch_norm" in s.options])
+def test_batch_norm_takes_the_place_of_the_biases(name):
+    def layers(**options):
+        graph, _ = built(NetworkConfig(name=name, **options), is_training=True)
+        with graph.as_default():
+            names = [v.op.name for v in slim.get_model_variables()]
+            updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        convolutions = sum("conv_" in n and n.endswith("/weights") for n in names)
+        biases = sum("conv_" in n and n.endswith("/biases") for n in names)
+        return convolutions, biases, sum(n.endswith("moving_mean") for n in names), len(updates)
+
+    convolutions, *plain = layers()
+    assert plain == [convolutions, 0, 0]
+    assert layers(batch_norm=True) == (convolutions, 0, convolutions, 2 * convolutions)
+
+
+@pytest.mark.parametrize("name", [n for n, s in NETWORKS.items() if "dropout_keep" in s.options])
+def test_dropout_that_keeps_all_drops_nothing(name):
+    spec = get_network(name)
+    config = NetworkConfig(name=name, head=spec.heads[-1], dropout_keep=1.0)
+    graph, model = built(config, is_training=True)
+    image = random_batch(1, spec.input_size)["image"]
+    with graph.as_default(), tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        one, two = (session.run(model.landmarks, {model.image: image}) for _ in range(2))
+    np.testing.assert_allclose(one, two, atol=1e-5)
 
 
 def test_head_that_a_network_lacks_is_refused():
-    with tf.Graph().as_default(), pytest.raises(InputError, match="soft_argmax"):
-        build_model(NetworkConfig(name="senet_original"), POINTS, is_training=False)
+    for name in ("senet_original", "cnn"):
+        with pytest.raises(InputError, match=rf"'{name}' has no 'soft_argmax' head; it has: fc"):
+            built(NetworkConfig(name=name, head="soft_argmax"))
     with pytest.raises(InputError, match="senet_original"):
         get_network("resnet")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_is_valid_and_builds(name):
+    config = PRESETS[name]
+    check_config(config)
+    assert from_json(Config, json.loads(json.dumps(to_json(config)))) == config
+    get_loss(config.loss.name)
+    # Weight decay is nothing to an inference graph, and networks that differ in it are built once.
+    _, model = built(dataclasses.replace(config.network, weight_decay=1e-5))
+    wanted = {"landmarks"} | ({"pose"} if config.network.pose else set())
+    wanted |= {"attributes"} if config.network.attributes else set()
+    assert set(model.outputs) == wanted
+
+
+@pytest.mark.parametrize(
+    ("section", "field", "value"),
+    [
+        ("network", "width", 0.0),
+        ("network", "dropout_keep", 0.0),
+        ("loss", "asm_share", 0.0),
+        ("loss", "asm_share", 1.5),
+        ("loss", "asm_weight", -1.0),
+        ("loss", "l2_unit", -1.0),
+        ("loss", "pose_weight", float("nan")),
+        ("loss", "attribute_weights", (1.0, 2.0)),
+        ("augment", "occlusion_area", 1.5),
+        ("augment", "rotation_step", -5.0),
+        ("train", "epochs", -1),
+        ("train", "task_stopping", -0.1),
+    ],
+)
+def test_values_that_no_run_can_have_are_named(section, field, value):
+    config = Config()
+    part = dataclasses.replace(getattr(config, section), **{field: value})
+    with pytest.raises(InputError, match=rf"{section}\.{field}"):
+        check_config(dataclasses.replace(config, **{section: part}))
+    attributes = NetworkConfig(attributes=("gender", "smile"))
+    negative = LossConfig(attribute_weights=(1.0, -2.0))
+    with pytest.raises(InputError, match=r"loss\.attribute_weights must not be negative"):
+        check_config(Config(network=attributes, loss=negative))
+
+
+# --- the architectures, against their papers -------------------------------------------------
+
+
+def dense(inputs, outputs):
+    return (inputs + 1) * outputs
+
+
+@pytest.mark.parametrize(
+    ("options", "points", "parameters"),
+    [
+        # Layer by layer: weights and biases of the convolutions, then of the full connections.
+        (
+            {"name": "tcdcn", "attributes": ("gender", "smile", "glasses", "head_pose")},
+            5,
+            dense(5 * 5 * 3, 16) + dense(3 * 3 * 16, 48) + dense(3 * 3 * 48, 64)
+            + dense(2 * 2 * 64, 64) + dense(17 * 17 * 64, 100) + dense(100, 10)
+            + dense(100, 2 + 2 + 2 + 5),
+        ),
+        (
+            {"name": "cnn"},
+            68,
+            dense(5 * 5, 32) + dense(3 * 3 * 32, 64) + dense(3 * 3 * 64, 128)
+            + dense(26 * 26 * 128, 136),
+        ),
+    ],
+)  # fmt: skip
+def test_parameters_are_those_of_the_layers(options, points, parameters):
+    graph, _ = built(NetworkConfig(**options), points)
+    assert count_weights(graph) == [parameters, parameters]
+
+
+@pytest.mark.parametrize(
+    ("options", "points", "trainable", "gflops"),
+    [
+        ({"name": "senet"}, 68, (0.5e6, 0.7e6), 0.1),
+        ({"name": "senet_original"}, 68, (1.3e6, 1.4e6), 0.09),
+        # Guo et al., 2019: the 0.25X model is a small part of the 1X one.
+        ({"name": "pfld"}, 68, (1.8e6, 1.9e6), 0.57),
+        ({"name": "pfld"}, 98, (2.1e6, 2.2e6), 0.57),
+        ({"name": "pfld", "width": 0.25}, 68, (0.24e6, 0.26e6), 0.045),
+        ({"name": "asmnet", "pose": True}, 68, (1.40e6, 1.43e6), 0.53),
+        ({"name": "tcdcn"}, 5, (1.90e6, 1.91e6), 0.24),
+        ({"name": "cnn"}, 68, (11.8e6, 11.9e6), 1.0),
+    ],
+)
+def test_network_is_as_large_as_it_should_be(options, points, trainable, gflops):
+    graph, _ = built(NetworkConfig(**options), points)
+    assert trainable[0] <= count_weights(graph)[0] <= trainable[1]
+    assert 0.8 * gflops <= count_flops(graph) / 1e9 <= gflops
+
+
+def test_asmnet_has_the_papers_parameters_and_flops():
+    """Fard et al., CVPRW 2021, table 1: 1.43 M parameters, 0.51 GFLOPs."""
+    graph, _ = built(NetworkConfig(name="asmnet", pose=True))
+    assert count_weights(graph)[1] == pytest.approx(1.43e6, rel=0.01)
+    assert count_flops(graph) == pytest.approx(0.51e9, rel=0.03)
+
+
+def test_maps_of_tcdcn_and_cnn_shrink_as_published():
+    graph, _ = built(NetworkConfig(name="tcdcn"), 5)
+    assert map_of(graph, "tcdcn/conv_3/Relu") == (17, 17, 64)
+    graph, model = built(NetworkConfig(name="cnn"))
+    assert map_of(graph, "cnn/conv_0/Relu") == (220, 220, 32)
+    assert map_of(graph, "cnn/pool_2/MaxPool") == (26, 26, 128)
+    assert model.end_points["features"].shape.as_list() == [1, 26, 26, 128]
+
+
+def test_scales_of_pfld_are_the_papers():
+    """Guo et al., 2019, table 1: 56x56 after the stem; S1 14x14x16, S2 7x7x32, S3 1x1x128."""
+    graph, model = built(NetworkConfig(name="pfld", pose=True))
+    assert map_of(graph, "pfld/stem/Relu6") == (56, 56, 64)
+    second = graph.get_operation_by_name("pfld/second_scale/Conv2D")
+    assert second.inputs[0].shape.as_list() == [1, 14, 14, 16]
+    assert map_of(graph, "pfld/second_scale/Relu6") == (7, 7, 32)
+    assert map_of(graph, "pfld/third_scale/Relu6") == (1, 1, 128)
+    assert model.end_points["features"].shape.as_list() == [1, 14 * 14 * 16 + 7 * 7 * 32 + 128]
+    # Table 2: the branch takes the map of 28x28.
+    branch = graph.get_operation_by_name("pfld/auxiliary/conv_1/Conv2D")
+    assert branch.inputs[0].shape.as_list() == [1, 28, 28, 64]
+
+
+def test_asmnet_joins_the_means_of_six_blocks():
+    graph, model = built(NetworkConfig(name="asmnet", pose=True))
+    assert model.end_points["features"].shape.as_list() == [1, 536]
+    joined = graph.get_operation_by_name("asmnet/concat").inputs[:-1]
+    maps = [mean.op.inputs[0].shape.as_list()[1:] for mean in joined]
+    sides, channels = (56, 28, 14, 14, 7, 7), (24, 32, 64, 96, 160, 160)
+    assert maps == [[s, s, c] for s, c in zip(sides, channels, strict=True)]
+
+
+@pytest.mark.parametrize(("name", "is_grey"), [("cnn", True), ("tcdcn", False)])
+def test_grey_network_sees_brightness_alone(name, is_grey):
+    """A crop and the same made grey by BT.601, which is OpenCV's, are one to a grey network."""
+    colour = random_batch(2, get_network(name).input_size)["image"].astype(np.float32)
+    grey = np.stack([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in colour])
+    grey = np.repeat(grey[..., None], 3, axis=-1)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(3)
+        model = build_model(NetworkConfig(name=name), POINTS, is_training=False)
+        session.run(tf.global_variables_initializer())
+        one, two = (session.run(model.landmarks, {model.image: i}) for i in (colour, grey))
+    assert (np.abs(one - two).max() < 1e-5) == is_grey
+
+
+def test_original_network_never_predicts_below_zero():
+    """It ends in a ReLU, as the write-up's: what would be negative is 0."""
+    graph, model = built(NetworkConfig(name="senet_original"))
+    with graph.as_default(), tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        (biases,) = (v for v in tf.trainable_variables() if "coordinates/biases" in v.op.name)
+        biases.load(np.where(np.arange(2 * POINTS) % 2, 50.0, -50.0), session)
+        image = {model.image: random_batch(1, (128, 128))["image"]}
+        found = session.run(model.landmarks, image)
+    assert (found[..., 0] == 0).all() and (found[..., 1] > 0).all()
+
+
+def test_cnn_begins_at_the_middle_that_its_targets_are_about():
+    """(p - 100) / 50 in 224 pixels: a target of 0 is pixel 100."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        model = build_model(NetworkConfig(name="cnn"), POINTS, is_training=False)
+        session.run(tf.global_variables_initializer())
+        weights, biases = (
+            v for v in tf.trainable_variables() if v.op.name.startswith("cnn/coordinates")
+        )
+        image = {model.image: random_batch(1, (224, 224))["image"]}
+        weights.load(np.zeros(weights.shape), session)
+        at_zero = session.run(model.landmarks, image)
+        biases.load(np.ones(biases.shape), session)
+        at_one = session.run(model.landmarks, image)
+    np.testing.assert_allclose(at_zero * 224, 100, atol=1e-3)
+    np.testing.assert_allclose(at_one * 224, 150, atol=1e-3)
 
 
 def test_grid_reaches_beyond_the_crop():
     grid = heads._grid(16, 16)
     assert grid.min() == pytest.approx(-heads.GRID_REACH) and grid.max() > 1
     np.testing.assert_allclose(grid[:16, 1], grid[0, 1])  # rows are y
-
-
-def numpy_loss(name, predicted, truth, size):
-    """Each loss written anew from its paper's equation."""
-    if name == "l2":
-        return np.mean((predicted - truth) ** 2)
-    d = np.abs(predicted - truth) * size
-    if name == "smooth_l1":
-        return np.mean(np.where(d < 1, d**2 / 2, d - 0.5))
-    if name == "wing":
-        c = 10 - 10 * np.log(1 + 10 / 2)
-        return np.mean(np.where(d < 10, 10 * np.log(1 + d / 2), d - c))
-    d = d / (0.1 * np.array(size))
-    omega, theta, eps, power = 14, 0.5, 1, 2.1 - 1
-    a = omega / (1 + (theta / eps) ** power) * power * (theta / eps) ** (power - 1) / eps
-    c = theta * a - omega * np.log(1 + (theta / eps) ** power)
-    return np.mean(np.where(d < theta, omega * np.log(1 + (d / eps) ** power), a * d - c))
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss_is_the_papers_and_its_gradient_is_right(name):
-    size = (128, 96)
-    generator = np.random.default_rng(0)
-    truth = generator.uniform(0, 1, (3, 5, 2)).astype(np.float32)
-    predicted = truth + generator.normal(0, 0.06, truth.shape).astype(np.float32)
-    with tf.Graph().as_default(), tf.Session() as session:
-        place = tf.placeholder(tf.float32, truth.shape)
-        loss = get_loss(name)({"landmarks": place}, {"landmarks": tf.constant(truth)}, size)
-        gradient = tf.gradients(loss, place)[0]
-        value, slope = session.run([loss, gradient], {place: predicted})
-        at_truth = session.run([loss, gradient], {place: truth})
-    assert value == pytest.approx(numpy_loss(name, predicted, truth, size), rel=1e-4)
-    for index in ((0, 0, 0), (1, 3, 1), (2, 4, 0)):
-        high, low = predicted.astype(np.float64), predicted.astype(np.float64)
-        high[index] += 1e-5
-        low[index] -= 1e-5
-        numeric = (numpy_loss(name, high, truth, size) - numpy_loss(name, low, truth, size)) / 2e-5
-        assert slope[index] == pytest.approx(numeric, rel=2e-2, abs=1e-4)
-    assert at_truth[0] == pytest.approx(0, abs=1e-4) and np.isfinite(at_truth[1]).all()
-
-
-def test_heatmap_loss_is_least_where_the_landmark_is():
-    grid = heads._grid(16, 16)
-    truth = np.array([[[0.3, 0.7], [1.05, -0.02]]], np.float32)
-    cell = grid[1, 0] - grid[0, 0]
-
-    def cross_entropy(shift):
-        peak = truth[:, :, None] + shift
-        logits = -np.sum(((peak - grid) / cell) ** 2, -1) / 2
-        with tf.Graph().as_default(), tf.Session() as session:
-            ends = {"map_logits": tf.constant(logits, tf.float32), "grid": tf.constant(grid)}
-            config = LossConfig(name="l2", heatmap_weight=1)
-            batch = {"landmarks": tf.constant(truth)}
-            return session.run(
-                total_loss(config, ends | {"landmarks": tf.constant(truth)}, batch, (128, 128))
-            )
-
-    assert cross_entropy(0.0) < min(cross_entropy(0.1), cross_entropy(-0.1))
-
-
-def test_learning_rates():
-    with tf.Graph().as_default(), tf.Session() as session:
-        step, progress = tf.placeholder(tf.int64), tf.placeholder(tf.float32)
-        original = ScheduleConfig(initial=0.001, decay_steps=1000, decay_rate=0.98, warmup_steps=0)
-        rates = [train.learning_rate(c, step, progress) for c in (original, ScheduleConfig())]
-
-        def at(s, p):
-            return session.run(rates, {step: s, progress: p})
-
-        assert at(2500, 0)[0] == pytest.approx(0.001 * 0.98**2.5, rel=1e-5)
-        assert at(10**5, 0.0)[1] == pytest.approx(5e-3)
-        assert at(10**5, 0.5)[1] == pytest.approx(5e-4, rel=1e-4)
-        assert at(10**5, 1.0)[1] == pytest.approx(5e-5, rel=1e-4)
-        assert at(99, 0.0)[1] == pytest.approx(2.5e-3)  # half way through the warm-up
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_unknown_landmarks_add_nothing_to_a_loss(name):
-    generator = np.random.default_rng(0)
-    truth = generator.uniform(0, 1, (3, POINTS, 2)).astype(np.float32)
-    truth[1, 5] = np.nan
-    other = np.where(np.isfinite(truth), truth, 0.3).astype(np.float32)
-    with tf.Graph().as_default(), tf.Session() as session:
-        predicted = tf.constant(generator.uniform(0, 1, truth.shape), tf.float32)
-        config = LossConfig(name=name)
-
-        def of(landmarks):
-            batch = {"landmarks": tf.constant(landmarks)}
-            return total_loss(config, {"landmarks": predicted}, batch, (128, 128))
-
-        gradient = tf.gradients(of(truth), predicted)[0]
-        loss, slope, full = session.run(
-            [of(truth), gradient, tf.gradients(of(other), predicted)[0]]
-        )
-    assert np.isfinite(loss) and np.isfinite(slope).all()
-    assert not slope[1, 5].any() and slope[1, 4].any()
-    known = np.isfinite(truth)
-    np.testing.assert_allclose(slope[known], full[known], rtol=1e-5)

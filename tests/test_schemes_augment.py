@@ -1,5 +1,6 @@
 """Mirrors, schemes, their conversions and random changes."""
 
+import dataclasses
 from collections import defaultdict
 
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 import scipy.io
 
 from senet_landmark import augment, geometry
-from senet_landmark.config import AugmentConfig
+from senet_landmark.config import NO_AUGMENTATION, AugmentConfig
 from senet_landmark.errors import InputError
 from senet_landmark.geometry import CropSpec
 from senet_landmark.pose import MEAN_FACE_3D
+from senet_landmark.presets import get_preset
 from senet_landmark.scheme_conversion import can_convert, convert, targets_of
 from senet_landmark.schemes import SCHEMES, get_scheme
 
@@ -270,3 +272,41 @@ def test_light_and_occlusion_change_the_picture():
         changed = augment.change_picture(image, config, generator, image)
         assert changed.shape == image.shape and changed.dtype == np.uint8
         assert (changed != image).any()
+
+
+def test_pfld_turns_by_multiples_of_5_degrees_up_to_30():
+    config = get_preset("pfld").augment
+    box, generator = np.array([60.0, 60, 180, 180]), np.random.default_rng(6)
+    turns, sides = [], []
+    for _ in range(400):
+        transform = augment.jittered_transform(box, CropSpec(), (240, 240), config, generator)
+        turns.append(np.degrees(np.arctan2(transform[1, 0], transform[0, 0])))
+        sides.append(np.linalg.norm(transform[0, :2]))
+    steps, counts = np.unique(np.round(turns, 6), return_counts=True)
+    np.testing.assert_allclose(steps, np.arange(-30, 31, 5))
+    assert counts.min() > 400 / 13 / 2  # all alike likely
+    np.testing.assert_allclose(sides, sides[0])  # nothing but turns
+
+
+@pytest.mark.parametrize("area", [get_preset("pfld").augment.occlusion_area, 0.05, 0.6, 1.0])
+def test_occlusion_covers_the_stated_area(area):
+    config = dataclasses.replace(NO_AUGMENTATION, occlusion=1, occlusion_area=area)
+    generator = np.random.default_rng(7)
+    image, donor = np.zeros((112, 112, 3), np.uint8), np.full((112, 112, 3), 9, np.uint8)
+    places, shapes = set(), []
+    for _ in range(40):
+        covered = augment.change_picture(image, config, generator, donor).any(axis=-1)
+        rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
+        assert covered.sum() == len(rows) * len(columns)  # one rectangle
+        assert covered.mean() == pytest.approx(area, abs=0.02)
+        places.add((rows[0], columns[0]))
+        shapes.append(len(rows) / len(columns))
+    assert area == 1 or len(places) > 20
+    assert 0.45 < min(shapes) <= max(shapes) < 2.2  # up to twice as long as wide
+    assert area > 0.5 or (min(shapes) < 0.7 and max(shapes) > 1.4)
+
+
+def test_pfld_covers_a_fifth_of_every_face():
+    config = get_preset("pfld").augment
+    assert (config.occlusion, config.occlusion_area) == (1, 0.2)
+    assert (config.rotation, config.rotation_step, config.mirror) == (30, 5, True)
