@@ -82,9 +82,9 @@ def predicted_classes(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
 def face_classes(values: np.ndarray, names: Sequence[str], pose: np.ndarray) -> np.ndarray:
     """Which classes a face is of, by which PFLD balances a batch: 0 or 1, float32 [C].
 
-    Guo et al., "PFLD", 2019, section 3.1. Where the data has attributes, the classes are theirs,
-    without the ordinary ones; where it has none, they are profile, frontal, head up and head down,
-    from the pose. The last is that of the faces of none of them, so that each has a class.
+    Guo et al., "PFLD", 2019, section 3.1. First those of the attributes, without the ordinary ones;
+    then profile, frontal, head up and head down, from the pose, for a face of which no attribute is
+    known; last that of the faces of none of them, so that each face has a class.
 
     Args:
       values: attributes [A], NaN where unknown.
@@ -96,8 +96,7 @@ def face_classes(values: np.ndarray, names: Sequence[str], pose: np.ndarray) -> 
         attribute = get_attribute(name)
         classes = range(len(attribute.classes))
         found += [bool(value == index) for index in classes if index != attribute.ordinary]
-    if not names:
-        yaw, pitch, _ = pose
-        found += [abs(yaw) >= PROFILE_YAW, abs(yaw) < PROFILE_YAW]
-        found += [pitch >= RAISED_PITCH, pitch <= -RAISED_PITCH]
+    yaw, pitch, _ = np.full(3, np.nan) if np.isfinite(values).any() else pose
+    found += [abs(yaw) >= PROFILE_YAW, abs(yaw) < PROFILE_YAW]
+    found += [pitch >= RAISED_PITCH, pitch <= -RAISED_PITCH]
     return np.array([*found, not any(found)], np.float32)

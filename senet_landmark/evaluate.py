@@ -137,7 +137,8 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
             predicted, truth, scheme, subsets=labels, points=measured.mask, names=names
         )["by_subset"]
 
-    attributes = list(dict.fromkeys(name for face in faces for name in face.attributes))
+    known = [name for face in faces for name, label in face.attributes.items() if label]
+    attributes = list(dict.fromkeys(known))
     subsets = [face.subset for face in faces]
     return {
         **summarise(

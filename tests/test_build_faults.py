@@ -305,3 +305,18 @@ def test_beam_refuses_a_runner_that_is_none(synthetic_tree, tmp_path):
 
     with pytest.raises(InputError, match="no runner 'LocalRunner'"):
         build_records_beam("300w_lp", synthetic_tree, tmp_path / "out", runner="LocalRunner")
+
+
+def test_attributes_of_a_csv_reach_training(tmp_path):
+    root = write_csv(tmp_path / "tree", [(f"{i}.jpg", f"person{i}", "") for i in range(6)])
+    header, *lines = (root / "a.csv").read_text().splitlines()
+    smiles = [f"{line},{index % 2}" for index, line in enumerate(lines)]
+    smiles[5] = f"{lines[5]},"  # unknown
+    (root / "a.csv").write_text("\n".join([f"{header},smile", *smiles]))
+    build_records("csv", root, tmp_path / "out", RecordsConfig(held_out=0.3), workers=1)
+    config = get_preset("quickstart")
+    network = replace(config.network, attributes=("smile",))
+    short = replace(config.train, steps=1, minutes=0, batch_size=4)
+    config = replace(config, network=network, train=short)
+    result = train(config, tmp_path / "out", tmp_path / "run")
+    assert 0 <= result.figures["accuracy_smile"] <= 100

@@ -19,6 +19,7 @@ from data_tools.datasets import (
     ytf,
 )
 from data_tools.samples import Entry, Sample
+from senet_landmark.attributes import ATTRIBUTES
 from senet_landmark.errors import InputError
 from senet_landmark.files import require_folder
 from senet_landmark.images import read_photo
@@ -73,7 +74,12 @@ DATASETS = {
         cofw.entries, cofw.load, "COFW_train_color.mat, COFW_test_color.mat", photo=cofw.photo
     ),
     "dlib_xml": Dataset(dlib_xml.entries, dlib_xml.load, "dlib's NAME.xml beside the photos"),
-    "csv": Dataset(csv_files.entries, csv_files.load, "NAME.csv beside the photos"),
+    "csv": Dataset(
+        csv_files.entries,
+        csv_files.load,
+        "NAME.csv beside the photos",
+        attributes=tuple(ATTRIBUTES),
+    ),
     "tfds_300w_lp": Dataset(
         tfds_300w_lp.entries,
         tfds_300w_lp.load,

@@ -73,10 +73,12 @@ def _split(survey: Survey, side: tuple[int, str], own: np.ndarray) -> dict[str, 
 
 
 def _attributes(survey: Survey, side: tuple[int, str], records: list[Any]) -> dict[str, Any]:
-    """Attribute -> class -> share of the faces; `unknown` where there are such."""
+    """Attribute that is known of a face -> class -> share of the faces; `unknown` too, if so."""
     shares: dict[str, Any] = {}
     for index, name in enumerate(survey.folders[side[0]].info.attributes):
         values = np.array([record.attributes[index] for record in records])
+        if np.isnan(values).all():
+            continue
         classes = get_attribute(name).classes
         shares[name] = {c: _round((values == n).mean(), 4) for n, c in enumerate(classes)}
         if np.isnan(values).any():
