@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.pose import Pose, pose_of
+from senet_landmark.pose import known_pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +117,7 @@ def by_photo(entries: Iterable[Entry]) -> list[tuple[Entry, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-def known_pose(sample: Sample) -> Pose | None:
-    """The annotated (yaw, pitch, roll) in degrees, else those fitted to the landmarks; or None."""
-    if np.isfinite(sample.pose).all():
-        yaw, pitch, roll = sample.pose.tolist()
-        return yaw, pitch, roll
-    try:
-        return pose_of(sample.landmarks, sample.scheme)
-    except ValueError:
-        return None
-
-
 def yaw_of(sample: Sample) -> float | None:
-    """The yaw of `known_pose`."""
-    pose = known_pose(sample)
+    """The annotated yaw in degrees, else the one fitted to the landmarks; None without either."""
+    pose = known_pose(sample.pose, sample.landmarks, sample.scheme)
     return None if pose is None else pose[0]

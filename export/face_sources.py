@@ -8,12 +8,13 @@ import numpy as np
 
 from data_tools import face_boxes
 from data_tools.datasets.registry import get_dataset, list_entries, load_photo, load_sample
-from data_tools.samples import Entry, Sample, by_photo, known_pose
+from data_tools.samples import Entry, by_photo
 from senet_landmark.attributes import get_attribute
 from senet_landmark.errors import InputError
 from senet_landmark.evaluate import AnnotatedFace
 from senet_landmark.geometry import apply
 from senet_landmark.metrics import NORMALISERS, normaliser
+from senet_landmark.pose import known_pose
 from senet_landmark.schemes import Scheme, get_scheme
 
 RECORDS = "records"
@@ -173,7 +174,7 @@ def _faces_of(
             boxes={box: found[box][index] for box in boxes},
             source=sample.source,
             subset=sample.subset,
-            pose=known_pose(sample),
+            pose=known_pose(sample.pose, sample.landmarks, sample.scheme),
             attributes=_classes(get_dataset(dataset).attributes, sample.attributes),
         )
 
@@ -211,10 +212,6 @@ def _records_source(
             found: dict[str, np.ndarray | None] = {face_boxes.LANDMARKS: own}
             for name, detect in detectors.items():
                 (found[name],) = face_boxes.find_annotated_faces(pixels, [own], detect)
-            sample = Sample(
-                Path(record.source), record.source, record.identity, record.scheme, truth,
-                record.visible, pose=record.pose, subset=record.subset,
-            )  # fmt: skip
             yield [
                 AnnotatedFace(
                     photo=pixels,
@@ -222,7 +219,7 @@ def _records_source(
                     boxes={box: found[box] for box in boxes},
                     source=record.source,
                     subset=record.subset,
-                    pose=known_pose(sample),
+                    pose=known_pose(record.pose, truth, record.scheme),
                     attributes=_classes(info.attributes, record.attributes),
                 )
             ]

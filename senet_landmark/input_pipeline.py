@@ -20,7 +20,7 @@ from senet_landmark.config import NO_AUGMENTATION, AugmentConfig
 from senet_landmark.errors import InputError
 from senet_landmark.geometry import CropSpec
 from senet_landmark.images import decode_photo
-from senet_landmark.pose import PFLD_POINTS, STABLE_POINTS, mirror_pose, pose_of, turn_pose
+from senet_landmark.pose import PFLD_POINTS, STABLE_POINTS, known_pose, mirror_pose, turn_pose
 from senet_landmark.records import Record, parse_example
 from senet_landmark.schemes import Scheme, get_scheme
 from senet_landmark.shape_model import ShapeModel, asm_copy, fit_shape_model
@@ -96,17 +96,15 @@ def true_poses(store: RecordStore, truth: Literal["records", "landmarks"]) -> np
       truth: `records`: of the data set, else fitted to the landmarks; `landmarks`: fitted to the 11
         landmarks of PFLD where the scheme has them, else to those that it has.
     """
-    poses = np.stack([store.record(index).pose for index in range(len(store))])
     fitted = PFLD_POINTS if truth == "landmarks" else STABLE_POINTS
-    for index, pose in enumerate(poses):
-        if truth == "landmarks" or not np.isfinite(pose).all():
-            record = store.record(index)
-            size = record.region[2:] - record.region[:2]
-            try:
-                poses[index] = pose_of(record.landmarks * size, record.scheme, fitted)
-            except ValueError:
-                poses[index] = np.nan
-    return poses
+    unknown = np.full(3, np.nan)
+    poses = []
+    for index in range(len(store)):
+        record = store.record(index)
+        points = record.landmarks * (record.region[2:] - record.region[:2])
+        given = unknown if truth == "landmarks" else record.pose
+        poses.append(known_pose(given, points, record.scheme, fitted) or unknown)
+    return np.array(poses, np.float32)
 
 
 def shape_model_of(store: RecordStore, share: float) -> ShapeModel:

@@ -38,6 +38,7 @@ __all__ = [
     "STABLE_POINTS",
     "euler_angles",
     "fitted_mean_face",
+    "known_pose",
     "mirror_pose",
     "pose_from_landmarks",
     "pose_from_para",
@@ -211,6 +212,25 @@ def pose_of(
             "the known points lie close to one plane or line of the face: no pose can be fitted"
         )
     return euler_angles(_fit_scaled_orthographic(seen, model)[0])
+
+
+def known_pose(
+    pose: ArrayLike,
+    points: ArrayLike,
+    scheme: Scheme | str,
+    fitted: NDArray[np.intp] = STABLE_POINTS,
+) -> Pose | None:
+    """The given (yaw, pitch, roll) in degrees if all are known, else `pose_of` the landmarks.
+
+    None where neither can be told. Args as `pose_of`, but that it raises nothing of these.
+    """
+    yaw, pitch, roll = np.asarray(pose, np.float64).tolist()
+    if np.isfinite([yaw, pitch, roll]).all():
+        return yaw, pitch, roll
+    try:
+        return pose_of(points, scheme, fitted)
+    except ValueError:
+        return None
 
 
 def yaw_band(yaw: float | None) -> str:

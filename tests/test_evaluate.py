@@ -13,7 +13,7 @@ from test_build_faults import write_csv
 from data_tools import face_boxes
 from data_tools.datasets.registry import list_entries, load_photo, load_sample
 from data_tools.datasets.synthetic import portrait, portrait_path
-from data_tools.samples import Sample, known_pose, yaw_of
+from data_tools.samples import Sample, yaw_of
 from export.evaluate import Photos, Records, evaluate_models
 from export.predictor import Predictor
 from senet_landmark import geometry, scheme_conversion
@@ -22,7 +22,7 @@ from senet_landmark.commands.model import _print_figures
 from senet_landmark.errors import InputError
 from senet_landmark.images import write_picture
 from senet_landmark.metrics import nme_inter_ocular
-from senet_landmark.pose import pose_of
+from senet_landmark.pose import known_pose, pose_of
 from senet_landmark.schemes import get_scheme
 
 KEYS = {
@@ -159,17 +159,12 @@ def test_attributes_are_measured_where_faces_have_them(full_run, tmp_path, capsy
 
 def test_pose_of_a_face_is_the_annotated_one_or_fitted():
     truth = portrait()[1]
-
-    def sample(points, pose):
-        known = np.isfinite(points).all(axis=1)
-        return Sample(Path("a"), "a", "a", "300w_68", points, known, pose=np.float32(pose))
-
-    assert known_pose(sample(truth, (10, 20, 30))) == (10, 20, 30)
-    fitted = known_pose(sample(truth, (10, np.nan, 30)))
-    assert fitted == pose_of(truth, "300w_68")
-    assert yaw_of(sample(truth, (np.nan,) * 3)) == fitted[0]
-    unknown = sample(np.full_like(truth, np.nan), (np.nan,) * 3)
-    assert known_pose(unknown) is None and yaw_of(unknown) is None
+    assert known_pose((10, 20, 30), truth, "300w_68") == (10, 20, 30)
+    assert known_pose((10, np.nan, 30), truth, "300w_68") == pose_of(truth, "300w_68")
+    assert known_pose((np.nan,) * 3, np.full_like(truth, np.nan), "300w_68") is None
+    visible = np.ones(len(truth), bool)
+    sample = Sample(Path("a"), "a", "a", "300w_68", truth, visible)
+    assert yaw_of(sample) == pose_of(truth, "300w_68")[0]
 
 
 def test_records_give_what_their_photos_give(small_run, synthetic_tree, tmp_path):
