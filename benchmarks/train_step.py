@@ -24,8 +24,9 @@ def measure() -> float:
 
     from senet_landmark.losses import total_loss
     from senet_landmark.model import build_model
+    from senet_landmark.optimisation import update_operation
     from senet_landmark.presets import get_preset
-    from senet_landmark.train import session_config, update_operation
+    from senet_landmark.runtime import session_config
 
     config, generator = get_preset("senet"), np.random.default_rng(0)
     with tf.Graph().as_default(), tf.Session(config=session_config()) as session:

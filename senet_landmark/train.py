@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-import tf_slim as slim
 from tqdm import tqdm
 
 from senet_landmark import checkpoints
@@ -21,7 +20,6 @@ from senet_landmark.config import (
     NO_AUGMENTATION,
     Config,
     LossConfig,
-    ScheduleConfig,
     TrainConfig,
     check_config,
     to_json,
@@ -38,6 +36,7 @@ from senet_landmark.input_pipeline import (
 from senet_landmark.losses import get_loss, loss_terms
 from senet_landmark.model import build_model
 from senet_landmark.networks.registry import get_network, resolved
+from senet_landmark.optimisation import learning_rate, update_operation
 from senet_landmark.records import (
     RecordsInfo,
     check_splits_apart,
@@ -130,25 +129,6 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
             result = loop.run(stopped)
     write_json(run / "result.json", to_json(result))
     return result
-
-
-def learning_rate(config: ScheduleConfig, step: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
-    """Linear warm-up, then exponential decay: by steps, or over the whole run.
-
-    Args:
-      config: the schedule.
-      step: global step.
-      progress: float32 scalar, share of the run that is done, 0 to 1.
-    """
-    if config.decay_steps:
-        rate = tf.train.exponential_decay(
-            config.initial, step, config.decay_steps, config.decay_rate, staircase=False
-        )
-    else:
-        rate = config.initial * tf.pow(config.final / config.initial, progress)
-    if config.warmup_steps:
-        rate *= tf.minimum(1.0, (tf.cast(step, tf.float32) + 1.0) / config.warmup_steps)
-    return rate
 
 
 def _begin_or_resume(run: Path, config: Config, info: RecordsInfo, records: Path) -> None:
@@ -338,25 +318,6 @@ def _in_steps(options: TrainConfig, faces: int) -> TrainConfig:
     if not options.epochs:
         return options
     return replace(options, steps=math.ceil(options.epochs * faces / options.batch_size))
-
-
-def update_operation(
-    loss: tf.Tensor, rate: tf.Tensor, step: tf.Tensor, options: TrainConfig
-) -> tuple[tf.Operation, tf.train.ExponentialMovingAverage | None]:
-    """One step of Adam, then of the averages of weights; batch-norm averages move with it."""
-    total = tf.add_n([loss, *tf.losses.get_regularization_losses()])
-    optimizer = tf.train.AdamOptimizer(rate)
-    gradients, variables = zip(*optimizer.compute_gradients(total), strict=True)
-    if options.gradient_clip:
-        gradients, _ = tf.clip_by_global_norm(gradients, options.gradient_clip)
-    with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
-        update = optimizer.apply_gradients(zip(gradients, variables, strict=True), step)
-    if not options.ema_decay:
-        return update, None
-    # With num_updates the average follows quickly in the first steps of a run.
-    average = tf.train.ExponentialMovingAverage(options.ema_decay, num_updates=step)
-    with tf.control_dependencies([update]):
-        return average.apply(slim.get_model_variables()), average
 
 
 @contextlib.contextmanager

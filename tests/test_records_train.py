@@ -36,6 +36,7 @@ from senet_landmark.input_pipeline import (
     true_poses,
 )
 from senet_landmark.metrics import NORMALISERS
+from senet_landmark.optimisation import learning_rate
 from senet_landmark.pose import pose_from_landmarks
 from senet_landmark.presets import PRESETS, get_preset
 from senet_landmark.records import (
@@ -53,7 +54,7 @@ from senet_landmark.shape_model import (
     save_shape_model,
 )
 from senet_landmark.task_stopping import STRIP
-from senet_landmark.train import learning_rate, train
+from senet_landmark.train import train
 
 
 def example_record():
