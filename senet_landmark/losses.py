@@ -21,9 +21,6 @@ Loss = Callable[[Tensors, Tensors, Size, LossConfig], tf.Tensor]
 RADIANS = math.pi / 180
 """A degree."""
 
-ASM_DECAY = ((1 / 3, 1.0), (2 / 3, 0.5), (1.0, 0.25))
-"""Until this share of a run -> factor of `asm_weight`: the paper's 2, 1 and 0.5."""
-
 
 def _difference(end_points: Tensors, batch: Tensors, size: Size) -> tf.Tensor:
     return tf.abs(end_points["landmarks"] - batch["landmarks"]) * tf.constant(size, tf.float32)
@@ -266,9 +263,8 @@ def _landmark_loss(
 def asm_factor(progress: tf.Tensor | float) -> tf.Tensor:
     """1 in the first third of a run, 1/2 in the second, 1/4 in the last.
 
-    Fard et al., "ASMNet", CVPRW 2021, section 3.2: by the share of the epochs that are done.
+    Fard et al., "ASMNet", CVPRW 2021, section 3.2, where the weights are 2, 1 and 0.5: by the share
+    of the epochs that are done.
     """
-    (first, one), (second, half), (_, quarter) = ASM_DECAY
     progress = tf.convert_to_tensor(progress, tf.float32)
-    later = tf.where(progress < second, half, quarter)
-    return tf.where(progress < first, tf.constant(one), later)
+    return tf.where(progress < 1 / 3, 1.0, tf.where(progress < 2 / 3, 0.5, 0.25))

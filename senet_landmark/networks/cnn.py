@@ -1,10 +1,9 @@
 """A plain CNN, as published for YouTube Faces: three convolutions, one full connection, in grey.
 
-The network that beginners' courses train on 224x224 crops of YouTube Faces; its landmarks are
-regressed as (p - 100) / 50, p in pixels of the crop.
+Its input is 224x224; landmarks are regressed as (p - 100) / 50, p in pixels of the crop.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -12,15 +11,13 @@ import tf_slim as slim
 
 from senet_landmark.config import NetworkConfig
 from senet_landmark.networks import heads
-from senet_landmark.networks.layers import EndPoints, conv_arg_scope, normalised_if
-
-
-class Stage(NamedTuple):
-    """A convolution without padding and a max pooling by 2."""
-
-    channels: int
-    kernel: int
-
+from senet_landmark.networks.layers import (
+    EndPoints,
+    Stage,
+    conv_arg_scope,
+    normalised_if,
+    plain_convolutions,
+)
 
 # 224 -> 220 -> 110 -> 108 -> 54 -> 52 -> 26
 CNN_STAGES = (Stage(32, 5), Stage(64, 3), Stage(128, 3))
@@ -47,12 +44,7 @@ def cnn(
     del is_training
     height, width = images.shape.as_list()[1:3]
     with tf.variable_scope("cnn"), normalised_if(config.batch_norm):
-        net = images
-        for index, stage in enumerate(CNN_STAGES):
-            net = slim.conv2d(
-                net, stage.channels, stage.kernel, padding="VALID", scope=f"conv_{index}"
-            )
-            net = slim.max_pool2d(net, 2, 2, scope=f"pool_{index}")
+        net = plain_convolutions(images, CNN_STAGES)
         dropped = slim.dropout(heads.flat(net), keep_prob=config.dropout_keep, scope="dropout")
         targets = heads.coordinates(dropped, num_points, start=0.0)
         # As [N K, 2]: OpenCV takes a vector for one along the second axis.

@@ -95,8 +95,7 @@ def fully_connected(
       last_activation: end in the scope's activation, as the original does.
     """
     with tf.variable_scope("fc"):
-        pooled = tf.reduce_mean(features, [1, 2])
-        net = slim.fully_connected(pooled, hidden, scope="hidden")
+        net = slim.fully_connected(_pooled(features), hidden, scope="hidden")
         net = slim.dropout(net, keep_prob=dropout_keep, scope="dropout")
         activation = tf.nn.relu if last_activation else None
         return coordinates(net, num_points, spread=1.0, activation=activation)

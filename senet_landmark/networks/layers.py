@@ -84,6 +84,24 @@ def squeeze_excite(inputs: tf.Tensor, reduction: int = 4, scope: str | None = No
         return inputs * scale
 
 
+class Stage(NamedTuple):
+    """A convolution without padding, with a max pooling by 2 behind it or not."""
+
+    channels: int
+    kernel: int
+    pool: bool = True
+
+
+def plain_convolutions(inputs: tf.Tensor, stages: Sequence[Stage]) -> tf.Tensor:
+    """The stages one after the other."""
+    net = inputs
+    for index, stage in enumerate(stages):
+        net = slim.conv2d(net, stage.channels, stage.kernel, padding="VALID", scope=f"conv_{index}")
+        if stage.pool:
+            net = slim.max_pool2d(net, 2, 2, scope=f"pool_{index}")
+    return net
+
+
 class Bottleneck(NamedTuple):
     """`repeats` inverted residuals of the same kind; the stride is that of the first."""
 

@@ -5,26 +5,23 @@ sizes of its rebuilding in Keras: 160x160 pixels in colour, where the paper has 
 Further tasks (`network.attributes`) are a full connection each on the same 100 features.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from senet_landmark.config import NetworkConfig
 from senet_landmark.networks import heads
-from senet_landmark.networks.layers import EndPoints, conv_arg_scope, normalised_if
-
-
-class Stage(NamedTuple):
-    """A convolution without padding, with a max pooling by 2 behind it or not."""
-
-    channels: int
-    kernel: int
-    pool: bool
-
+from senet_landmark.networks.layers import (
+    EndPoints,
+    Stage,
+    conv_arg_scope,
+    normalised_if,
+    plain_convolutions,
+)
 
 # 160 -> 156 -> 78 -> 76 -> 38 -> 36 -> 18 -> 17
-TCDCN_STAGES = (Stage(16, 5, True), Stage(48, 3, True), Stage(64, 3, True), Stage(64, 2, False))
+TCDCN_STAGES = (Stage(16, 5), Stage(48, 3), Stage(64, 3), Stage(64, 2, pool=False))
 FEATURES = 100
 
 
@@ -43,13 +40,7 @@ def tcdcn(
     """
     del is_training
     with tf.variable_scope("tcdcn"), normalised_if(config.batch_norm):
-        net = images
-        for index, stage in enumerate(TCDCN_STAGES):
-            net = slim.conv2d(
-                net, stage.channels, stage.kernel, padding="VALID", scope=f"conv_{index}"
-            )
-            if stage.pool:
-                net = slim.max_pool2d(net, 2, 2, scope=f"pool_{index}")
+        net = plain_convolutions(images, TCDCN_STAGES)
         net = slim.fully_connected(heads.flat(net), FEATURES, scope="shared")
         landmarks = heads.coordinates(net, num_points)
     return landmarks, {"features": net, "landmarks": landmarks}
