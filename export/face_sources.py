@@ -12,7 +12,7 @@ from data_tools.samples import Entry, by_photo
 from senet_landmark.attributes import get_attribute
 from senet_landmark.errors import InputError
 from senet_landmark.evaluate import AnnotatedFace
-from senet_landmark.geometry import apply
+from senet_landmark.geometry import apply, to_pixels
 from senet_landmark.metrics import NORMALISERS, normaliser
 from senet_landmark.pose import known_pose
 from senet_landmark.schemes import Scheme, get_scheme
@@ -205,9 +205,8 @@ def _records_source(
     def photos() -> Iterator[list[AnnotatedFace]]:
         for index in range(len(store)):
             record, pixels = store.record(index), store.image(index)
-            size = np.array(pixels.shape[1::-1])
-            to_pixels = np.array([[size[0], 0, -0.5], [0, size[1], -0.5]])
-            truth = apply(to_pixels, record.landmarks).astype(np.float32)
+            size = (pixels.shape[1], pixels.shape[0])
+            truth = apply(to_pixels(size), record.landmarks).astype(np.float32)
             own = face_boxes.canonical_box(truth, record.scheme)
             found: dict[str, np.ndarray | None] = {face_boxes.LANDMARKS: own}
             for name, detect in detectors.items():

@@ -144,6 +144,11 @@ def to_crop(region: Box) -> np.ndarray:
     )
 
 
+def to_pixels(size: tuple[int, int]) -> np.ndarray:
+    """The affine [2, 3] from normalised coordinates of a crop to pixels of its (width, height)."""
+    return np.array([[size[0], 0, -0.5], [0, size[1], -0.5]], np.float64)
+
+
 def invert(transform: np.ndarray) -> np.ndarray:
     """The inverse of an affine [2, 3]; invert(invert(t)) = t."""
     linear = np.linalg.inv(transform[:, :2])
@@ -175,9 +180,7 @@ def warp(photo: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.
       bilinear sampling does not alias.
     """
     width, height = size
-    # normalised n <-> crop pixel n * size - 0.5
-    to_pixels = np.array([[width, 0, -0.5], [0, height, -0.5]], np.float64)
-    matrix = compose(to_pixels, transform)
+    matrix = compose(to_pixels(size), transform)
     factor = int(1 / max(np.sqrt(abs(np.linalg.det(matrix[:, :2]))), 1e-6))
     if factor >= 2:
         photo, reduced = _reduce(photo, invert(matrix), size, factor)

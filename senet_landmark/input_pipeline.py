@@ -172,7 +172,7 @@ class BatchMaker:
         for n, (index, record) in enumerate(zip(indices, records, strict=True)):
             recorded = self.store.image(int(index))
             size = (recorded.shape[1], recorded.shape[0])
-            pixels = np.array([[size[0], 0, -0.5], [0, size[1], -0.5]])
+            pixels = geometry.to_pixels(size)
             points = geometry.apply(pixels, record.landmarks.astype(np.float64))
             box = geometry.apply(pixels, record.box.astype(np.float64).reshape(2, 2)).ravel()
             if self.augment == NO_AUGMENTATION:

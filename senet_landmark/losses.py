@@ -162,6 +162,11 @@ def get_loss(name: str) -> Loss:
     return LOSSES[name]
 
 
+def learns_pose(config: Config) -> bool:
+    """Whether any term of the loss is of the head's pose."""
+    return config.network.pose or get_loss(config.loss.name) is pfld
+
+
 def loss_terms(
     config: Config,
     end_points: Tensors,

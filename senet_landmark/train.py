@@ -33,7 +33,7 @@ from senet_landmark.input_pipeline import (
     shape_model_of,
     true_poses,
 )
-from senet_landmark.losses import get_loss, loss_terms
+from senet_landmark.losses import get_loss, learns_pose, loss_terms
 from senet_landmark.model import build_model
 from senet_landmark.networks.registry import get_network, resolved
 from senet_landmark.optimisation import learning_rate, update_operation
@@ -161,7 +161,7 @@ def _shape_model(options: LossConfig, store: RecordStore, run: Path) -> ShapeMod
 
 def _true_poses(config: Config, store: RecordStore) -> np.ndarray | None:
     """The angles to be learnt; None where no pose is: fitting them takes a millisecond a face."""
-    if not (config.network.pose or config.loss.name == "pfld"):
+    if not learns_pose(config):
         return None
     return true_poses(store, config.loss.pose_truth)
 
