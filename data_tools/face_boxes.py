@@ -151,17 +151,17 @@ def get_detector(source: BoxSource, model: Path | None = None) -> Detector:
     raise ValueError(f"{source} is not a detector")
 
 
-def find_faces(photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`detect_dlib` as a user wants it: small faces too, where the photo is small enough for it.
+def find_faces(photo: np.ndarray, detect: Detector = detect_dlib) -> tuple[np.ndarray, np.ndarray]:
+    """A detector as a user wants it: small faces too, where the photo is small enough for it.
 
     Photos up to `DOUBLED_SIDE` are doubled, which finds faces from 40 pixels on; larger ones only
     where nothing is found otherwise. What scores below `SURE_SCORE` counts only in a photo that
     has nothing better.
     """
     doubled = max(photo.shape[:2]) <= DOUBLED_SIDE
-    boxes, scores = detect_dlib(photo, upsample=int(doubled))
+    boxes, scores = detect(photo, int(doubled))
     if not len(boxes) and not doubled:
-        boxes, scores = detect_dlib(photo, upsample=1)
+        boxes, scores = detect(photo, 1)
     sure = scores >= SURE_SCORE
     return (boxes[sure], scores[sure]) if sure.any() else (boxes, scores)
 

@@ -18,12 +18,14 @@ from export.comparison_notes import CONSTANTS, VARIABLES, notes_of
 from export.comparison_page import write_comparison
 from export.contract import Contract, contract_path, load_contract
 from export.convert import convert
-from export.engines import EngineName, load_engine
+from export.engines.interface import EngineName
+from export.engines.registry import load_engine
 from export.evaluate import evaluate_models, unique_names
 from export.face_sources import Photos, Records, faces_at
-from export.freeze import freeze, sample_crops
+from export.freeze import freeze
 from export.graph_costs import count_constants, count_flops, load_graph
 from export.predictor import find_model
+from export.recorded_faces import recorded_faces
 from senet_landmark.checkpoints import latest_checkpoint, load_run, load_state, step_of
 from senet_landmark.errors import InputError
 from senet_landmark.model import build_model
@@ -238,8 +240,8 @@ def _convert(row: Row, path: Path) -> dict[str, Any]:
 def _crops(row: Row, contract: Contract) -> np.ndarray:
     """Faces to check a conversion on, uint8 [N, H, W, 3]: held out by the run, or else noise."""
     if row["kind"] == "run":
-        config, info, records = load_run(row["model"])
-        return sample_crops(records, info, config, count=8)
+        records = load_run(row["model"])[2]
+        return recorded_faces(records, contract.scheme, contract.crop, contract.size).crops(8)
     (width, height), batch = contract.size, contract.input.shape[0]
     shape = (batch if batch > 0 else 8, height, width, 3)
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)

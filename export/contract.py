@@ -28,6 +28,33 @@ class TensorSpec:
 
 
 @dataclass(frozen=True)
+class Confidence:
+    """From the spread of a face's points to the probability that there is a face.
+
+    1 / (1 + exp(slope * ln(spread / middle))), of the mean spread of the points as a share of the
+    crop's side (`export/confidence.py`).
+
+    Attributes:
+      middle: the spread at which a face is as probable as none.
+      slope: how steep the curve is there.
+    """
+
+    middle: float
+    slope: float
+
+
+@dataclass(frozen=True)
+class ExpectedError:
+    """From the spread of a point to its expected distance from the truth: scale spread^exponent.
+
+    Both are shares of the crop's side (`export/confidence.py`).
+    """
+
+    scale: float
+    exponent: float
+
+
+@dataclass(frozen=True)
 class Contract:
     """What a program must know to use a frozen model.
 
@@ -39,11 +66,15 @@ class Contract:
       landmarks: float32 [N, K, 2], normalised by the crop's width and height.
       crop: from canonical face box to crop.
       box_corrections: source of a face box -> correction to the canonical box.
+      variance: float32 [N, K], of each landmark's map about it, x and y added, in squares of the
+        crop's side; None: the model has no maps.
       pose: float32 [N, 3], yaw, pitch and roll in degrees (`senet_landmark.pose`); None: the model
         has no such output.
       attributes: float32 [N, C], the probabilities of the classes of each attribute, one attribute
         after the other (`senet_landmark.attributes`); None as with `pose`.
       attribute_names: which attributes, in that order.
+      confidence: of faces; None: it was not fitted.
+      expected_error: of points; None: it was not fitted.
       colour_order: of the input's channels.
       value_range: of the input's values.
       training: data set, box source, preset, steps and minutes of the run.
@@ -61,9 +92,12 @@ class Contract:
     landmarks: TensorSpec
     crop: CropSpec
     box_corrections: dict[str, BoxCorrection]
+    variance: TensorSpec | None = None
     pose: TensorSpec | None = None
     attributes: TensorSpec | None = None
     attribute_names: tuple[str, ...] = ()
+    confidence: Confidence | None = None
+    expected_error: ExpectedError | None = None
     colour_order: str = "RGB"
     value_range: tuple[float, float] = (0.0, 255.0)
     training: dict[str, object] = field(default_factory=dict)
@@ -80,8 +114,13 @@ class Contract:
 
     @property
     def outputs(self) -> dict[str, TensorSpec]:
-        """Name of an output -> its tensor: `landmarks`, and `pose` and `attributes` if there."""
-        every = {"landmarks": self.landmarks, "pose": self.pose, "attributes": self.attributes}
+        """Name of an output -> its tensor: `landmarks`, and those of the others that are there."""
+        every = {
+            "landmarks": self.landmarks,
+            "variance": self.variance,
+            "pose": self.pose,
+            "attributes": self.attributes,
+        }
         return {name: tensor for name, tensor in every.items() if tensor is not None}
 
     @property
@@ -129,13 +168,18 @@ def load_contract(model: Path | str) -> Contract:
         raise InputError(f"{path}: is incomplete ({error}).") from error
     get_scheme(contract.scheme)
     _check_attributes(contract, path)
+    check_digest(model, contract)
+    return contract
+
+
+def check_digest(model: Path, contract: Contract) -> None:
+    """Raises InputError unless a `.pb`, or what it was converted to, is the contract's own."""
     known = contract.sha256 if model.suffix == ".pb" else contract.conversions.get(model.suffix)
     if known != sha256(model):
         raise InputError(
-            f"{path}: belongs to another model than {model.name} (SHA-256 differs). Copy the two "
-            "files together, or freeze anew."
+            f"{contract_path(model)}: belongs to another model than {model.name} (SHA-256 "
+            "differs). Copy the files of one model together, or freeze or convert anew."
         )
-    return contract
 
 
 def _check_attributes(contract: Contract, path: Path) -> None:

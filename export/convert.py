@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from export.contract import Contract, load_contract, save_contract
-from export.engines import load_engine
+from export.engines.registry import load_engine
 from export.equality import differences
 from senet_landmark.errors import InputError
 from senet_landmark.files import sha256, written_whole

@@ -17,6 +17,7 @@ class Tolerance(NamedTuple):
 
 TOLERANCES = {
     "landmarks": Tolerance(1e-4, "of the crop"),
+    "variance": Tolerance(1e-5, "of the crop's area"),
     "pose": Tolerance(0.01, "degrees"),
     "attributes": Tolerance(1e-4, "of a probability"),
 }

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_tools import face_boxes
-from export.engines import EngineName
+from export.engines.interface import EngineName
 from export.face_sources import Photos, Records, Source, source_of
 from export.peers import Landmarker, Peer, load_dlib_predictor, load_mediapipe
 from export.predictor import Predictor, find_model

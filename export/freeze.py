@@ -9,25 +9,31 @@ import tensorflow.compat.v1 as tf
 from tensorflow.python.framework.meta_graph import strip_graph_default_valued_attrs
 from tensorflow.python.tools.optimize_for_inference_lib import optimize_for_inference
 
+from export.confidence import fit_confidence, fit_expected_errors, separation, with_spread
 from export.contract import Contract, TensorSpec, contract_path, save_contract
-from export.engines import load_engine
+from export.engines.interface import Engine
+from export.engines.registry import load_engine
 from export.equality import differences
+from export.recorded_faces import RecordedFaces, recorded_faces
 from senet_landmark import __version__
 from senet_landmark.attributes import get_attribute
 from senet_landmark.checkpoints import Weights, assign_weights, load_run, load_state, weights_of
-from senet_landmark.config import NO_AUGMENTATION, Config, NetworkConfig
+from senet_landmark.config import Config, NetworkConfig
 from senet_landmark.errors import InputError
 from senet_landmark.files import sha256, written_whole
-from senet_landmark.input_pipeline import BatchMaker, RecordStore
 from senet_landmark.model import build_model
-from senet_landmark.networks.registry import get_network
-from senet_landmark.records import RecordsInfo, load_records_info, shard_paths
+from senet_landmark.networks.registry import get_network, resolved
+from senet_landmark.records import RecordsInfo
 from senet_landmark.schemes import get_scheme
 
 LICENCE = "Weights follow the terms of their training data; 300W and 300W-LP: research only."
 
 FORBIDDEN = ("FusedBatchNorm", "Dropout", "Random", "Queue", "Iterator", "Variable", "PyFunc")
 """Operations that have no place in a frozen graph, by the beginning or a part of their names."""
+
+
+CHECKED, FITTED = 32, 300
+"""Held-out faces that outputs are compared on, and that the confidence is fitted to, at most."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,9 @@ def freeze(
         raise InputError(f"{out}: the name of a frozen model ends in .pb.")
     config, info, folder = load_run(run)
     weights, step, prefix = weights_of(run)
-    crops = sample_crops(Path(records) if records else folder, info, config)
+    size = get_network(config.network.name).input_size
+    held_out = recorded_faces(Path(records) if records else folder, info.scheme, info.crop, size)
+    crops = held_out.crops(CHECKED)
     points = get_scheme(info.scheme).points
     expected = _outputs_of(config.network, points, weights, prefix, crops)
     graph_def = frozen_graph(config.network, points, weights, prefix, batch_size)
@@ -86,9 +94,10 @@ def freeze(
     with written_whole(out) as temporary:
         temporary.write_bytes(graph_def.SerializeToString())
         contract = replace(contract, sha256=sha256(temporary))
-        found = load_engine(temporary, contract, "tensorflow")(crops)
+        engine = load_engine(temporary, contract, "tensorflow")
         problem = f"{out}: not written. The frozen graph differs from {prefix}"
-        largest = differences(found, expected, problem)
+        largest = differences(engine(crops), expected, problem)
+        contract = with_confidence(contract, engine, held_out)
         contract_path(out).unlink(missing_ok=True)  # never a new model beside an older contract
     save_contract(out, contract)
     return FreezeResult(
@@ -101,18 +110,18 @@ def freeze(
     )
 
 
-def sample_crops(folder: Path, info: RecordsInfo, config: Config, count: int = 32) -> np.ndarray:
-    """Crops of the held-out split, uint8 [N, H, W, 3], as the network is fed them."""
-    current = load_records_info(folder)
-    if current.scheme != info.scheme:
-        raise InputError(f"{folder}: has scheme {current.scheme}, the run was on {info.scheme}.")
-    store = RecordStore(shard_paths(folder, current, current.held_out), config.train.cache_mb)
-    size = get_network(config.network.name).input_size
-    maker = BatchMaker(
-        store, info.crop, size, NO_AUGMENTATION, min(count, len(store)),
-        attributes=current.attributes,
-    )  # fmt: skip
-    return maker.faces(np.arange(maker.batch_size), np.random.default_rng(0))["image"]
+def with_confidence(contract: Contract, engine: Engine, faces: RecordedFaces) -> Contract:
+    """The contract with how sure its model is of points and faces, fitted to `faces`."""
+    scheme = contract.landmark_scheme
+    found, spread = with_spread(engine, faces.crops(FITTED), scheme)
+    _, beside = with_spread(engine, faces.crops_beside(FITTED), scheme)
+    errors = np.linalg.norm(found["landmarks"] - faces.landmarks(FITTED), axis=2)
+    return replace(
+        contract,
+        confidence=fit_confidence(spread, beside),
+        expected_error=fit_expected_errors(spread, errors),
+        metrics={**contract.metrics, "face_auc": round(100 * separation(spread, beside), 2)},
+    )
 
 
 def _outputs_of(
@@ -224,6 +233,8 @@ def tensors(network: NetworkConfig, points: int, batch_size: int = 0) -> dict[st
         "input": TensorSpec("image:0", (count, height, width, 3)),
         "landmarks": TensorSpec("landmarks:0", (count, points, 2)),
     }
+    if resolved(network).head == "soft_argmax":
+        fields["variance"] = TensorSpec("variance:0", (count, points))
     if network.pose:
         fields["pose"] = TensorSpec("pose:0", (count, 3))
     if network.attributes:

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from export.contract import Contract, load_contract
-from export.engines import load_engine
+from export.engines.registry import load_engine
 from export.graph_costs import load_graph
 
 ENGINES = {

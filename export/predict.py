@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from export.engines import EngineName
+from export.engines.interface import EngineName
 from export.predictor import Face, Predictor
 from senet_landmark.drawing import draw_face
 from senet_landmark.errors import InputError

@@ -2,20 +2,35 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from data_tools import face_boxes
+from export.confidence import expected_errors, face_confidence, with_spread
 from export.contract import load_contract
-from export.engines import EngineName, load_engine
+from export.detection import FaceDetector, Find, make_detector
+from export.engines.interface import EngineName
+from export.engines.registry import choose_engine, load_engine
 from senet_landmark import geometry
 from senet_landmark.attributes import get_attribute, split_probabilities
 from senet_landmark.errors import InputError
-from senet_landmark.images import read_photo
+from senet_landmark.images import decode_photo, read_photo
+from senet_landmark.pose import pose_of
 from senet_landmark.schemes import Scheme
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "senet-68"
+
+RECROP_IOU = (0.25, 0.85)
+"""A face whose landmarks' box overlaps the one that it was cut out by so much (IoU) is cut out anew
+by that of its landmarks: with more the box was good, with less the landmarks are none. Chosen on
+the validation split of 300W-LP (README)."""
+
+ColourOrder = Literal["RGB", "BGR"]
+
+Photo = Path | str | bytes | np.ndarray
+"""A path, an encoded photo, or uint8 [H, W, 3]."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +41,12 @@ class Face:
       box: float64 [4], left, top, right, bottom in photo pixels, as detected or given.
       landmarks: float32 [K, 2], 0-based photo pixels; may lie outside the photo.
       score: the detector's score; NaN for a box that the caller gave.
-      pose: float32 [3], yaw, pitch and roll in degrees; None where the model predicts none.
+      confidence: the model's probability that there is a face, 0 to 1 (`export/confidence.py`); NaN
+        where its contract has no curve.
+      uncertainty: float32 [K], the expected distance of each landmark from its true place, in photo
+        pixels; NaN as with `confidence`.
+      pose: float32 [3], yaw, pitch and roll in degrees (`senet_landmark.pose`), as the model
+        predicts them or else as fitted to the landmarks; None where neither can be.
       attributes: attribute -> name of its most probable class, and that probability; empty where
         the model predicts none.
     """
@@ -34,6 +54,8 @@ class Face:
     box: np.ndarray
     landmarks: np.ndarray
     score: float = float("nan")
+    confidence: float = float("nan")
+    uncertainty: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     pose: np.ndarray | None = None
     attributes: dict[str, tuple[str, float]] = field(default_factory=dict)
 
@@ -58,21 +80,41 @@ def find_model(model: Path | str | None = None) -> Path:
 
 
 class Predictor:
-    """A frozen model, loaded once, for any number of photos.
+    """A frozen model, loaded once, for any number of photos; from several threads at once, too.
 
     Args:
       model: path of a `.pb`, `.onnx` or `.tflite` with its `.json` beside it, or the name of one
-        that ships.
-      engine: what runs it; None: OpenCV for a `.pb`, and what fits the suffix of another file.
+        that ships. A `.pb` stands for what it was converted to as well.
+      engine: what runs it; None: the fastest that is installed (`export/engines/registry.py`).
+      detector: `dlib`, `dlib_cnn`, or a function of RGB uint8 [H, W, 3] that returns boxes [N, 4]
+        and scores [N].
+      detector_model: file of dlib's CNN detector, for `dlib_cnn`.
+      passes: 2: a face whose box was poor is cut out anew by its landmarks; 1: none is.
+      threads: processor cores for the faces of a photo; 0: all.
 
     Raises:
-      InputError: model or contract is absent, damaged, or they do not belong together.
+      InputError: model or contract is absent, damaged, or they do not belong together; or there is
+        no such engine or detector.
     """
 
-    def __init__(self, model: Path | str | None = None, engine: EngineName | None = None):
+    def __init__(
+        self,
+        model: Path | str | None = None,
+        engine: EngineName | None = None,
+        *,
+        detector: str | Find | FaceDetector = "dlib",
+        detector_model: Path | None = None,
+        passes: int = 2,
+        threads: int = 0,
+    ):
+        if passes not in (1, 2):
+            raise InputError(f"A predictor makes 1 or 2 passes, not {passes}.")
         self._path = find_model(model)
         self.contract = load_contract(self._path)
-        self._run = load_engine(self._path, self.contract, engine)
+        self.engine = choose_engine(self._path, self.contract, engine).engine
+        self._run = load_engine(self._path, self.contract, self.engine, threads)
+        self._detector = make_detector(detector, detector_model)
+        self._passes = passes
 
     @property
     def name(self) -> str:
@@ -94,24 +136,75 @@ class Predictor:
         """What a reader of its figures must know."""
         return ""
 
-    def predict(self, photo: Path | str | np.ndarray) -> list[Face]:
-        """Finds the faces of a photo with dlib, and what the model says of them.
+    @overload
+    def predict(
+        self, photo: Photo, boxes: np.ndarray | None = None, *, order: ColourOrder = "RGB"
+    ) -> list[Face]: ...
+
+    @overload
+    def predict(
+        self, photo: list[Any], boxes: None = None, *, order: ColourOrder = "RGB"
+    ) -> list[list[Face]]: ...
+
+    def predict(
+        self,
+        photo: Photo | list[Any],
+        boxes: np.ndarray | None = None,
+        *,
+        order: ColourOrder = "RGB",
+    ) -> list[Face] | list[list[Face]]:
+        """Finds the faces of a photo, and what the model says of them, all in one call of it.
 
         Args:
-          photo: a path, or RGB uint8 [H, W, 3].
+          photo: a path, an encoded photo (bytes), or uint8 [H, W, 3]; or a list of such.
+          boxes: [N, 4], left, top, right, bottom in photo pixels, of one photo: instead of the
+            detector's, tight about the landmarks, brows to chin.
+          order: of an array's channels; that of OpenCV is BGR.
 
         Returns:
-          Faces, best score first; empty where the detector finds none.
+          Faces, best score first or in the order of `boxes`; empty where the detector finds none.
+          Of a list: a list of them for each photo.
 
         Raises:
-          InputError: the photo cannot be read.
+          InputError: a photo cannot be read, or a box has no area.
         """
-        pixels = photo if isinstance(photo, np.ndarray) else read_photo(photo)
-        boxes, scores = face_boxes.find_faces(pixels)
-        outputs = self.outputs(pixels, boxes, face_boxes.DLIB)
+        if isinstance(photo, list):
+            if boxes is not None:
+                raise InputError("Boxes are of one photo; give the photos of a list singly.")
+            return [self.predict(one, order=order) for one in photo]
+        pixels = as_rgb(photo, order)
+        if boxes is not None:
+            return self.faces(pixels, boxes, face_boxes.LANDMARKS)
+        found, scores = self.detect(pixels)
+        return self.faces(pixels, found, self._detector.source, scores)
+
+    def detect(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The detector's boxes float64 [N, 4] in a photo RGB uint8 [H, W, 3], and scores [N]."""
+        found, scores = self._detector.find(photo)
+        return np.asarray(found, np.float64).reshape(-1, 4), np.asarray(scores, np.float64)
+
+    def faces(
+        self,
+        photo: np.ndarray,
+        boxes: np.ndarray,
+        source: str | None,
+        scores: np.ndarray | None = None,
+    ) -> list[Face]:
+        """The faces in given boxes; all args but `scores` as in `outputs`.
+
+        Args:
+          photo: RGB uint8 [H, W, 3].
+          boxes: [N, 4] in photo pixels.
+          source: what the boxes are from.
+          scores: [N], the detector's.
+        """
+        boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+        found = self._outputs(photo, boxes, source, unsure=True)
+        if scores is None:
+            scores = np.full(len(boxes), np.nan)
         return [
-            self._face(box, float(score), {name: of[index] for name, of in outputs.items()})
-            for index, (box, score) in enumerate(zip(boxes, scores, strict=True))
+            self._face(boxes[i], float(scores[i]), {name: of[i] for name, of in found.items()})
+            for i in range(len(boxes))
         ]
 
     def _face(self, box: np.ndarray, score: float, outputs: dict[str, np.ndarray]) -> Face:
@@ -121,7 +214,22 @@ class Predictor:
             for name, (values,) in shares.items():
                 best = int(values.argmax())
                 attributes[name] = (get_attribute(name).classes[best], float(values[best]))
-        return Face(box, outputs["landmarks"], score, outputs.get("pose"), attributes)
+        landmarks = outputs["landmarks"]
+        pose = outputs.get("pose")
+        if pose is None:
+            try:
+                pose = np.array(pose_of(landmarks, self.scheme), np.float32)
+            except ValueError:  # points that no head can have, or a scheme without such a fit
+                pose = None
+        return Face(
+            box,
+            landmarks,
+            score,
+            float(outputs["confidence"]),
+            outputs["uncertainty"],
+            pose,
+            attributes,
+        )
 
     def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str | None) -> np.ndarray:
         """The `landmarks` of `outputs`, float32 [N, K, 2] in photo pixels; all else as there."""
@@ -132,12 +240,15 @@ class Predictor:
     ) -> dict[str, np.ndarray]:
         """What the model says of the faces in given boxes, all in one call of it.
 
+        Where the predictor makes two passes, the faces whose landmarks' box is far from the given
+        one (`RECROP_IOU`) are cut out anew by it, in a second call.
+
         Args:
           photo: RGB uint8 [H, W, 3].
           boxes: float64 [N, 4] in photo pixels.
           source: what the boxes are from, a key of the contract's `box_corrections`: `dlib`, or
-            `landmarks` for canonical boxes; `annotation` counts as canonical where the contract
-            says nothing of it; None leaves the boxes as they are.
+            `landmarks` for canonical boxes; `annotation` and other detectors count as canonical
+            where the contract says nothing of them; None leaves the boxes as they are.
 
         Returns:
           `landmarks`, float32 [N, K, 2] in photo pixels; where the model has them `pose`, float32
@@ -147,10 +258,16 @@ class Predictor:
         Raises:
           InputError: the photo is not RGB uint8, the source is unknown, or a box has no area.
         """
-        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
-            raise InputError(f"A photo is uint8 [H, W, 3] RGB, not {photo.dtype} {photo.shape}.")
+        return self._outputs(photo, boxes, source, unsure=False)
+
+    def _outputs(
+        self, photo: np.ndarray, boxes: np.ndarray, source: str | None, unsure: bool
+    ) -> dict[str, np.ndarray]:
+        """As `outputs`; if `unsure` also `uncertainty` [N, K] in pixels and `confidence` [N]."""
+        check_rgb(photo)
         none = geometry.BoxCorrection()
-        known: dict[str | None, geometry.BoxCorrection] = {None: none, face_boxes.ANNOTATION: none}
+        known: dict[str | None, geometry.BoxCorrection] = {None: none}
+        known |= dict.fromkeys((face_boxes.ANNOTATION, *face_boxes.DETECTORS), none)
         known.update(self.contract.box_corrections)
         if source not in known:
             names = ", ".join(name for name in known if name)
@@ -159,17 +276,76 @@ class Predictor:
             return {
                 name: np.zeros((0, *tensor.shape[1:]), np.float32)
                 for name, tensor in self.contract.outputs.items()
+                if name != "variance"
             }
-        pairs = [
-            geometry.crop_face(
-                photo,
-                geometry.correct_box(box, known[source]),
-                self.contract.crop,
-                self.contract.size,
-            )
-            for box in boxes
+        canonical = np.stack([geometry.correct_box(box, known[source]) for box in boxes])
+        found = self._look(photo, canonical, unsure)
+        if self._passes == 2:
+            own = [self.canonical_box(points) for points in found["landmarks"]]
+            again = {
+                index: box
+                for index, box in enumerate(own)
+                if box is not None
+                and RECROP_IOU[0] <= geometry.iou(box, canonical[index]) < RECROP_IOU[1]
+            }
+            if again:
+                second = self._look(photo, np.stack(list(again.values())), unsure)
+                for name, values in second.items():
+                    found[name][list(again)] = values
+        return found
+
+    def canonical_box(self, landmarks: np.ndarray) -> np.ndarray | None:
+        """The box by which a face of these landmarks [K, 2] is cut out; None: they are none."""
+        try:
+            return face_boxes.canonical_box(landmarks, self.scheme.name)
+        except InputError:
+            return None
+
+    def _look(self, photo: np.ndarray, boxes: np.ndarray, unsure: bool) -> dict[str, np.ndarray]:
+        """What the model says of canonical boxes, in photo pixels; as `_outputs`."""
+        size = (photo.shape[1], photo.shape[0])
+        regions = np.stack([geometry.crop_box(box, self.contract.crop, size) for box in boxes])
+        transforms = [geometry.to_crop(region) for region in regions]
+        crops = np.stack([geometry.warp(photo, t, self.contract.size) for t in transforms])
+        spread = None
+        if unsure:
+            found, spread = with_spread(self._run, crops, self.scheme)
+        else:
+            found = self._run(crops)
+        # Copies: some runtimes give arrays that must not be written to.
+        found = {name: np.array(values, np.float32) for name, values in found.items()}
+        found.pop("variance", None)
+        moved = [
+            geometry.apply(geometry.invert(transform), points)
+            for transform, points in zip(transforms, found["landmarks"], strict=True)
         ]
-        found = self._run(np.stack([crop for crop, _ in pairs]))
-        inverses = [geometry.invert(transform) for _, transform in pairs]
-        moved = [geometry.apply(t, p) for t, p in zip(inverses, found["landmarks"], strict=True)]
-        return {**found, "landmarks": np.stack(moved).astype(np.float32)}
+        found["landmarks"] = np.stack(moved).astype(np.float32)
+        if spread is not None:
+            found["confidence"] = face_confidence(self.contract.confidence, spread)
+            # Where a crop is not square, its side is the geometric mean of the two.
+            sides = np.sqrt((regions[:, 2:] - regions[:, :2]).prod(1))
+            errors = expected_errors(self.contract.expected_error, spread)
+            found["uncertainty"] = (errors * sides[:, None]).astype(np.float32)
+        return found
+
+
+def as_rgb(photo: Photo, order: ColourOrder = "RGB") -> np.ndarray:
+    """A photo as RGB uint8 [H, W, 3]: read, decoded, or with its channels in that order.
+
+    Raises:
+      InputError: it cannot be read, or is an array of another kind.
+    """
+    if isinstance(photo, bytes):
+        return decode_photo(photo)
+    if not isinstance(photo, np.ndarray):
+        return read_photo(photo)
+    check_rgb(photo)
+    if order not in ("RGB", "BGR"):
+        raise InputError(f"The order of colours is RGB or BGR, not {order!r}.")
+    return photo if order == "RGB" else np.ascontiguousarray(photo[..., ::-1])
+
+
+def check_rgb(photo: np.ndarray) -> None:
+    """Raises InputError unless the array is uint8 [H, W, 3] and holds a pixel."""
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+        raise InputError(f"A photo is uint8 [H, W, 3], not {photo.dtype} {photo.shape}.")

@@ -20,11 +20,12 @@ class Model:
     Attributes:
       image: `image:0`, float32 [N, H, W, 3], RGB, 0 to 255.
       landmarks: `landmarks:0`, float32 [N, K, 2], normalised by the crop.
-      outputs: name -> what a user of the model gets: `landmarks`; where the configuration asks for
-        them `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and `attributes`, float32
-        [N, C], the classes' probabilities, attribute after attribute.
+      outputs: name -> what a user of the model gets: `landmarks`; `variance`, float32 [N, K], of
+        the landmarks' maps in squares of the crop's side, where the head has maps; where the
+        configuration asks for them `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and
+        `attributes`, float32 [N, C], the classes' probabilities, attribute after attribute.
       end_points: the network's own, by their fixed keys: `features`, `landmarks`, and, where there
-        are such, `pose`, `logits/NAME` of each attribute, `map_logits` and `grid`.
+        are such, `variance`, `pose`, `logits/NAME` of each attribute, `map_logits` and `grid`.
     """
 
     image: tf.Tensor
@@ -73,6 +74,8 @@ def build_model(
             logits = heads.attribute_logits(end_points["features"], config.attributes)
     end_points |= {f"logits/{name}": value for name, value in logits.items()}
     outputs = {"landmarks": tf.identity(landmarks, name="landmarks")}
+    if "variance" in end_points:
+        outputs["variance"] = tf.identity(end_points["variance"], name="variance")
     if config.pose:
         outputs["pose"] = tf.identity(end_points["pose"], name="pose")
     if logits:

@@ -72,6 +72,10 @@ def small_run(synthetic_records, tmp_path_factory) -> SmallRun:
     return SmallRun(synthetic_records, folder / "run", folder / "model.pb")
 
 
+PB_ENGINES = ("opencv", "tensorflow")
+"""What runs a `.pb` in a process of TensorFlow 1's graph mode."""
+
+
 def random_weights(variables, seed: int = 0) -> dict:
     """Values of a network's variables at random, averages too: what a checkpoint would hold."""
     import numpy as np

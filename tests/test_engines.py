@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
-from conftest import random_weights
+from conftest import PB_ENGINES, random_weights
 
 from export.contract import Contract, load_contract, save_contract
 from export.convert import convert
-from export.engines import SUFFIXES, load_engine
+from export.engines.registry import load_engine
 from export.equality import TOLERANCES, differences
 from export.freeze import frozen_graph, tensors
 from senet_landmark.checkpoints import assign_weights
@@ -87,7 +87,8 @@ def test_network_runs_in_every_engine_of_a_pb(network, tmp_path):
     crops = photos(network)
     weights, expected = reference(network, crops)
     contract = written(network, weights, tmp_path / "m.pb")
-    assert list(expected) == list(contract.outputs) == ["landmarks", "pose", "attributes"]
+    maps = ["variance"] * (network.head == "soft_argmax")
+    assert list(expected) == list(contract.outputs) == ["landmarks", *maps, "pose", "attributes"]
     for name, values in expected.items():
         # A graph that gave constants, or mixed the faces up, would be told by this.
         apart = np.abs(values[0] - values[1]).max()
@@ -95,7 +96,7 @@ def test_network_runs_in_every_engine_of_a_pb(network, tmp_path):
     shares = expected["attributes"]
     np.testing.assert_allclose(shares[:, :2].sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(shares[:, 2:].sum(axis=1), 1, atol=1e-5)
-    for name in SUFFIXES[".pb"]:
+    for name in PB_ENGINES:
         engine = load_engine(tmp_path / "m.pb", contract, name)
         kept = engine(crops)
         for count in (1, 2, 3):  # the batch may change from call to call
@@ -108,7 +109,7 @@ def test_fixed_batch_takes_any_number_of_crops(tmp_path):
     weights, expected = reference(SMALL, crops)
     contract = written(SMALL, weights, tmp_path / "m.pb", batch_size=2)
     assert {tensor.shape[0] for tensor in contract.outputs.values()} == {2}
-    for name in SUFFIXES[".pb"]:
+    for name in PB_ENGINES:
         engine = load_engine(tmp_path / "m.pb", contract, name)
         for count in (1, 3):
             check(engine(crops[:count]), expected, count)
@@ -145,7 +146,7 @@ def test_training_branch_is_not_in_the_graph(branchless):
     assert not [node.name for node in graph.node if "auxiliary" in node.name]
 
 
-@pytest.mark.parametrize("name", SUFFIXES[".pb"])
+@pytest.mark.parametrize("name", PB_ENGINES)
 def test_graph_without_an_output_of_its_contract_is_refused(name, branchless):
     path, contract = branchless
     with pytest.raises(InputError, match=r"m\.pb"):

@@ -14,6 +14,7 @@ from data_tools import face_boxes
 from data_tools.datasets.registry import list_entries, load_photo, load_sample
 from data_tools.datasets.synthetic import portrait, portrait_path
 from data_tools.samples import Sample, yaw_of
+from export.contract import load_contract
 from export.evaluate import Photos, Records, evaluate_models
 from export.predictor import Predictor
 from senet_landmark import geometry, scheme_conversion
@@ -86,13 +87,14 @@ def test_run_and_its_frozen_model_agree(small_run, synthetic_tree, tmp_path):
 def test_converted_models_are_measured_as_their_pb(small_run, synthetic_tree, tmp_path):
     pytest.importorskip("tf2onnx", reason="needs the extra [onnx]")
     from export.convert import convert
-    from export.freeze import sample_crops
-    from senet_landmark.checkpoints import load_run
+    from export.recorded_faces import recorded_faces
 
     for suffix in (".pb", ".json"):
         shutil.copy(small_run.model.with_suffix(suffix), tmp_path / f"m{suffix}")
-    config, info, folder = load_run(small_run.run)
-    crops = sample_crops(folder, info, config, count=4)
+    contract = load_contract(small_run.model)
+    crops = recorded_faces(small_run.records, contract.scheme, contract.crop, contract.size).crops(
+        4
+    )
     files = [tmp_path / "m.pb", tmp_path / "m.onnx", tmp_path / "m.tflite"]
     for path in files[1:]:
         assert convert(files[0], path, crops)["landmarks"] < 1e-4
@@ -100,8 +102,8 @@ def test_converted_models_are_measured_as_their_pb(small_run, synthetic_tree, tm
     metrics = evaluate_models(files, faces, tmp_path / "out", page=False)
     errors = [of["nme_inter_ocular"] for of in metrics["models"]]
     assert errors == pytest.approx([errors[0]] * 3, abs=1e-3)
-    with pytest.raises(InputError, match=r"opencv does not run \.onnx"):
-        evaluate_models(files[1:2], faces, tmp_path / "o", engine="opencv")
+    with pytest.raises(InputError, match=r"tflite runs \.tflite, not this file; use onnxruntime"):
+        evaluate_models(files[1:2], faces, tmp_path / "o", engine="tflite")
     files[1].write_bytes(b"junk")
     with pytest.raises(InputError, match="SHA-256 differs"):
         evaluate_models(files[1:2], faces, tmp_path / "o")

@@ -9,23 +9,25 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
-from conftest import short
+from conftest import PB_ENGINES, short
 
 from data_tools import face_boxes
 from data_tools.datasets.synthetic import portrait, portrait_path
 from export.contract import load_contract
-from export.engines import SUFFIXES, load_engine
+from export.engines.registry import load_engine
 from export.equality import described
 from export.evaluate import Photos, evaluate_models
-from export.freeze import FORBIDDEN, freeze, sample_crops
+from export.freeze import FORBIDDEN, freeze
 from export.predict import predict_photos
 from export.predictor import Predictor, find_model
+from export.recorded_faces import recorded_faces
 from senet_landmark import checkpoints, geometry
 from senet_landmark.attributes import get_attribute, split_probabilities
 from senet_landmark.errors import InputError
 from senet_landmark.images import write_picture
 from senet_landmark.metrics import nme_inter_ocular
 from senet_landmark.model import build_model
+from senet_landmark.pose import pose_of
 from senet_landmark.schemes import get_scheme
 from senet_landmark.train import train
 
@@ -59,18 +61,18 @@ def test_every_engine_gives_the_checkpoints_landmarks(small_run):
     """On real crops of the records: checkpoint, TensorFlow and OpenCV agree."""
     config, info, folder = checkpoints.load_run(small_run.run)
     weights, _, prefix = checkpoints.weights_of(small_run.run)
-    crops = sample_crops(folder, info, config, 5)
+    contract = load_contract(small_run.model)
+    crops = recorded_faces(folder, info.scheme, contract.crop, contract.size).crops(5)
     with tf.Graph().as_default(), tf.Session() as session:
         model = build_model(config.network, 68, is_training=False)
         checkpoints.assign_weights(session, weights, prefix)
         expected = session.run(model.landmarks, {model.image: crops})
-    contract = load_contract(small_run.model)
-    for name in SUFFIXES[".pb"]:
+    for name in PB_ENGINES:
         engine = load_engine(small_run.model, contract, name)
         for part in (crops, crops[:1], crops):  # the batch may change from call to call
             outputs = engine(part)
             found = outputs["landmarks"]
-            assert list(outputs) == ["landmarks"]
+            assert list(outputs) == ["landmarks", "variance"]
             assert found.shape == (len(part), 68, 2) and found.dtype == np.float32
             np.testing.assert_allclose(found, expected[: len(part)], atol=1e-4, err_msg=name)
 
@@ -89,7 +91,7 @@ def test_original_network_freezes_to_a_batch_of_one(synthetic_tree, tmp_path):
     box = geometry.box_from_landmarks(truth)[None]
     one, two = (
         Predictor(tmp_path / "model.pb", name).landmarks(photo, box, "landmarks")
-        for name in SUFFIXES[".pb"]
+        for name in PB_ENGINES
     )
     np.testing.assert_allclose(one, two, atol=0.05)
     many = Predictor(tmp_path / "model.pb").landmarks(photo, np.repeat(box, 3, 0), "landmarks")
@@ -174,17 +176,23 @@ def test_model_without_or_with_anothers_contract_is_refused(small_run, tmp_path)
         load_contract(model)
 
 
-def test_contract_from_before_pose_and_attributes_still_loads():
-    shipped = find_model("senet-68")
-    assert "pose" not in json.loads(shipped.with_suffix(".json").read_text())
-    contract = load_contract(shipped)
+def test_contract_from_before_further_outputs_still_loads(tmp_path):
+    model = copy_model(find_model("senet-68"), tmp_path)
+    values = json.loads(model.with_suffix(".json").read_text())
+    for later in ("variance", "pose", "attributes", "confidence", "expected_error", "conversions"):
+        values.pop(later)
+    model.with_suffix(".json").write_text(json.dumps(values))
+    contract = load_contract(model)
     assert list(contract.outputs) == ["landmarks"] and contract.attribute_names == ()
     photo, truth = portrait()
     box = geometry.box_from_landmarks(truth)[None]
-    for name in SUFFIXES[".pb"]:
-        outputs = Predictor(shipped, name).outputs(photo, box, "landmarks")
+    for name in PB_ENGINES:
+        predictor = Predictor(model, name)
+        outputs = predictor.outputs(photo, box, "landmarks")
         assert list(outputs) == ["landmarks"]
         assert nme_inter_ocular(outputs["landmarks"], truth[None], get_scheme("300w_68"))[0] < 0.04
+        (face,) = predictor.predict(photo)  # how sure the model is was not fitted
+        assert np.isnan(face.confidence) and np.isnan(face.uncertainty).all()
 
 
 def test_contract_with_other_attributes_than_its_model_is_refused(full_run, tmp_path):
@@ -201,7 +209,7 @@ def test_contract_with_other_attributes_than_its_model_is_refused(full_run, tmp_
             load_contract(model)
 
 
-@pytest.mark.parametrize("name", SUFFIXES[".pb"])
+@pytest.mark.parametrize("name", PB_ENGINES)
 def test_damaged_graph_is_refused(small_run, tmp_path, name):
     contract = load_contract(small_run.model)
     path = tmp_path / "broken.pb"
@@ -213,7 +221,9 @@ def test_damaged_graph_is_refused(small_run, tmp_path, name):
 def test_unknown_model_and_engine(small_run):
     with pytest.raises(InputError, match="no such model"):
         find_model("senet-unheard-of")
-    with pytest.raises(InputError, match="opencv, onnxruntime, tflite, tensorflow"):
+    with pytest.raises(InputError, match="Known: tflite, onnxruntime, opencv, tensorflow"):
+        InputError, match="Known: tflite, onnxruntime, opencv, tensorflow, tensorflow2"
+    ):
         Predictor(small_run.model, "torch")
 
 
@@ -270,14 +280,14 @@ def test_predict_writes_the_documented_json(small_run, tmp_path):
     assert [len(r["faces"]) for r in results] == [1, 1, 0]
     for result in results[:2]:
         (face,) = result["faces"]
-        assert set(face) == {"box", "landmarks"} and len(face["box"]) == 4
+        assert {"box", "landmarks", "pose"} <= set(face) and len(face["box"]) == 4
         assert np.array(face["landmarks"]).shape == (68, 2)
     pictures = sorted(p.name for p in (tmp_path / "out").glob("*.jpg"))
     assert pictures == ["a_2_landmarks.jpg", "a_landmarks.jpg"]
 
 
 def test_predictor_gives_pose_and_attributes(full_run):
-    predictor = Predictor(full_run.model)
+    predictor = Predictor(full_run.model, passes=1)
     photo, truth = portrait()
     box = geometry.box_from_landmarks(truth)
     boxes = np.stack([box, box + (5, 0, 5, 0)])
@@ -299,7 +309,9 @@ def test_predictor_gives_pose_and_attributes(full_run):
 
 def test_faces_have_pose_and_attributes_where_the_model_does(small_run, full_run, tmp_path):
     (plain,) = Predictor(small_run.model).predict(portrait_path())
-    assert plain.pose is None and plain.attributes == {}
+    fitted = pose_of(plain.landmarks, "300w_68")
+    np.testing.assert_allclose(plain.pose, fitted, atol=1e-3)
+    assert plain.attributes == {}
     predictor = Predictor(full_run.model)
     (face,) = predictor.predict(portrait_path())
     outputs = predictor.outputs(portrait()[0], face.box[None], "dlib")
@@ -311,7 +323,7 @@ def test_faces_have_pose_and_attributes_where_the_model_does(small_run, full_run
         assert get_attribute(name).classes.index(label) == shares[name].argmax()
     predict_photos([portrait_path()], tmp_path, model=full_run.model)
     ((written,),) = [r["faces"] for r in json.loads((tmp_path / "landmarks.json").read_text())]
-    assert list(written) == ["box", "landmarks", "pose", "attributes"]
+    assert {"box", "landmarks", "pose", "attributes"} <= set(written)
     yaw, pitch, roll = face.pose.tolist()
     assert written["pose"] == pytest.approx({"yaw": yaw, "pitch": pitch, "roll": roll}, abs=0.006)
     label, share = face.attributes["head_pose"]

@@ -118,8 +118,9 @@ def soft_argmax(
       channels: width of the joined map.
 
     Returns:
-      Landmarks [N, K, 2], and the end points that `losses.heatmap_regularizer` needs: `map_logits`
-      [N, K, H W] and `grid` [H W, 2].
+      Landmarks [N, K, 2]; and as end points `variance` [N, K], of the map about its expectation, x
+      and y added; and what `losses.heatmap_regularizer` needs: `map_logits` [N, K, H W] and `grid`
+      [H W, 2].
     """
     with tf.variable_scope("soft_argmax"):
         net = None
@@ -150,9 +151,21 @@ def soft_argmax(
         # ONNX and TFLite all import.
         logits = tf.reshape(tf.transpose(maps, [0, 3, 1, 2]), [-1, height * width])
         grid = tf.constant(_grid(height, width))
-        landmarks = tf.reshape(tf.matmul(tf.nn.softmax(logits), grid), [-1, num_points, 2])
+        maps = tf.nn.softmax(logits)
+        expected = tf.matmul(maps, grid)
+        landmarks = tf.reshape(expected, [-1, num_points, 2])
+        # E |x|^2 - |E x|^2, the sums over x and y as products with constants. Those are written out
+        # in full, as OpenCV does not read one that is shortened to its only value.
+        squares = tf.matmul(maps, tf.constant(np.square(_grid(height, width)).sum(1)[:, None]))
+        variance = squares - tf.matmul(
+            expected * expected, tf.constant(np.ones([2, 1], np.float32))
+        )
         by_point = tf.reshape(logits, [-1, num_points, height * width])
-        return landmarks, {"map_logits": by_point, "grid": grid}
+        return landmarks, {
+            "variance": tf.reshape(variance, [-1, num_points]),
+            "map_logits": by_point,
+            "grid": grid,
+        }
 
 
 def _grid(height: int, width: int) -> np.ndarray:

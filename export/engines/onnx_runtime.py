@@ -1,0 +1,55 @@
+"""ONNX Runtime: an `.onnx`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.contract import Contract
+from export.engines.interface import Engine, Outputs, cores, over_threads
+from senet_landmark.errors import InputError
+
+
+def onnxruntime_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
+    """An `.onnx` in ONNX Runtime.
+
+    Args:
+      model: the `.onnx`.
+      contract: the model's.
+      threads: cores for one batch; 0: all. One face is always one thread's.
+
+    Raises:
+      InputError: ONNX Runtime is not installed, or cannot read the file.
+    """
+    session = onnxruntime_session(model)
+    names = [tensor.name for tensor in contract.outputs.values()]
+
+    def run(crops: np.ndarray) -> Outputs:
+        found = session.run(names, {contract.input.name: crops.astype(np.float32, copy=False)})
+        return dict(zip(contract.outputs, found, strict=True))
+
+    # A graph of a fixed batch cannot take parts of one.
+    return run if contract.input.shape[0] > 0 else over_threads(run, threads or cores())
+
+
+def onnxruntime_session(model: Path, threads: int = 1) -> Any:
+    """The file in a session of ONNX Runtime whose operations have `threads` threads.
+
+    Raises:
+      InputError: as `onnxruntime_engine`.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError(
+            f"{model}: needs ONNX Runtime. Install it with `pip install onnxruntime`."
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Threads that spin while they wait would take the processor from others.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions have no public base class
+        raise InputError(f"{model}: ONNX Runtime cannot read this file ({error}).") from error

@@ -1,0 +1,93 @@
+"""OpenCV's dnn module: a `.pb` through its TensorFlow importer, or an `.onnx`."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from export.contract import Contract
+from export.engines.interface import Engine, Outputs
+from senet_landmark.errors import InputError
+
+
+def reads_tensorflow() -> bool:
+    """Whether this OpenCV has the TensorFlow importer, which is leaving OpenCV."""
+    return hasattr(cv2.dnn, "readNetFromTensorflow")
+
+
+def suffixes() -> tuple[str, ...]:
+    """What this OpenCV runs, the better first.
+
+    From 5 on its ONNX importer is the newer and the faster one; that of 4 wants a fixed batch.
+    """
+    if not reads_tensorflow():
+        return (".onnx",)
+    return (".onnx", ".pb") if int(cv2.__version__.partition(".")[0]) >= 5 else (".pb", ".onnx")
+
+
+def opencv_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
+    """The model in OpenCV's dnn module; TensorFlow is not imported.
+
+    Args:
+      model: a `.pb` or an `.onnx`.
+      contract: the model's.
+      threads: OpenCV has one number for the whole process, which is set where this is not 0.
+
+    Raises:
+      InputError: OpenCV cannot read the file, or was built without the TensorFlow importer.
+    """
+    onnx = model.suffix == ".onnx"
+    if not onnx and not reads_tensorflow():
+        raise InputError(
+            f"{model}: this OpenCV ({cv2.__version__}) has no TensorFlow importer. Make an .onnx "
+            "of it: `senet-landmark convert --to onnx`."
+        )
+    outputs = contract.outputs
+    names = [tensor.name if onnx else tensor.operation for tensor in outputs.values()]
+    lock = threading.Lock()  # a net holds the values of one run
+
+    def run(crops: np.ndarray) -> Outputs:
+        # OpenCV keeps TensorFlow graphs in its own channel order: [N, C, H, W].
+        ordered = crops if onnx else crops.transpose(0, 3, 1, 2)
+        with lock:
+            net.setInput(np.ascontiguousarray(ordered, dtype=np.float32))
+            # A lone output is not named: an older `.pb` has its name on a closing identity, which
+            # OpenCV 5 drops.
+            found = net.forward(names) if len(names) > 1 else [net.forward()]
+            # The arrays of some releases are views of the net's own memory.
+            return {
+                name: np.array(values, np.float32).reshape(len(crops), *tensor.shape[1:])
+                for (name, tensor), values in zip(outputs.items(), found, strict=True)
+            }
+
+    width, height = contract.size
+    if threads:
+        cv2.setNumThreads(threads)
+    with _quiet():
+        try:
+            read = cv2.dnn.readNetFromONNX if onnx else cv2.dnn.readNetFromTensorflow
+            net = read(str(model))
+            # A layer may fail only when it runs.
+            run(np.zeros((max(contract.input.shape[0], 1), height, width, 3), np.float32))
+        except (cv2.error, ValueError) as error:
+            raise InputError(f"{model}: OpenCV cannot run this graph ({error}).") from error
+    return run
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Hides OpenCV's log: 5 complains of a fixed batch before its older engine takes it."""
+    # OpenCV 4.11 has no `cv2.utils.logging`, and nothing to complain of either.
+    logging = getattr(cv2.utils, "logging", None)
+    if not logging:
+        yield
+        return
+    level = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)

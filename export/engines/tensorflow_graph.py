@@ -1,0 +1,96 @@
+"""TensorFlow: a `.pb` in a session of a graph, or wrapped as a function for TensorFlow 2."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.contract import Contract
+from export.engines.interface import Engine, Outputs
+from senet_landmark.errors import InputError
+
+
+def tensorflow_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
+    """The model in a TensorFlow session.
+
+    Args:
+      model: a `.pb`.
+      contract: the model's.
+      threads: of the session; 0: one a core. The first session of a process decides for all.
+
+    Raises:
+      InputError: the file is no graph, or lacks the tensors that its contract names.
+    """
+    import tensorflow.compat.v1 as tf
+
+    from senet_landmark.runtime import session_config
+
+    with tf.Graph().as_default() as graph:
+        tensors = _imported(model, contract)
+    outputs = contract.outputs
+    session = tf.Session(graph=graph, config=session_config(threads))
+    call = session.make_callable([tensors[name] for name in outputs], [tensors["image"]])
+
+    def run(crops: np.ndarray) -> Outputs:
+        found = call(crops.astype(np.float32, copy=False))
+        return dict(zip(outputs, found, strict=True))
+
+    return run
+
+
+def tensorflow2_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
+    """The same graph wrapped as a function, for programs of TensorFlow 2 (eager execution).
+
+    Args:
+      model: a `.pb`.
+      contract: the model's.
+      threads: must be 0: TensorFlow 2 has one number for the whole process, its own.
+
+    Raises:
+      InputError: as `tensorflow_engine`; or eager execution is off.
+    """
+    import tensorflow as tf
+
+    if not tf.executing_eagerly():
+        raise InputError(
+            "The engine tensorflow2 needs eager execution, which this process has switched off; "
+            "use the engine tensorflow."
+        )
+    if threads:
+        raise InputError(
+            "The engine tensorflow2 takes no number of threads; call "
+            "tf.config.threading.set_intra_op_parallelism_threads first, or use tensorflow."
+        )
+    outputs = contract.outputs
+    wrapped = tf.compat.v1.wrap_function(lambda: _imported(model, contract), [])
+    image = wrapped.graph.get_tensor_by_name(contract.input.name)
+    function = wrapped.prune(
+        image, [wrapped.graph.get_tensor_by_name(tensor.name) for tensor in outputs.values()]
+    )
+
+    def run(crops: np.ndarray) -> Outputs:
+        found = function(tf.constant(crops, tf.float32))
+        return {name: value.numpy() for name, value in zip(outputs, found, strict=True)}
+
+    return run
+
+
+def _imported(model: Path, contract: Contract) -> dict[str, Any]:
+    """The graph imported into the default graph: `image` and the outputs by their names.
+
+    Raises:
+      InputError: as `tensorflow_engine`.
+    """
+    import tensorflow.compat.v1 as tf
+
+    graph_def = tf.GraphDef()
+    try:
+        graph_def.ParseFromString(model.read_bytes())
+        tf.import_graph_def(graph_def, name="")
+        graph = tf.get_default_graph()
+        tensors = {"image": graph.get_tensor_by_name(contract.input.name)}
+        for name, tensor in contract.outputs.items():
+            tensors[name] = graph.get_tensor_by_name(tensor.name)
+    except Exception as error:  # protobuf's DecodeError has no stable public name
+        raise InputError(f"{model}: is not a frozen graph of this project ({error}).") from error
+    return tensors
