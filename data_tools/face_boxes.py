@@ -102,6 +102,13 @@ def _boxes_of(rectangles: Sequence[Any], factor: float) -> np.ndarray:
     return np.array(edges, np.float64).reshape(-1, 4) / factor - 0.5
 
 
+def dlib_rectangle(box: Box) -> dlib.rectangle:
+    """A box as dlib's rectangle, whose right and bottom are the last pixels inside."""
+    # A box's edges are the outer borders of its pixels: the inverse of `_boxes_of`.
+    left, top, right, bottom = np.rint(box + (0.5, 0.5, -0.5, -0.5)).astype(int).tolist()
+    return dlib.rectangle(left, top, right, bottom)
+
+
 def detect_dlib(photo: np.ndarray, upsample: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Faces that dlib's frontal HOG detector finds (King, "Max-Margin Object Detection", 2015).
 

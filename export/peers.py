@@ -171,19 +171,12 @@ def load_dlib_predictor(
     to_dlib = invert_correction(corrections[face_boxes.DLIB])
 
     def find(photo: np.ndarray, box: Box) -> np.ndarray:
-        rectangle = _rectangle(geometry.correct_box(box, to_dlib))
+        rectangle = face_boxes.dlib_rectangle(geometry.correct_box(box, to_dlib))
         shape = predictor(np.ascontiguousarray(photo), rectangle)
         return np.array([(part.x, part.y) for part in shape.parts()], np.float64)
 
     points = tuple(range(scheme.points))
     return Peer("dlib-68", scheme, points, DLIB_NOTE, find, corrections)
-
-
-def _rectangle(box: Box) -> dlib.rectangle:
-    # The inverse of `face_boxes._boxes_of`: a box's edges are the outer borders of its pixels,
-    # dlib's right and bottom are the last pixels inside.
-    left, top, right, bottom = np.rint(box + (0.5, 0.5, -0.5, -0.5)).astype(int).tolist()
-    return dlib.rectangle(left, top, right, bottom)
 
 
 # --- MediaPipe -------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from data_tools import face_boxes
+from export.align import TEMPLATE_SIDE, align_face
 from export.confidence import expected_errors, face_confidence, with_spread
 from export.contract import load_contract
 from export.detection import FaceDetector, Find, make_detector
@@ -22,7 +23,7 @@ from senet_landmark.schemes import Scheme
 PRETRAINED = Path(__file__).parent / "pretrained"
 DEFAULT_MODEL = "senet-68"
 
-RECROP_IOU = (0.25, 0.85)
+RECROP_IOU = (0.25, 0.9)
 """A face whose landmarks' box overlaps the one that it was cut out by so much (IoU) is cut out anew
 by that of its landmarks: with more the box was good, with less the landmarks are none. Chosen on
 the validation split of 300W-LP (README)."""
@@ -135,6 +136,11 @@ class Predictor:
     def note(self) -> str:
         """What a reader of its figures must know."""
         return ""
+
+    @property
+    def detector_source(self) -> str | None:
+        """What the boxes of `detect` are from, as `faces` takes it; None: no correction is known."""
+        return self._detector.source
 
     @overload
     def predict(
@@ -281,7 +287,7 @@ class Predictor:
         canonical = np.stack([geometry.correct_box(box, known[source]) for box in boxes])
         found = self._look(photo, canonical, unsure)
         if self._passes == 2:
-            own = [self.canonical_box(points) for points in found["landmarks"]]
+            own = [self._own_box(points, photo) for points in found["landmarks"]]
             again = {
                 index: box
                 for index, box in enumerate(own)
@@ -293,6 +299,20 @@ class Predictor:
                 for name, values in second.items():
                     found[name][list(again)] = values
         return found
+
+    def align(self, photo: Photo, face: Face, size: int = TEMPLATE_SIDE) -> np.ndarray:
+        """The upright chip RGB uint8 [size, size, 3] of a face (`align_face`); its photo as RGB."""
+        return align_face(as_rgb(photo), face.landmarks, self.scheme, size)
+
+    def _own_box(self, landmarks: np.ndarray, photo: np.ndarray) -> np.ndarray | None:
+        """`canonical_box`, if a crop can be cut by it."""
+        box = self.canonical_box(landmarks)
+        try:
+            if box is not None:
+                geometry.crop_box(box, self.contract.crop, (photo.shape[1], photo.shape[0]))
+        except InputError:
+            return None
+        return box
 
     def canonical_box(self, landmarks: np.ndarray) -> np.ndarray | None:
         """The box by which a face of these landmarks [K, 2] is cut out; None: they are none."""

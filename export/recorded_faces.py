@@ -1,6 +1,6 @@
 """Crops of recorded faces, as a model is fed them: to compare, to calibrate, to fit on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +65,14 @@ class RecordedFaces:
         self, index: int, scale: float = 1, shift: np.ndarray | tuple[float, float] = (0, 0)
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `geometry.crop_face`, of one face's box, its centre moved, its sides scaled."""
+        spec = self.crop
+        if np.any(shift):  # beside the face there may be nothing to clip to
+            spec = replace(spec, clip=False)
         corners = self.store.record(index).box.reshape(2, 2)
         box = geometry.apply(self._pixels(index), corners).ravel()
         moved = geometry.BoxCorrection((float(shift[0]), float(shift[1])), (scale, scale))
         return geometry.crop_face(
-            self.store.image(index), geometry.correct_box(box, moved), self.crop, self.size
+            self.store.image(index), geometry.correct_box(box, moved), spec, self.size
         )
 
 

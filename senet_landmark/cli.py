@@ -6,8 +6,11 @@ from typing import Any
 
 import tyro
 
+from senet_landmark.commands.conversion import convert
 from senet_landmark.commands.data import inspect, make_build_records, turn_views
-from senet_landmark.commands.model import compare, evaluate, freeze, predict
+from senet_landmark.commands.inference import bench, predict
+from senet_landmark.commands.model import compare, evaluate, freeze
+from senet_landmark.commands.service import serve
 from senet_landmark.commands.training import make_train, quickstart, shape_model
 from senet_landmark.config import Config
 from senet_landmark.errors import InputError
@@ -32,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         app = tyro.extras.SubcommandApp()
         commands: list[Callable[..., Any]] = [
             quickstart, turn_views, make_build_records(preset), inspect,
-            shape_model, make_train(preset), freeze, predict, evaluate, compare,
+            shape_model, make_train(preset), freeze, convert, predict, evaluate, compare,
+            bench, serve,
         ]  # fmt: skip
         for command in commands:
             app.command(command)

@@ -47,7 +47,7 @@ class NetworkConfig:
     """From features to landmarks: expected coordinate over maps, or fully connected; `default` is
     the network's own."""
     width: float = 1.0
-    """Factor of the channels of every layer; `pfld` only."""
+    """Factor of the channels of every layer; `senet` and `pfld` only."""
     batch_norm: bool = False
     """Batch normalisation in networks that were published without: `cnn` and `tcdcn`."""
     dropout_keep: float = 0.8

@@ -6,6 +6,7 @@ are normalised by the crop's width and height: 0 is the crop's left or top edge,
 bottom edge; they may lie outside [0, 1].
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -114,20 +115,24 @@ def crop_box(box: Box, spec: CropSpec, photo_size: tuple[int, int]) -> Box:
     Raises:
       InputError: the box is not finite, has no area, or lies outside a photo that it is clipped to.
     """
-    box = np.asarray(box, np.float64)
-    size = box[2:] - box[:2]
-    if not np.isfinite(box).all() or size.min() <= 0:
+    # Plain numbers: NumPy's calls would cost as much as a fifth of a small model's run.
+    left, top, right, bottom = np.asarray(box, np.float64).tolist()
+    width, height = right - left, bottom - top
+    if not (math.isfinite(width + height) and width > 0 and height > 0):
         raise InputError(f"Face box {np.round(box, 1).tolist()} has no area.")
-    region = box + np.multiply(spec.margins, np.tile(size, 2)) * (-1, -1, 1, 1)
+    left -= spec.margins[0] * width
+    top -= spec.margins[1] * height
+    right += spec.margins[2] * width
+    bottom += spec.margins[3] * height
     if spec.square:
-        centre, half = (region[:2] + region[2:]) / 2, (region[2:] - region[:2]).max() / 2
-        region = np.concatenate([centre - half, centre + half])
+        x, y, half = (left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top) / 2
+        left, top, right, bottom = x - half, y - half, x + half, y + half
     if spec.clip:
-        limits = np.array([photo_size[0], photo_size[1]], np.float64) - 0.5
-        region = np.concatenate([np.maximum(region[:2], -0.5), np.minimum(region[2:], limits)])
-        if (region[2:] - region[:2]).min() < 1:
+        left, top = max(left, -0.5), max(top, -0.5)
+        right, bottom = min(right, photo_size[0] - 0.5), min(bottom, photo_size[1] - 0.5)
+        if min(right - left, bottom - top) < 1:
             raise InputError(f"Face box {np.round(box, 1).tolist()} lies outside the photo.")
-    return region
+    return np.array([left, top, right, bottom])
 
 
 def expand(box: Box, share: float) -> Box:
@@ -151,14 +156,38 @@ def to_pixels(size: tuple[int, int]) -> np.ndarray:
 
 def invert(transform: np.ndarray) -> np.ndarray:
     """The inverse of an affine [2, 3]; invert(invert(t)) = t."""
-    linear = np.linalg.inv(transform[:, :2])
-    return np.concatenate([linear, -linear @ transform[:, 2:]], axis=1)
+    (a, b, x), (c, d, y) = transform.tolist()
+    area = a * d - b * c
+    return np.array(
+        [
+            [d / area, -b / area, (b * y - d * x) / area],
+            [-c / area, a / area, (c * x - a * y) / area],
+        ]
+    )
 
 
 def compose(second: np.ndarray, first: np.ndarray) -> np.ndarray:
     """The affine [2, 3] that applies `first`, then `second`."""
     linear = second[:, :2] @ first[:, :2]
     return np.concatenate([linear, second[:, :2] @ first[:, 2:] + second[:, 2:]], axis=1)
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The turn, scale and shift [2, 3] that brings points [K, 2] closest to others, without mirror.
+
+    Closest by the sum of squares (Umeyama, PAMI 1991), in closed form with complex numbers.
+
+    Raises:
+      InputError: the points are not finite, or coincide.
+    """
+    x, y = (np.asarray(p, np.float64) @ (1, 1j) for p in (source, target))
+    around = x - x.mean()
+    spread = float(np.vdot(around, around).real)
+    if not (np.isfinite(y).all() and spread > 1e-12):
+        raise InputError("The points to align coincide, or are not finite.")
+    turn = np.vdot(around, y) / spread
+    shift = y.mean() - turn * x.mean()
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
 def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -181,7 +210,8 @@ def warp(photo: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.
     """
     width, height = size
     matrix = compose(to_pixels(size), transform)
-    factor = int(1 / max(np.sqrt(abs(np.linalg.det(matrix[:, :2]))), 1e-6))
+    area = abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
+    factor = int(1 / max(math.sqrt(area), 1e-6))
     if factor >= 2:
         photo, reduced = _reduce(photo, invert(matrix), size, factor)
         matrix = compose(matrix, reduced)

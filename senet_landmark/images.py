@@ -1,6 +1,8 @@
 """Photos in and out: any file that OpenCV decodes becomes RGB uint8, upright, three channels."""
 
+import io
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -10,6 +12,30 @@ from senet_landmark.files import write_bytes
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jp2"})
 
+MAX_PIXELS = 200_000_000
+"""Pixels of the largest photo that is decoded: a small file may claim any size, and its pixels take
+six bytes of memory each."""
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF", "PPM")
+"""Formats whose header Pillow reads, by its names."""
+
+
+class PhotoHeader(NamedTuple):
+    """What a file says of its photo before the pixels are decoded.
+
+    Attributes:
+      format: Pillow's name of the file's format.
+      width: in pixels, as stored: before an EXIF orientation is applied.
+      height: in pixels.
+      frames: 1, or how many an animation has; the pages of a TIFF and the further pictures in a
+        camera's JPEG do not count.
+    """
+
+    format: str
+    width: int
+    height: int
+    frames: int
+
 
 def read_photo(path: Path | str) -> np.ndarray:
     """Reads a photo as RGB uint8 [height, width, 3].
@@ -18,7 +44,8 @@ def read_photo(path: Path | str) -> np.ndarray:
     EXIF orientation is applied. Names may hold any character.
 
     Raises:
-      InputError: the file is absent, unreadable, or not a photo that OpenCV decodes.
+      InputError: the file is absent, unreadable, not a photo that OpenCV decodes, an animation, or
+        larger than `MAX_PIXELS`.
     """
     path = Path(path)
     try:
@@ -29,9 +56,16 @@ def read_photo(path: Path | str) -> np.ndarray:
 
 
 def decode_photo(data: bytes, name: str = "photo") -> np.ndarray:
-    """Decodes an encoded photo to RGB uint8 [height, width, 3]; `name` is for the error message."""
+    """Decodes an encoded photo to RGB uint8 [height, width, 3]; `name` is for the error message.
+
+    Raises:
+      InputError: as `read_photo`.
+    """
     if _is_cut_off(data):
         raise InputError(f"{name}: is cut off, the end of the JPEG is missing. Copy it anew.")
+    header = read_header(data)
+    if header:
+        _check_header(header, name)
     try:
         # Reading from memory rather than by name takes any file name on any system.
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
@@ -41,6 +75,62 @@ def decode_photo(data: bytes, name: str = "photo") -> np.ndarray:
         reason = "is empty (0 bytes)" if not data else "does not decode as a photo"
         raise InputError(f"{name}: {reason}. Give a JPEG, PNG, BMP, WebP or TIFF file.")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def read_header(data: bytes) -> PhotoHeader | None:
+    """What an encoded photo's header says of it, in well under a millisecond.
+
+    None where Pillow cannot read the header; OpenCV may know the format all the same.
+    """
+    try:
+        image = _opened(data)
+    except Exception:  # Pillow raises whatever its parsers stumble on
+        return None
+    if image is None:
+        return None
+    width, height = image.size
+    return PhotoHeader(image.format, width, height, _frames(image))
+
+
+def _frames(image: Any) -> int:
+    """How many frames an animation has, in Pillow; 1: it is none, or they cannot be counted."""
+    try:
+        if image.format in ("GIF", "PNG", "WEBP", "AVIF") and image.is_animated:
+            return int(image.n_frames)
+    except Exception:  # as above; the size must be checked all the same
+        pass
+    return 1
+
+
+def _opened(data: bytes) -> Any:
+    """The photo in Pillow, not yet decoded; None where it knows no format of this kind.
+
+    As `Image.open`, which warns of photos from 89 megapixels on and refuses those from 179.
+    """
+    from PIL import Image
+
+    for load_plugins in (Image.preinit, Image.init):  # the common formats first; all take longer
+        load_plugins()
+        for name in _FORMATS:
+            factory, accept = Image.OPEN.get(name, (None, None))
+            if factory and (accept is None or accept(data[:16]) is True):
+                return factory(io.BytesIO(data), "")
+    return None
+
+
+def _check_header(header: PhotoHeader, name: str) -> None:
+    """Raises InputError where the photo is too large, or an animation."""
+    pixels = header.width * header.height
+    if pixels > MAX_PIXELS:
+        raise InputError(
+            f"{name}: is {header.width}x{header.height}, {pixels / 1e6:.0f} megapixels; at most "
+            f"{MAX_PIXELS / 1e6:.0f} are read. Give a smaller copy."
+        )
+    if header.frames > 1:
+        raise InputError(
+            f"{name}: is an animated {header.format} of {header.frames} frames, not a photo. Give "
+            "one frame as a photo, or all as a video."
+        )
 
 
 def _is_cut_off(data: bytes) -> bool:

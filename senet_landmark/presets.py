@@ -46,6 +46,9 @@ _SENET_ORIGINAL = Config(
     ),
 )
 
+# A sixth of the FLOPs, for devices.
+_SENET_SMALL = Config(preset="senet_small", network=NetworkConfig(width=0.375))
+
 # A run of a minute or two: more and smaller steps, averages that follow at once.
 _QUICKSTART = Config(
     preset="quickstart",
@@ -141,6 +144,7 @@ _ASMNET = Config(
 
 _ALL = (
     Config(),
+    _SENET_SMALL,
     _SENET_ORIGINAL,
     _QUICKSTART,
     *_TCDCN,

@@ -55,9 +55,9 @@ def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> d
     _say(5, "unseen faces: evaluate")
     metrics = evaluate_models([model], Photos("300w_lp", unseen), out / "evaluation")
     _say(6, "a real photo: predict")
-    predict_photos([portrait_path()], out / "predictions", model=model)
-    photo, truth = portrait()
     predictor = Predictor(model)
+    predict_photos([portrait_path()], out / "predictions", predictor=predictor)
+    photo, truth = portrait()
     found = predictor.landmarks(photo, box_from_landmarks(truth)[None], "landmarks")
     nme = nme_inter_ocular(found, truth[None], predictor.contract.landmark_scheme)[0]
 

@@ -19,7 +19,7 @@ from senet_landmark.images import write_picture
 
 COMMANDS = (
     "quickstart", "turn-views", "build-records", "inspect", "shape-model",
-    "train", "freeze", "predict", "evaluate", "compare",
+    "train", "freeze", "convert", "predict", "bench", "serve", "evaluate", "compare",
 )  # fmt: skip
 
 

@@ -76,14 +76,14 @@ def checkpoint_numbers(run):
 def flops_with_batch_norm(run):
     """FLOPs of the network before folding, and the values that its batch norms give.
 
-    Of what leads to the landmarks alone: the profiler counts initialisers and weight decay too.
+    Of what leads to the model's outputs alone: the profiler counts initialisers and weight decay too.
     """
     config, _, _ = load_run(run)
     with tf.Graph().as_default() as graph:
-        build_model(config.network, 68, is_training=False, batch_size=1)
+        model = build_model(config.network, 68, is_training=False, batch_size=1)
         norms = [op for op in graph.get_operations() if op.type.startswith("FusedBatchNorm")]
         values = sum(int(np.prod(op.outputs[0].shape.as_list())) for op in norms)
-        needed = tf.graph_util.extract_sub_graph(graph.as_graph_def(), ["landmarks"])
+        needed = tf.graph_util.extract_sub_graph(graph.as_graph_def(), list(model.outputs))
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(needed, name="")
         options = tf.profiler.ProfileOptionBuilder.float_operation()

@@ -14,12 +14,13 @@ from export.convert import convert
 from export.engines.registry import load_engine
 from export.equality import TOLERANCES, differences
 from export.freeze import frozen_graph, tensors
+from export.old_tensorflow import known_operations, younger_parts
 from senet_landmark.checkpoints import assign_weights
 from senet_landmark.config import NetworkConfig
 from senet_landmark.errors import InputError
 from senet_landmark.files import sha256
 from senet_landmark.geometry import CropSpec
-from senet_landmark.model import build_model
+from senet_landmark.model import Model, build_model
 from senet_landmark.networks.registry import NETWORKS, get_network
 
 POINTS = 5
@@ -87,6 +88,7 @@ def test_network_runs_in_every_engine_of_a_pb(network, tmp_path):
     crops = photos(network)
     weights, expected = reference(network, crops)
     contract = written(network, weights, tmp_path / "m.pb")
+    assert not younger_parts(tf.GraphDef.FromString((tmp_path / "m.pb").read_bytes()))
     maps = ["variance"] * (network.head == "soft_argmax")
     assert list(expected) == list(contract.outputs) == ["landmarks", *maps, "pose", "attributes"]
     for name, values in expected.items():
@@ -123,10 +125,44 @@ def test_conversions_have_every_output(network, tmp_path):
     save_contract(model, written(network, weights, model))
     for suffix in (".onnx", ".tflite"):
         path = model.with_suffix(suffix)
-        assert set(convert(model, path, crops)) == set(expected)
+        made = convert(model, suffix[1:])
+        assert made.path == path and set(made.differences) == set(expected)
         engine = load_engine(path, load_contract(path))
         for count in (1, 3):
             check(engine(crops[:count]), expected, count)
+
+
+def test_list_of_old_operations():
+    """As `tf.raw_ops` of 1.15 says: what came later is not in it."""
+    known = known_operations()
+    assert len(known) == 1227 and known["FusedBatchNormV3"] >= {"T", "U", "epsilon", "data_format"}
+    assert known["Conv2D"] == known["Conv2D"] | {"T", "strides", "padding", "explicit_paddings"}
+    assert "explicit_paddings" not in known["DepthwiseConv2dNative"]  # of 2.4
+    assert not {"Spence", "BesselJ0", "DenseBincount"} & set(known)  # of 2.2 to 2.4
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda net: tf.raw_ops.Spence(x=net), "Spence"),
+        (lambda net: tf.raw_ops.MatMul(a=net, b=np.eye(4), grad_a=True), "MatMul.grad_a"),
+        (lambda net: tf.raw_ops.MatMul(a=net, b=np.eye(4), grad_a=False), None),
+    ],
+    ids=["operation", "attribute", "default"],
+)
+def test_what_tensorflow_1_15_does_not_know_is_refused(change, part, monkeypatch):
+    def build_model(network, points, *, is_training, batch_size):
+        image = tf.placeholder(tf.float32, [batch_size, 4], name="image")
+        outputs = {"landmarks": tf.identity(change(image), name="landmarks")}
+        return Model(image, outputs["landmarks"], outputs, {})
+
+    monkeypatch.setattr("export.freeze.build_model", build_model)
+    if part is None:  # a default is left out of the file
+        graph = frozen_graph(SMALL, POINTS, {}, "no weights")
+        assert [set(node.attr) for node in graph.node if node.op == "MatMul"] == [{"T"}]
+        return
+    with pytest.raises(RuntimeError, match=f"1.15 does not know: .'{part}'"):
+        frozen_graph(SMALL, POINTS, {}, "no weights")
 
 
 @pytest.fixture(scope="module")

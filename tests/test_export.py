@@ -2,32 +2,24 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
-import cv2
 import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 from conftest import PB_ENGINES, short
 
-from data_tools import face_boxes
-from data_tools.datasets.synthetic import portrait, portrait_path
+from data_tools.datasets.synthetic import portrait
 from export.contract import load_contract
 from export.engines.registry import load_engine
 from export.equality import described
 from export.evaluate import Photos, evaluate_models
 from export.freeze import FORBIDDEN, freeze
-from export.predict import predict_photos
 from export.predictor import Predictor, find_model
 from export.recorded_faces import recorded_faces
 from senet_landmark import checkpoints, geometry
-from senet_landmark.attributes import get_attribute, split_probabilities
 from senet_landmark.errors import InputError
-from senet_landmark.images import write_picture
 from senet_landmark.metrics import nme_inter_ocular
 from senet_landmark.model import build_model
-from senet_landmark.pose import pose_of
 from senet_landmark.schemes import get_scheme
 from senet_landmark.train import train
 
@@ -222,8 +214,6 @@ def test_unknown_model_and_engine(small_run):
     with pytest.raises(InputError, match="no such model"):
         find_model("senet-unheard-of")
     with pytest.raises(InputError, match="Known: tflite, onnxruntime, opencv, tensorflow"):
-        InputError, match="Known: tflite, onnxruntime, opencv, tensorflow, tensorflow2"
-    ):
         Predictor(small_run.model, "torch")
 
 
@@ -247,119 +237,3 @@ def test_shipped_weights_on_real_photos(shared_data, tmp_path):
     root = shared_data("300w", "helen", "testset")
     metrics = evaluate_models([None], Photos("300w", root), tmp_path, page=False)
     assert metrics["n"] == 330 and metrics["nme_inter_ocular"] <= 4.2
-
-
-# --- prediction ------------------------------------------------------------------------------
-
-
-def test_predict_needs_no_tensorflow(small_run, tmp_path):
-    program = (
-        "import sys\n"
-        "from export.predict import predict_photos\n"
-        "from pathlib import Path\n"
-        f"predict_photos([Path({str(portrait_path())!r})], {str(tmp_path)!r}, "
-        f"model={str(small_run.model)!r})\n"
-        "assert not [m for m in sys.modules if m.startswith('tensorflow')]\n"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
-    assert (tmp_path / "portrait_landmarks.jpg").exists()
-
-
-def test_predict_writes_the_documented_json(small_run, tmp_path):
-    photos = tmp_path / "photos"
-    (photos / "deep").mkdir(parents=True)
-    shutil.copy(portrait_path(), photos / "a.jpg")
-    shutil.copy(portrait_path(), photos / "deep" / "a.jpg")
-    write_picture(photos / "empty.png", np.full((200, 200, 3), 90, np.uint8))
-    (photos / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
-    summary = predict_photos([photos], tmp_path / "out", model=small_run.model)
-    assert (summary["photos"], summary["faces"]) == (3, 2)
-    assert [p.rpartition("/")[2] for p in summary["without_face"]] == ["empty.png"]
-    assert "broken.jpg" in summary["skipped"][0]["reason"]
-    results = json.loads((tmp_path / "out" / "landmarks.json").read_text())
-    assert [len(r["faces"]) for r in results] == [1, 1, 0]
-    for result in results[:2]:
-        (face,) = result["faces"]
-        assert {"box", "landmarks", "pose"} <= set(face) and len(face["box"]) == 4
-        assert np.array(face["landmarks"]).shape == (68, 2)
-    pictures = sorted(p.name for p in (tmp_path / "out").glob("*.jpg"))
-    assert pictures == ["a_2_landmarks.jpg", "a_landmarks.jpg"]
-
-
-def test_predictor_gives_pose_and_attributes(full_run):
-    predictor = Predictor(full_run.model, passes=1)
-    photo, truth = portrait()
-    box = geometry.box_from_landmarks(truth)
-    boxes = np.stack([box, box + (5, 0, 5, 0)])
-    outputs = predictor.outputs(photo, boxes, "landmarks")
-    np.testing.assert_array_equal(
-        outputs["landmarks"], predictor.landmarks(photo, boxes, "landmarks")
-    )
-    crops = [
-        geometry.crop_face(photo, of, predictor.contract.crop, predictor.contract.size)[0]
-        for of in boxes
-    ]
-    own = load_engine(full_run.model, predictor.contract, "tensorflow")(np.stack(crops))
-    for name in ("pose", "attributes"):
-        np.testing.assert_allclose(outputs[name], own[name], atol=1e-3)
-        assert outputs[name].dtype == np.float32
-    none = predictor.outputs(photo, boxes[:0], "landmarks")
-    assert [none[name].shape for name in own] == [(0, 68, 2), (0, 3), (0, 11)]
-
-
-def test_faces_have_pose_and_attributes_where_the_model_does(small_run, full_run, tmp_path):
-    (plain,) = Predictor(small_run.model).predict(portrait_path())
-    fitted = pose_of(plain.landmarks, "300w_68")
-    np.testing.assert_allclose(plain.pose, fitted, atol=1e-3)
-    assert plain.attributes == {}
-    predictor = Predictor(full_run.model)
-    (face,) = predictor.predict(portrait_path())
-    outputs = predictor.outputs(portrait()[0], face.box[None], "dlib")
-    np.testing.assert_allclose(face.pose, outputs["pose"][0], atol=1e-4)
-    assert list(face.attributes) == ["gender", "smile", "glasses", "head_pose"]
-    shares = split_probabilities(outputs["attributes"], list(face.attributes))
-    for name, (label, share) in face.attributes.items():
-        assert share == pytest.approx(shares[name].max(), abs=1e-5)
-        assert get_attribute(name).classes.index(label) == shares[name].argmax()
-    predict_photos([portrait_path()], tmp_path, model=full_run.model)
-    ((written,),) = [r["faces"] for r in json.loads((tmp_path / "landmarks.json").read_text())]
-    assert {"box", "landmarks", "pose", "attributes"} <= set(written)
-    yaw, pitch, roll = face.pose.tolist()
-    assert written["pose"] == pytest.approx({"yaw": yaw, "pitch": pitch, "roll": roll}, abs=0.006)
-    label, share = face.attributes["head_pose"]
-    assert written["attributes"]["head_pose"] == {
-        "class": label, "probability": pytest.approx(share, abs=1e-4),
-    }  # fmt: skip
-
-
-def test_predictor_refuses_bad_input(small_run, tmp_path):
-    predictor = Predictor(small_run.model)
-    photo, truth = portrait()
-    box = geometry.box_from_landmarks(truth)[None]
-    for bad in (photo[..., 0], photo.astype(float), np.zeros((0, 0, 3), np.uint8)):
-        with pytest.raises(InputError, match="uint8"):
-            predictor.landmarks(bad, box, "landmarks")
-    with pytest.raises(InputError, match="mtcnn"):
-        predictor.landmarks(photo, box, "mtcnn")
-    with pytest.raises(InputError, match="no area"):
-        predictor.landmarks(photo, box * 0, "landmarks")
-    with pytest.raises(InputError, match="cannot be read"):
-        predictor.predict(tmp_path / "absent.jpg")
-    assert predictor.landmarks(photo, box[:0], "dlib").shape == (0, 68, 2)
-    with pytest.raises(InputError, match="no photo in this folder"):
-        predict_photos([tmp_path], tmp_path / "out", model=small_run.model)
-    with pytest.raises(InputError, match="does not exist"):
-        predict_photos([tmp_path / "gone.jpg"], tmp_path / "out", model=small_run.model)
-    assert not (tmp_path / "out").exists()
-
-
-def test_dlib_finds_the_portrait_in_a_large_photo():
-    photo, truth = portrait()
-    tight = geometry.box_from_landmarks(truth)
-    large = cv2.resize(photo, None, fx=5, fy=5)
-    for pixels, factor in ((photo, 1), (large, 5)):
-        boxes, scores = face_boxes.find_faces(pixels)
-        assert len(boxes) == len(scores) >= 1
-        box = geometry.correct_box(boxes[0], face_boxes.DEFAULT_CORRECTIONS["dlib"])
-        assert geometry.iou((box + 0.5) / factor - 0.5, tight) > 0.6
-    assert len(face_boxes.find_faces(np.zeros((1, 1, 3), np.uint8))[0]) == 0

@@ -15,6 +15,7 @@ The first line names the columns, in any order; commas separate, double quotes p
     left, top, right, bottom      face box in pixels
     yaw, pitch, roll    degrees, signs as in `senet_landmark.pose`
     gender, smile, …    any name in `senet_landmark.attributes`, its class from 0; empty: unknown
+    score, confidence   as `predict --write csv` writes them; not read
 
 The scheme is told by the number of landmarks. A photo may have several lines, one a face.
 """
@@ -34,6 +35,7 @@ from senet_landmark.schemes import get_scheme
 BOX = ("left", "top", "right", "bottom")
 POSE = ("yaw", "pitch", "roll")
 TEXTS = ("photo", "identity", "split", "subset")
+UNREAD = ("score", "confidence")
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
@@ -106,7 +108,7 @@ def _header(path: Path, line: str) -> list[str]:
 
 def _check(path: Path, columns: list[str], count: int) -> None:
     points = {f"{axis}{i}" for i in range(count) for axis in "xy"}
-    known = {*TEXTS, *BOX, *POSE, *ATTRIBUTES, *points, *(f"visible{i}" for i in range(count))}
+    known = {*TEXTS, *UNREAD, *BOX, *POSE, *ATTRIBUTES, *points, *(f"visible{i}" for i in range(count))}
     if missing := points - set(columns):
         raise InputError(f"{path}: has no column {min(missing)!r}.")
     if unknown := [name for name in columns if name not in known]:

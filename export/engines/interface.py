@@ -32,20 +32,29 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def over_threads(run: Engine, threads: int) -> Engine:
+def over_threads(start: Callable[[int], Engine], threads: int) -> Engine:
     """Shares a batch among threads, each with a part of the crops.
 
-    A face takes about a millisecond, which several threads can hardly shorten; but they can work
-    on a face each. `run` must let others run while it works (release Python's lock).
+    Faces side by side gain more than threads that share one face, which takes about a millisecond.
+    A lone face is one thread's, which is steady on a busy machine; where the caller gives a number
+    of threads, they share it.
+
+    Args:
+      start: threads that share a crop -> an engine that may be called from several threads, and
+        lets others run while it works (releases Python's lock).
+      threads: for a batch; 0: one a core.
     """
-    if threads < 2:
-        return run
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="engine")
+    one = start(1)
+    lone = start(threads) if threads > 1 else one
+    count = threads or cores()
+    if count < 2:
+        return one
+    pool = ThreadPoolExecutor(count, thread_name_prefix="engine")
 
     def shared(crops: np.ndarray) -> Outputs:
         if len(crops) < 2:
-            return run(crops)
-        parts = list(pool.map(run, np.array_split(crops, min(threads, len(crops)))))
+            return lone(crops)
+        parts = list(pool.map(one, np.array_split(crops, min(count, len(crops)))))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     return shared

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from export.contract import Contract
-from export.engines.interface import Engine, Outputs, cores, over_threads
+from export.engines.interface import Engine, Outputs, over_threads
 from senet_landmark.errors import InputError
 
 
@@ -17,13 +17,17 @@ def tflite_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
     Args:
       model: the `.tflite`, of batch 1.
       contract: the model's.
-      threads: cores for one batch; 0: all. One face is always one thread's.
+      threads: cores for a batch; 0: all. One face is one thread's, unless a number is given.
 
     Raises:
       InputError: neither is installed, or the file is no model.
     """
-    threads = threads or cores()
-    first = tflite_interpreter(model)
+    return over_threads(lambda shared: _pool(model, contract, shared), threads)
+
+
+def _pool(model: Path, contract: Contract, threads: int) -> Engine:
+    """An engine of as many interpreters as threads ask for it at once, with `threads` each."""
+    first = tflite_interpreter(model, threads)
     try:
         (given,) = first.get_input_details()
         found = {details["name"]: details["index"] for details in first.get_output_details()}
@@ -33,14 +37,15 @@ def tflite_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
         }
     except (KeyError, ValueError) as error:
         raise InputError(f"{model}: is not a TFLite model of this project ({error}).") from error
-    # An interpreter holds the values of one run: each thread takes one, and puts it back.
+    # An interpreter holds the values of one run: each run takes one, and puts it back.
     idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
     idle.put(first)
-    for _ in range(threads - 1):
-        idle.put(tflite_interpreter(model))
 
     def run(crops: np.ndarray) -> Outputs:
-        interpreter = idle.get()
+        try:
+            interpreter = idle.get_nowait()
+        except queue.Empty:
+            interpreter = tflite_interpreter(model, threads)
         try:
             results: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
             for crop in crops.astype(np.float32, copy=False):
@@ -55,7 +60,7 @@ def tflite_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
             for name, (_, shape) in outputs.items()
         }
 
-    return over_threads(run, threads)
+    return run
 
 
 def tflite_interpreter(model: Path, threads: int = 1) -> Any:

@@ -16,20 +16,25 @@ def onnxruntime_engine(model: Path, contract: Contract, threads: int = 0) -> Eng
     Args:
       model: the `.onnx`.
       contract: the model's.
-      threads: cores for one batch; 0: all. One face is always one thread's.
+      threads: cores for a batch; 0: all. One face is one thread's, unless a number is given.
 
     Raises:
       InputError: ONNX Runtime is not installed, or cannot read the file.
     """
-    session = onnxruntime_session(model)
     names = [tensor.name for tensor in contract.outputs.values()]
 
-    def run(crops: np.ndarray) -> Outputs:
-        found = session.run(names, {contract.input.name: crops.astype(np.float32, copy=False)})
-        return dict(zip(contract.outputs, found, strict=True))
+    def start(threads: int) -> Engine:
+        session = onnxruntime_session(model, threads)
 
-    # A graph of a fixed batch cannot take parts of one.
-    return run if contract.input.shape[0] > 0 else over_threads(run, threads or cores())
+        def run(crops: np.ndarray) -> Outputs:
+            found = session.run(names, {contract.input.name: crops.astype(np.float32, copy=False)})
+            return dict(zip(contract.outputs, found, strict=True))
+
+        return run
+
+    if contract.input.shape[0] > 0:  # a graph of a fixed batch cannot take parts of one
+        return start(threads or cores())
+    return over_threads(start, threads)
 
 
 def onnxruntime_session(model: Path, threads: int = 1) -> Any:

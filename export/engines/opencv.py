@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from export.contract import Contract
-from export.engines.interface import Engine, Outputs
+from export.engines.interface import Engine, Outputs, in_batches
 from senet_landmark.errors import InputError
 
 
@@ -25,7 +25,7 @@ def suffixes() -> tuple[str, ...]:
     """
     if not reads_tensorflow():
         return (".onnx",)
-    return (".onnx", ".pb") if int(cv2.__version__.partition(".")[0]) >= 5 else (".pb", ".onnx")
+    return (".onnx", ".pb") if _major() >= 5 else (".pb", ".onnx")
 
 
 def opencv_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
@@ -63,6 +63,7 @@ def opencv_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
                 for (name, tensor), values in zip(outputs.items(), found, strict=True)
             }
 
+    free = contract.input.shape[0] < 1
     width, height = contract.size
     if threads:
         cv2.setNumThreads(threads)
@@ -74,7 +75,12 @@ def opencv_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
             run(np.zeros((max(contract.input.shape[0], 1), height, width, 3), np.float32))
         except (cv2.error, ValueError) as error:
             raise InputError(f"{model}: OpenCV cannot run this graph ({error}).") from error
-    return run
+    # OpenCV 4 settles the shapes of an .onnx for one crop when it reads it, for some operations.
+    return in_batches(run, 1) if onnx and free and _major() < 5 else run
+
+
+def _major() -> int:
+    return int(cv2.__version__.partition(".")[0])
 
 
 @contextlib.contextmanager

@@ -16,7 +16,8 @@ def tensorflow_engine(model: Path, contract: Contract, threads: int = 0) -> Engi
     Args:
       model: a `.pb`.
       contract: the model's.
-      threads: of the session; 0: one a core. The first session of a process decides for all.
+      threads: of the session; 0: one a core. Unless TF_OVERRIDE_GLOBAL_THREADPOOL is set to 1 in
+        the environment, the first session of a process decides for all.
 
     Raises:
       InputError: the file is no graph, or lacks the tensors that its contract names.
@@ -25,10 +26,12 @@ def tensorflow_engine(model: Path, contract: Contract, threads: int = 0) -> Engi
 
     from senet_landmark.runtime import session_config
 
+    config = session_config(threads)
+    config.use_per_session_threads = threads > 0
     with tf.Graph().as_default() as graph:
-        tensors = _imported(model, contract)
+        tensors = imported(model, contract)
     outputs = contract.outputs
-    session = tf.Session(graph=graph, config=session_config(threads))
+    session = tf.Session(graph=graph, config=config)
     call = session.make_callable([tensors[name] for name in outputs], [tensors["image"]])
 
     def run(crops: np.ndarray) -> Outputs:
@@ -62,7 +65,7 @@ def tensorflow2_engine(model: Path, contract: Contract, threads: int = 0) -> Eng
             "tf.config.threading.set_intra_op_parallelism_threads first, or use tensorflow."
         )
     outputs = contract.outputs
-    wrapped = tf.compat.v1.wrap_function(lambda: _imported(model, contract), [])
+    wrapped = tf.compat.v1.wrap_function(lambda: imported(model, contract), [])
     image = wrapped.graph.get_tensor_by_name(contract.input.name)
     function = wrapped.prune(
         image, [wrapped.graph.get_tensor_by_name(tensor.name) for tensor in outputs.values()]
@@ -75,8 +78,8 @@ def tensorflow2_engine(model: Path, contract: Contract, threads: int = 0) -> Eng
     return run
 
 
-def _imported(model: Path, contract: Contract) -> dict[str, Any]:
-    """The graph imported into the default graph: `image` and the outputs by their names.
+def imported(model: Path, contract: Contract) -> dict[str, Any]:
+    """A `.pb` imported into the default graph: `image` and the outputs by their names.
 
     Raises:
       InputError: as `tensorflow_engine`.

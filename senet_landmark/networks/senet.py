@@ -10,7 +10,7 @@ import tf_slim as slim
 
 from senet_landmark.config import NetworkConfig
 from senet_landmark.networks import heads
-from senet_landmark.networks.layers import EndPoints, conv_arg_scope, squeeze_excite
+from senet_landmark.networks.layers import EndPoints, conv_arg_scope, scaled, squeeze_excite
 
 
 class Block(NamedTuple):
@@ -76,18 +76,21 @@ def senet(
       images: float32 [N, H, W, 3], scaled to about [-1, 1]; H and W multiples of 32.
       is_training: unused here (the arg scope carries it); part of every network's signature.
       num_points: K.
-      config: `head` `soft_argmax` or `fc`; `dropout_keep` of the latter.
+      config: `head` `soft_argmax` or `fc`; `dropout_keep` of the latter; `width` of all channels.
 
     Returns:
-      Landmarks, float32 [N, K, 2], and end points `features` [N, H/32, W/32, 256], `landmarks`.
+      Landmarks, float32 [N, K, 2], and end points `features` [N, H/32, W/32, 256 width],
+      `landmarks`.
     """
     del is_training
     with tf.variable_scope("senet"):
-        net = slim.conv2d(images, STEM_CHANNELS, 3, stride=2, scope="stem")
+        width = config.width
+        net = slim.conv2d(images, scaled(STEM_CHANNELS, width), 3, stride=2, scope="stem")
         stages = []
         for index, block in enumerate(SENET_BLOCKS):
             if block.stride == 2:
                 stages.append(net)
+            block = block._replace(channels=scaled(block.channels, width))
             net = se_block(net, block, scope=f"block_{index}")
         stages.append(net)
         extra: EndPoints = {}
@@ -95,7 +98,8 @@ def senet(
             keep = config.dropout_keep
             landmarks = heads.fully_connected(net, num_points, dropout_keep=keep)
         else:
-            landmarks, extra = heads.soft_argmax(stages[-3:], num_points)
+            channels = scaled(heads.MAP_CHANNELS, width)
+            landmarks, extra = heads.soft_argmax(stages[-3:], num_points, channels=channels)
     return landmarks, {"features": net, "landmarks": landmarks, **extra}
 
 

@@ -1,0 +1,137 @@
+"""What the service answers: the models that it has, and the faces that they find in a photo."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastapi import HTTPException
+
+from data_tools import face_boxes
+from export.detection import FaceDetector, make_detector
+from export.engines.interface import EngineName
+from export.predictor import DEFAULT_MODEL, PRETRAINED, Predictor
+from export.service.input import Limits, check_boxes, decode_upload
+from export.service.lines import LINES
+from export.writers import face_json
+from senet_landmark.errors import InputError
+
+
+@dataclass(frozen=True)
+class Models:
+    """What the service answers with.
+
+    Attributes:
+      predictors: name -> predictor; the first is the default.
+      detector: of them all.
+    """
+
+    predictors: dict[str, Predictor]
+    detector: FaceDetector
+
+
+def load_models(
+    models: Sequence[Path | str] = (),
+    engine: EngineName | None = None,
+    *,
+    detector: str = "dlib",
+    detector_model: Path | None = None,
+) -> Models:
+    """Loads each model once.
+
+    Args:
+      models: paths, or names of models that ship; none: all that ship, the default one first.
+      engine: what runs them; None: for each the fastest that is installed.
+      detector: what finds faces, `dlib` or `dlib_cnn`.
+      detector_model: dlib's file, for `dlib_cnn`.
+
+    Raises:
+      InputError: a model cannot be loaded, or two are called the same.
+    """
+    if not models:
+        shipped = sorted(path.stem for path in PRETRAINED.glob("*.pb"))
+        models = sorted(shipped, key=lambda name: name != DEFAULT_MODEL)
+    found = make_detector(detector, detector_model)
+    predictors: dict[str, Predictor] = {}
+    for model in models:
+        predictor = Predictor(model, engine, detector=found)
+        if predictor.name in predictors:
+            raise InputError(f"{model}: another model is called {predictor.name}, too. Rename one.")
+        predictors[predictor.name] = predictor
+    return Models(predictors, found)
+
+
+def choose_model(models: Models, name: str | None) -> Predictor:
+    """The predictor of that name; None: the default. Raises HTTPException 404."""
+    if name is None:
+        return next(iter(models.predictors.values()))
+    if name not in models.predictors:
+        known = ", ".join(models.predictors)
+        raise HTTPException(404, f"Unknown model {name[:100]!r}. Known: {known}.")
+    return models.predictors[name]
+
+
+def describe(predictor: Predictor) -> dict[str, Any]:
+    """A model as `/v1/models` lists it; `lines` are for drawing, as in `LINES`."""
+    contract = predictor.contract
+    width, height = contract.size
+    return {
+        "name": predictor.name,
+        "scheme": predictor.scheme.name,
+        "points": predictor.scheme.points,
+        "lines": LINES.get(predictor.scheme.name, ()),
+        "engine": predictor.engine,
+        "network": contract.network,
+        "input": {"width": width, "height": height},
+        "licence": contract.licence,
+    }
+
+
+def answer(
+    predictor: Predictor,
+    detector: FaceDetector,
+    photo: bytes,
+    boxes: np.ndarray | None,
+    limits: Limits,
+) -> dict[str, Any]:
+    """The faces of an encoded photo, as `POST /v1/landmarks` answers.
+
+    Args:
+      predictor: the model.
+      detector: that of the predictor.
+      photo: the file's bytes.
+      boxes: [N, 4], or None for the detector's.
+      limits: of a photo.
+
+    Raises:
+      HTTPException, InputError: the photo or a box is of no use (`export/service/input.py`).
+    """
+    start = time.perf_counter()
+    pixels = decode_upload(photo, limits)
+    decoded = time.perf_counter()
+    source: str | None = face_boxes.LANDMARKS
+    scores = None
+    if boxes is None:
+        source = detector.source
+        boxes, scores = predictor.detect(pixels)
+    else:
+        check_boxes(boxes, pixels)
+    detected = time.perf_counter()
+    faces = predictor.faces(pixels, boxes, source, scores)
+    end = time.perf_counter()
+    spans = {
+        "decode": decoded - start,
+        "detect": detected - decoded,
+        "landmarks": end - detected,
+        "total": end - start,
+    }
+    return {
+        "image": {"width": pixels.shape[1], "height": pixels.shape[0]},
+        "model": predictor.name,
+        "engine": predictor.engine,
+        "scheme": predictor.scheme.name,
+        "milliseconds": {name: round(1000 * span, 3) for name, span in spans.items()},
+        "faces": [face_json(face) for face in faces],
+    }

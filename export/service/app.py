@@ -1,0 +1,192 @@
+"""`senet-landmark serve`: a page and an HTTP endpoint for landmarks; no photo is stored."""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import socket
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.types import ASGIApp
+
+from export.service.answer import Models, answer, choose_model, describe
+from export.service.guard import LOCAL_HOSTS, guarded, is_loopback, page_policy
+from export.service.input import (
+    Limits,
+    check_length,
+    heard_out,
+    is_form,
+    parse_boxes,
+    photo_of,
+    read_body,
+)
+from senet_landmark.errors import InputError
+
+PAGE = Path(__file__).parents[1] / "templates" / "serve.html"
+
+
+def make_app(models: Models, limits: Limits | None = None, local: bool = True) -> ASGIApp:
+    """The service as an ASGI application.
+
+    Args:
+      models: what it answers with.
+      limits: how much it takes on.
+      local: whether only this machine reaches it; requests under other names are then refused.
+    """
+    limits = limits or Limits()
+    page = PAGE.read_text(encoding="utf-8")
+    page_headers = {"Content-Security-Policy": page_policy(page)}
+    pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="predict")
+    running = asyncio.Semaphore(limits.workers)
+    places = asyncio.Semaphore(limits.workers + limits.queue)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # dlib's detectors belong to a thread, and take most of a second to make: now, then.
+        for _worker in range(limits.workers):
+            pool.submit(models.detector.find, np.zeros((80, 80, 3), np.uint8))
+        yield
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    app = FastAPI(
+        title="senet_landmark",
+        version=importlib.metadata.version("senet_landmark"),
+        lifespan=lifespan,
+        # FastAPI's pages about an API load their scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+    )
+    _answer_errors_as_json(app)
+
+    @app.get("/", include_in_schema=False)
+    async def show_page() -> HTMLResponse:
+        return HTMLResponse(page, headers=page_headers)
+
+    @app.get("/healthz")
+    async def health() -> dict[str, str]:
+        """Whether the service is up."""
+        return {"status": "ok"}
+
+    @app.get("/v1/models")
+    async def list_models() -> dict[str, Any]:
+        """The models, the default one, and the limits of a photo."""
+        return {
+            "default": next(iter(models.predictors)),
+            "models": [describe(predictor) for predictor in models.predictors.values()],
+            "limits": {"megabytes": limits.megabytes, "megapixels": limits.megapixels},
+        }
+
+    @app.post("/v1/landmarks", openapi_extra=_BODY)
+    async def find_landmarks(
+        request: Request, model: str | None = None, boxes: str | None = None
+    ) -> JSONResponse:
+        """The faces of a photo. `boxes`: left,top,right,bottom;… in its pixels, for no detector."""
+        async with heard_out(request):
+            predictor = choose_model(models, model)
+            given = parse_boxes(boxes)
+            content_type = request.headers["content-type"] if is_form(request) else None
+            check_length(request, limits)
+            if places.locked():
+                raise _busy(limits)
+            async with places:
+                body = await read_body(request, limits)
+                async with running:
+                    if await request.is_disconnected():
+                        raise HTTPException(400, "The sender went away.")
+
+                    def work() -> dict[str, Any]:
+                        photo = photo_of(body, content_type, limits)
+                        return answer(predictor, models.detector, photo, given, limits)
+
+                    found = await asyncio.get_running_loop().run_in_executor(pool, work)
+        return JSONResponse(found)
+
+    return guarded(app, LOCAL_HOSTS if local else None)
+
+
+def _busy(limits: Limits) -> HTTPException:
+    most = limits.workers + limits.queue
+    return HTTPException(
+        503, f"{most} photos are under way; try again in a second.", {"Retry-After": "1"}
+    )
+
+
+def _answer_errors_as_json(app: FastAPI) -> None:
+    """Every error is answered as {"error": what is wrong}."""
+
+    @app.exception_handler(StarletteHTTPException)
+    async def refused(_: Request, error: StarletteHTTPException) -> JSONResponse:
+        return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+    @app.exception_handler(InputError)
+    async def bad_photo(_: Request, error: InputError) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, 422)
+
+    @app.exception_handler(RequestValidationError)
+    async def bad_request(_: Request, error: RequestValidationError) -> JSONResponse:
+        reasons = "; ".join(f"{part['loc'][-1]}: {part['msg']}" for part in error.errors())
+        return JSONResponse({"error": reasons}, 422)
+
+    @app.exception_handler(Exception)
+    async def failed(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": "The service failed here; its log says why."}, 500)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises InputError where the address is taken, or none of this machine.
+
+    It is had before the models are loaded, so that a port in use is told at once.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"{host}, port {port}: cannot be listened on ({reason}). Choose another --port, or 0 "
+            "for any free one; --host is an address of this machine."
+        ) from error
+
+
+def run(models: Models, bound: socket.socket, limits: Limits | None = None) -> None:
+    """Serves on a socket of `bind` until Ctrl-C; raises KeyboardInterrupt then."""
+    local = is_loopback(bound.getsockname()[0])
+    make_server(make_app(models, limits, local)).run(sockets=[bound])
+
+
+def make_server(app: ASGIApp) -> uvicorn.Server:
+    """The application in uvicorn; it logs failures, and nothing of a photo."""
+    config = uvicorn.Config(
+        app, http="h11", ws="none", loop="asyncio", log_level="warning", access_log=False,
+        server_header=False, proxy_headers=False, timeout_graceful_shutdown=5,
+    )  # fmt: skip
+    return uvicorn.Server(config)
+
+
+def address(bound: socket.socket) -> str:
+    """The page's address."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+_PHOTO: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_FORM: dict[str, Any] = {"type": "object", "properties": {"photo": _PHOTO["schema"]}}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": _PHOTO,
+            "application/octet-stream": _PHOTO,
+            "multipart/form-data": {"schema": _FORM},
+        },
+    }
+}
+"""What FastAPI cannot see of a body that is read as it comes."""

