@@ -30,6 +30,25 @@ def draw_box(
     return picture
 
 
+def draw_label(
+    picture: np.ndarray,
+    text: str,
+    corner: np.ndarray,
+    height: float,
+    colour: tuple[int, int, int] = YELLOW,
+) -> np.ndarray:
+    """A short text that stands on `corner` (x, y), in pixels, on a copy of the picture."""
+    picture = np.ascontiguousarray(picture).copy()
+    scale = max(height, 8) / 22  # OpenCV's letters are 22 pixels high at scale 1
+    place = (round(float(corner[0])), round(float(corner[1]) - 3))
+    for ink, width in (((0, 0, 0), 3), (colour, 1)):  # an outline, for any ground
+        thickness = max(round(width * scale), width)
+        cv2.putText(
+            picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thickness, cv2.LINE_AA
+        )
+    return picture
+
+
 def draw_face(picture: np.ndarray, box: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Box and points of one face, sized to it, on a copy of the picture."""
     side = float(max(box[2] - box[0], box[3] - box[1]))

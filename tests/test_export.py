@@ -82,14 +82,18 @@ def test_original_network_freezes_to_a_batch_of_one(synthetic_tree, tmp_path):
     photo, truth = portrait()
     box = geometry.box_from_landmarks(truth)[None]
     one, two = (
-        Predictor(tmp_path / "model.pb", name).landmarks(photo, box, "landmarks")
+        Predictor(tmp_path / "model.pb", name, passes=1).landmarks(photo, box, "landmarks")
         for name in PB_ENGINES
     )
     np.testing.assert_allclose(one, two, atol=0.05)
-    many = Predictor(tmp_path / "model.pb").landmarks(photo, np.repeat(box, 3, 0), "landmarks")
+    many = Predictor(tmp_path / "model.pb", passes=1).landmarks(
+        photo, np.repeat(box, 3, 0), "landmarks"
+    )
     np.testing.assert_allclose(many, np.repeat(one, 3, 0), atol=0.01)
     freeze(tmp_path / "run", tmp_path / "forty.pb", batch_size=40)  # more than there are faces
-    found = Predictor(tmp_path / "forty.pb", "tensorflow").landmarks(photo, box, "landmarks")
+    found = Predictor(tmp_path / "forty.pb", "tensorflow", passes=1).landmarks(
+        photo, box, "landmarks"
+    )
     np.testing.assert_allclose(found, two, atol=0.01)
 
 

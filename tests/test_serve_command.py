@@ -86,7 +86,7 @@ def test_bad_arguments_are_told_of(capsys, tmp_path, monkeypatch):
     assert "more than 0" in fails(capsys, "--port", 0, "--max-megabytes", 0)
     assert "--detector-model" in fails(capsys, "--port", 0, "--detector", "dlib_cnn")
     monkeypatch.setitem(sys.modules, "fastapi", None)
-    for name in [name for name in sys.modules if name.startswith("export.service")]:
+    for name in [name for name in sys.modules if name.startswith("export.service.")]:
         monkeypatch.delitem(sys.modules, name)
     assert 'pip install "senet_landmark[serve]"' in fails(capsys, "--port", 0)
 

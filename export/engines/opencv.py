@@ -67,7 +67,7 @@ def opencv_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
     width, height = contract.size
     if threads:
         cv2.setNumThreads(threads)
-    with _quiet():
+    with quiet():
         try:
             read = cv2.dnn.readNetFromONNX if onnx else cv2.dnn.readNetFromTensorflow
             net = read(str(model))
@@ -84,8 +84,11 @@ def _major() -> int:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Hides OpenCV's log: 5 complains of a fixed batch before its older engine takes it."""
+def quiet() -> Iterator[None]:
+    """Hides OpenCV's own log; what fails raises an error that says it in a line.
+
+    Of a graph, 5 complains of a fixed batch before its older engine takes it.
+    """
     # OpenCV 4.11 has no `cv2.utils.logging`, and nothing to complain of either.
     logging = getattr(cv2.utils, "logging", None)
     if not logging:

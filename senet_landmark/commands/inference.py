@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
@@ -23,6 +23,9 @@ def predict(
     pictures: bool = True,
     align: int = 0,
     threads: int = 0,
+    smooth: bool = True,
+    every: float = 0.5,
+    seconds: float = 0.0,
 ) -> None:
     """Photos, videos, a camera -> landmarks in files, and pictures with the points drawn.
 
@@ -31,6 +34,8 @@ def predict(
       senet-landmark predict folder/ another.png --model model.pb --out out
       senet-landmark predict photo.jpg --write json csv pts --align 112
       senet-landmark predict photo.jpg --box 120 80 310 290
+      senet-landmark predict clip.mp4
+      senet-landmark predict 0 --seconds 60
 
     Args:
       sources: Photos, and folders that are searched through; videos; 0 is the first camera.
@@ -42,10 +47,14 @@ def predict(
       box: Left, top, right, bottom of the face in the only photo, tight from brows to chin, instead
         of a detector; eight numbers are two faces.
       passes: 2 cuts a face out anew where its box was poor.
-      write: landmarks.json, landmarks.csv, a .pts for each face, dlib's landmarks.xml.
+      write: landmarks.json, landmarks.csv, a .pts for each face, dlib's landmarks.xml; a video has
+        NAME_landmarks.csv in any case.
       pictures: Draw the points.
       align: Also cut out upright face chips of so many pixels, as recognition models want them.
       threads: Processor cores for the faces of a photo; 0: all.
+      smooth: Videos: take the jitter out of the landmarks.
+      every: Videos: seconds from one detection to the next while no face is lost.
+      seconds: Videos: end after so many; 0: not before their end, of a camera Ctrl-C.
     """
     if not sources:
         raise InputError("Give at least one photo, folder or video.")
@@ -53,19 +62,47 @@ def predict(
     _start_if_needed(engine)
     from export.predict import predict_photos
     from export.predictor import Predictor
+    from export.video import is_video, predict_video
 
     predictor = Predictor(
         model, engine, detector=detector, detector_model=detector_model, passes=passes,
         threads=threads,
     )  # fmt: skip
-    summary = predict_photos(
-        [Path(source) for source in sources], out, predictor=predictor, boxes=boxes, write=write,
-        pictures=pictures, chip_size=align,
-    )  # fmt: skip
-    print(f"{summary['faces']} faces in {summary['photos']} photos -> {out}")
-    for photo in summary["without_face"]:
-        print(f"no face found: {photo}")
-    print_skipped(summary["skipped"])
+    videos = [source for source in sources if is_video(source)]
+    photos = [Path(source) for source in sources if source not in videos]
+    failed = []
+    for video in videos:
+        try:
+            found = predict_video(
+                video, out, predictor=predictor, smooth=smooth, every=every, seconds=seconds,
+                pictures=pictures,
+            )  # fmt: skip
+            _print_video(video, found)
+        except InputError as error:
+            if len(sources) == 1:
+                raise
+            failed.append({"photo": video, "reason": str(error)})
+    if photos:
+        summary = predict_photos(
+            photos, out, predictor=predictor, boxes=boxes, write=write, pictures=pictures,
+            chip_size=align,
+        )  # fmt: skip
+        print(f"{summary['faces']} faces in {summary['photos']} photos -> {out}")
+        for photo in summary["without_face"]:
+            print(f"no face found: {photo}")
+        failed += summary["skipped"]
+    print_skipped(failed)
+
+
+def _print_video(video: str, found: dict[str, Any]) -> None:
+    print(
+        f"{video}: {found['identities']} people in {found['frames']} frames, "
+        f"{found['seconds']:.1f} s -> {found['video'] or found['csv']}"
+    )
+    if found["bad_frames"]:
+        print(f"  {found['bad_frames']} frames could not be decoded and are left out")
+    if found["ended_early"]:
+        print("  it ended before the number of frames that it says it has: is it whole?")
 
 
 def _boxes(numbers: tuple[float, ...]):  # type: ignore[no-untyped-def]  # NumPy is slow to import
