@@ -23,6 +23,8 @@ TFLITE = ["ai-edge-litert>=1.0"]
 
 SERVE = ["fastapi>=0.110", "uvicorn>=0.29", "python-multipart>=0.0.18"]
 
+TOOLS = ["pytest>=8", "ruff>=0.6", "mypy>=1.11", "httpx>=0.27", "playwright>=1.45"]
+
 # dlib's own models: its CNN detector, and the 68-point predictor that is a peer in evaluations.
 PEERS = ["face_recognition_models>=0.3"]
 
@@ -37,6 +39,7 @@ setup(
     packages=find_packages(include=["senet_landmark*", "data_tools*", "export*"]),
     package_data={
         "senet_landmark": ["assets/*", "templates/*"],
+        "data_tools": ["assets/*"],
         "data_tools.datasets": ["assets/*"],
         "data_tools.inspection": ["templates/*"],
         "export": ["pretrained/*", "templates/*", "assets/*", "examples/*"],
@@ -69,19 +72,7 @@ setup(
         "serve": SERVE,
         "tflite": TFLITE,
         # With the extras whose code the tests run.
-        "dev": [
-            "pytest>=8",
-            "ruff>=0.6",
-            "mypy>=1.11",
-            "httpx>=0.27",
-            "playwright>=1.45",
-            *BEAM,
-            *TFDS,
-            *PEERS,
-            *ONNX,
-            *TFLITE,
-            *SERVE,
-        ],  # fmt: skip
+        "dev": [*TOOLS, *BEAM, *TFDS, *PEERS, *ONNX, *TFLITE, *SERVE],
     },
     entry_points={"console_scripts": ["senet-landmark = senet_landmark.cli:main"]},
 )

@@ -73,9 +73,14 @@ _own = threading.local()
 """Detectors of each thread: dlib's hold the state of a call, and two calls at once break them."""
 
 
+HOG_DETECTOR = Path(__file__).parent / "assets" / "dlib_frontal_face_detector.svm"
+"""What `dlib.get_frontal_face_detector().save` writes (Boost licence). The library unpacks it from
+its own code in half a second; this file is read in a few milliseconds."""
+
+
 def _hog_detector() -> Any:
     if not hasattr(_own, "hog"):
-        _own.hog = dlib.get_frontal_face_detector()
+        _own.hog = dlib.fhog_object_detector(str(HOG_DETECTOR))
     return _own.hog
 
 

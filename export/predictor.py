@@ -139,7 +139,7 @@ class Predictor:
 
     @property
     def detector_source(self) -> str | None:
-        """What the boxes of `detect` are from, as `faces` takes it; None: no correction is known."""
+        """What the boxes of `detect` are from, as `faces` takes it; None: that is not known."""
         return self._detector.source
 
     @overload

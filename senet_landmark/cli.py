@@ -38,7 +38,11 @@ def main(arguments: list[str] | None = None) -> int:
             shape_model, make_train(preset), freeze, convert, predict, evaluate, compare,
             bench, serve,
         ]  # fmt: skip
-        for command in commands:
+        # Options are derived by reading code, which takes a while: those of one command suffice.
+        named = [
+            of for of in commands if arguments and of.__name__ == arguments[0].replace("-", "_")
+        ]
+        for command in named or commands:
             app.command(command)
         app.cli(prog="senet-landmark", description=_DESCRIPTION, args=arguments or ["--help"])
     except InputError as error:

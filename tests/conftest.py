@@ -137,7 +137,8 @@ def short(preset: str = "senet", steps: int = 4, **train_options):
 SLOW_LAST = (
     "test_turned_views", "test_inspect", "test_losses", "test_tasks", "test_networks",
     "test_build_faults", "test_records_train", "test_export", "test_engines",
-    "test_serve_load", "test_serve_page", "test_convert", "test_examples", "test_predict", "test_tracking", "test_video",
+    "test_serve_load", "test_serve_page", "test_convert", "test_examples", "test_predict",
+    "test_tracking", "test_video",
     "test_bench", "test_evaluate", "test_compare", "test_cli",
 )  # fmt: skip
 """Modules that build graphs or run whole commands; the others take seconds."""

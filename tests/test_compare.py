@@ -76,7 +76,7 @@ def checkpoint_numbers(run):
 def flops_with_batch_norm(run):
     """FLOPs of the network before folding, and the values that its batch norms give.
 
-    Of what leads to the model's outputs alone: the profiler counts initialisers and weight decay too.
+    Of what leads to the outputs alone: the profiler counts initialisers and weight decay too.
     """
     config, _, _ = load_run(run)
     with tf.Graph().as_default() as graph:

@@ -4,6 +4,7 @@ import importlib.util
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import dlib
 import numpy as np
 import pytest
 
@@ -140,3 +141,12 @@ def test_cnn_detector_without_its_model_says_where_it_is_from(tmp_path):
     (tmp_path / "junk.dat").write_bytes(b"junk")
     with pytest.raises(InputError, match=r"junk\.dat.*not a model"):
         get_detector(face_boxes.DLIB_CNN, tmp_path / "junk.dat")
+
+
+@pytest.mark.parametrize("upsample", [0, 1])
+def test_detector_that_ships_is_dlibs_own(upsample):
+    photo, _ = portrait()
+    own = dlib.get_frontal_face_detector().run(photo, upsample, -0.5)
+    shipped = dlib.fhog_object_detector(str(face_boxes.HOG_DETECTOR)).run(photo, upsample, -0.5)
+    assert list(own[0]) == list(shipped[0]) and list(own[1]) == list(shipped[1])
+    assert len(own[0]) >= 1

@@ -108,7 +108,8 @@ def _header(path: Path, line: str) -> list[str]:
 
 def _check(path: Path, columns: list[str], count: int) -> None:
     points = {f"{axis}{i}" for i in range(count) for axis in "xy"}
-    known = {*TEXTS, *UNREAD, *BOX, *POSE, *ATTRIBUTES, *points, *(f"visible{i}" for i in range(count))}
+    visible = {f"visible{i}" for i in range(count)}
+    known = {*TEXTS, *UNREAD, *BOX, *POSE, *ATTRIBUTES, *points, *visible}
     if missing := points - set(columns):
         raise InputError(f"{path}: has no column {min(missing)!r}.")
     if unknown := [name for name in columns if name not in known]:

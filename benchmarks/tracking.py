@@ -1,0 +1,255 @@
+"""The tracker measured on clips made from photos: jitter and lag, identities, memory, likeness.
+
+    python benchmarks/tracking.py --root 300W_LP --ytf ytf
+
+Every clip goes through a video file, with sensor noise and MPEG-4 compression, and through
+`predict_video` as a user calls it; the truth is what the clip was drawn by
+(`data_tools/made_clips.py`).
+
+Smoothing: a face that keeps still, one that sways slowly, and one that sways by its own width in
+half a second. Jitter is the mean distance by which a landmark moves from frame to frame otherwise
+than it should; lag the delay at which the path of the face's centre fits the true one best; both
+with and without the filter, medians over the faces.
+
+Identities: a minute with four faces that cross, turn and fade (`crossing_actors`), several times
+with other faces; memory is the process's at a sixth of the job, and its peak after that.
+
+Likeness: how often two frames of one scene, and of two people, of YouTube Faces are taken for one
+face by their chips alone.
+"""
+
+import argparse
+import csv
+import re
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from data_tools import made_clips
+from data_tools.datasets.registry import list_entries, load_sample
+from data_tools.datasets.synthetic import portrait
+from export import appearance, tracks
+from export.predictor import Predictor
+from export.video import predict_video
+from senet_landmark.geometry import box_from_landmarks
+from senet_landmark.images import read_photo
+
+RATE, WIDTH, HEIGHT, NOISE = 25.0, 640, 480, 4.0
+FACE = 120.0
+"""Size of the swaying faces, in pixels."""
+
+MOTIONS = {"still": (0.0, 1.0), "slow": (0.5, 4.0), "brisk": (0.5, 1.0)}
+"""Name -> reach to each side in face sizes, and period in seconds."""
+
+BLACK = 0.02
+"""Share of a cut-out that may be black: the border that 300W-LP's photos were given."""
+
+Points = dict[tuple[int, int], np.ndarray]
+"""(frame, identity) -> landmarks [68, 2]."""
+
+
+def heads_of(root: Path, count: int, seed: int, predictor: Predictor) -> list[made_clips.Head]:
+    """Heads of a 300W-LP tree, drawn at random: whole ones, that the detector finds."""
+    entries = list_entries("300w_lp", root)
+    generator = np.random.default_rng(seed)
+    heads: list[made_clips.Head] = []
+    for index in generator.permutation(len(entries)):
+        sample = load_sample("300w_lp", entries[index])
+        photo = read_photo(sample.photo)
+        head = made_clips.cut_head(photo, sample.landmarks)
+        black = (head.picture[..., :3].max(axis=2) < 4) & (head.picture[..., 3] > 200)
+        box = box_from_landmarks(sample.landmarks)
+        if black.mean() < BLACK and any(
+            np.linalg.norm(found[:2] + found[2:] - box[:2] - box[2:]) < 0.8 * (box[2] - box[0])
+            for found in predictor.detect(photo)[0]
+        ):
+            heads.append(head)
+        if len(heads) == count:
+            break
+    return heads
+
+
+def write_clip(path: Path, actors: list[made_clips.Actor], count: int) -> list:
+    """Draws a clip into a video file; the faces of each frame."""
+    background = made_clips.made_background(WIDTH, HEIGHT)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, (WIDTH, HEIGHT))
+    truths = []
+    for _, frame, faces in made_clips.clip_frames(actors, background, RATE, count, NOISE):
+        writer.write(frame[..., ::-1])
+        truths.append(faces)
+    writer.release()
+    return truths
+
+
+def read_table(path: str) -> Points:
+    """What `predict_video` wrote."""
+    found = {}
+    with open(path, newline="") as stream:
+        for row in csv.DictReader(stream):
+            points = [[float(row[f"{axis}{i}"]) for axis in "xy"] for i in range(68)]
+            found[int(row["frame"]), int(row["identity"])] = np.array(points)
+    return found
+
+
+def figures_of_path(found: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
+    """(jitter in %, lag in frames, NME in %) of landmarks [T, 68, 2], by the eye corners."""
+    norm = float(np.linalg.norm(truth[:, 36] - truth[:, 45], axis=1).mean())
+    wrong = np.diff(found, axis=0) - np.diff(truth, axis=0)
+    jitter = 100 * float(np.linalg.norm(wrong, axis=2).mean()) / norm
+    error = 100 * float(np.linalg.norm(found - truth, axis=2).mean()) / norm
+    paths = [points.mean(axis=1) - points.mean(axis=(0, 1)) for points in (found, truth)]
+    frames = np.arange(len(truth), dtype=float)
+    shifts = np.arange(-1, 4, 0.01)
+    distances = []
+    for shift in shifts:
+        late = np.stack([np.interp(frames - shift, frames, axis) for axis in paths[1].T], axis=1)
+        distances.append(float(((paths[0] - late)[5:-5] ** 2).sum()))
+    return jitter, float(shifts[int(np.argmin(distances))]), error
+
+
+def measure_smoothing(heads: list[made_clips.Head], predictor: Predictor, folder: Path) -> None:
+    """Prints the table of jitter and lag."""
+    print("| motion | filter | jitter, % | lag, frames | NME, % |")
+    print("| --- | --- | ---: | ---: | ---: |")
+    for motion, (reach, period) in MOTIONS.items():
+        figures: dict[bool, list[tuple[float, float, float]]] = {False: [], True: []}
+        for head in heads:
+            actor = made_clips.swaying_actor(
+                head, WIDTH, HEIGHT, size=FACE, reach=reach, period=period
+            )
+            truths = write_clip(folder / "sway.mp4", [actor], 100)
+            for smooth in figures:
+                result = predict_video(
+                    folder / "sway.mp4", folder, predictor=predictor, smooth=smooth, pictures=False
+                )
+                table = read_table(result["csv"])
+                frames = [i for i in range(10, 100) if (i, 1) in table]
+                if len(frames) < 80:
+                    print(f"a face was lost in {90 - len(frames)} frames, and is left out")
+                    continue
+                found = np.stack([table[i, 1] for i in frames])
+                truth = np.stack([truths[i][0].landmarks for i in frames])
+                figures[smooth].append(figures_of_path(found, truth))
+        for smooth, values in figures.items():
+            jitter, lag, error = (statistics.median(of) for of in zip(*values, strict=True))
+            told = f"{lag:.2f}" if reach else "–"
+            name = "one-euro" if smooth else "none"
+            print(f"| {motion} | {name} | {jitter:.3f} | {told} | {error:.2f} |")
+
+
+def resident() -> float:
+    """Memory of this process, in MB."""
+    return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+
+def measure_identities(
+    clips: Iterable[list[made_clips.Head]], seconds: float, yaw: float, predictor: Predictor,
+    folder: Path,
+) -> None:  # fmt: skip
+    """Prints the table of the long clips."""
+    print(
+        "| clip | faces to find | lost | longest | swaps | renewed | strays | NME, % | ms a frame "
+        "| memory at 1/6, MB | peak after, MB |"
+    )
+    print("| --- |" + " ---: |" * 10)
+    for number, heads in enumerate(clips):
+        actors = made_clips.crossing_actors(heads, WIDTH, HEIGHT, yaw)
+        count = round(seconds * RATE)
+        truths = write_clip(folder / "crossing.mp4", actors, count)
+        levels: list[tuple[float, float]] = []
+        ended = threading.Event()
+
+        def watch(levels=levels, ended=ended) -> None:
+            while not ended.wait(0.2):
+                levels.append((time.monotonic(), resident()))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        began = time.monotonic()
+        result = predict_video(folder / "crossing.mp4", folder, predictor=predictor)
+        taken = time.monotonic() - began
+        ended.set()
+        watcher.join()
+        table = read_table(result["csv"])
+        score = made_clips.score_identities(by_frame(truths, table))
+        early = max(level for at, level in levels if at - began <= taken / 6)
+        late = max(level for at, level in levels if at - began > taken / 6)
+        print(
+            f"| {number} | {score['faces']} | {score['lost']} | {score['longest']} | "
+            f"{score['swaps']} | {score['renewed']} | {score['strays']} | {score['nme']:.2f} | "
+            f"{1000 * taken / count:.0f} | {early:.0f} | {late:.0f} |"
+        )
+
+
+def by_frame(truths: list, table: Points) -> Iterator[tuple[list, list]]:
+    """The truth and what was found, frame by frame."""
+    found: dict[int, list] = {}
+    for (frame, identity), points in table.items():
+        found.setdefault(frame, []).append((identity, points))
+    for frame, faces in enumerate(truths):
+        yield faces, found.get(frame, [])
+
+
+def measure_likeness(root: Path, predictor: Predictor, people: int = 120) -> None:
+    """Prints how often chips of one scene, and of two people, are alike."""
+    entries = list_entries("ytf", root)
+    names = sorted({entry.identity for entry in entries})
+    chosen = set(np.random.default_rng(0).permutation(names)[:people])
+    chips, persons, scenes = [], [], []
+    for entry in entries:
+        if entry.identity not in chosen:
+            continue
+        sample = load_sample("ytf", entry)
+        photo = read_photo(entry.photo)
+        box = box_from_landmarks(sample.landmarks)
+        (face,) = predictor.faces(photo, box[None], "landmarks")
+        if face.confidence >= tracks.SURE:
+            chips.append(appearance.face_chip(photo, face.landmarks, predictor.scheme))
+            persons.append(entry.identity)
+            scenes.append(entry.photo.stem[:-1])  # NAME_20, NAME_21, NAME_22 are of one scene
+    alike = np.stack(chips) @ np.stack(chips).T
+    upper = np.triu(np.ones(alike.shape, bool), 1)
+    one_scene = upper & (np.array(scenes)[:, None] == np.array(scenes))
+    two_people = upper & (np.array(persons)[:, None] != np.array(persons))
+    print("| likeness | of pairs of one scene | of pairs of two people |")
+    print("| ---: | ---: | ---: |")
+    for least in (tracks.UNLIKE, tracks.KEPT, appearance.ALIKE, tracks.FAR_LIKE):
+        shares = [100 * float((alike[of] >= least).mean()) for of in (one_scene, two_people)]
+        print(f"| {least} | {shares[0]:.1f}% | {shares[1]:.2f}% |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, required=True, help="a 300W-LP tree")
+    parser.add_argument("--ytf", type=Path, help="YouTube Faces, for likeness")
+    parser.add_argument("--heads", type=int, default=10, help="faces for jitter and lag")
+    parser.add_argument("--clips", type=int, default=3, help="long clips")
+    parser.add_argument("--seconds", type=float, default=60, help="of a long clip")
+    parser.add_argument("--yaw", type=float, default=0, help="degrees that heads turn out of plane")
+    parser.add_argument("--seed", type=int, default=0, help="of the faces that are drawn")
+    options = parser.parse_args()
+    predictor = Predictor()
+    print(f"engine {predictor.engine}")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if options.heads:
+            heads = heads_of(options.root, options.heads - 1, options.seed, predictor)
+            heads.append(made_clips.cut_head(*portrait()))
+            measure_smoothing(heads, predictor, folder)
+        clips = (
+            heads_of(options.root, 4, 100 + options.seed + i, predictor)
+            for i in range(options.clips)
+        )
+        measure_identities(clips, options.seconds, options.yaw, predictor, folder)
+    if options.ytf:
+        measure_likeness(options.ytf, predictor)
+
+
+if __name__ == "__main__":
+    main()
