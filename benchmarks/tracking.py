@@ -34,6 +34,7 @@ import numpy as np
 from data_tools import made_clips
 from data_tools.datasets.registry import list_entries, load_sample
 from data_tools.datasets.synthetic import portrait
+from data_tools.identity_scores import score_identities
 from export import appearance, tracks
 from export.predictor import Predictor
 from export.video import predict_video
@@ -138,7 +139,7 @@ def measure_smoothing(heads: list[made_clips.Head], predictor: Predictor, folder
                 figures[smooth].append(figures_of_path(found, truth))
         for smooth, values in figures.items():
             jitter, lag, error = (statistics.median(of) for of in zip(*values, strict=True))
-            told = f"{lag:.2f}" if reach else "–"
+            told = f"{round(lag, 2) + 0:.2f}" if reach else "–"  # never -0.00
             name = "one-euro" if smooth else "none"
             print(f"| {motion} | {name} | {jitter:.3f} | {told} | {error:.2f} |")
 
@@ -177,7 +178,7 @@ def measure_identities(
         ended.set()
         watcher.join()
         table = read_table(result["csv"])
-        score = made_clips.score_identities(by_frame(truths, table))
+        score = score_identities(by_frame(truths, table))
         early = max(level for at, level in levels if at - began <= taken / 6)
         late = max(level for at, level in levels if at - began > taken / 6)
         print(

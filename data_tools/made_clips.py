@@ -7,7 +7,7 @@ length takes no memory; the same arguments give the same frames.
 """
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -47,7 +47,7 @@ class Place:
       centre: of its landmarks' box, pixels of the frame.
       size: root of the area of that box before any turn, pixels.
       roll: turn in the picture's plane, degrees, clockwise as it is seen.
-      yaw: further turn out of it, degrees, as in `senet_landmark.pose`; slow: 20 ms a face.
+      yaw: further turn out of it, degrees, as in `senet_landmark.pose`; takes 10 ms a face.
       opacity: 0 (not there) to 1.
     """
 
@@ -272,66 +272,3 @@ def swaying_actor(
         return Place(centre=(width / 2 + shift, height * 0.55), size=size)
 
     return Actor(head, way)
-
-
-Found = tuple[int, np.ndarray]
-"""An identity, and the landmarks [68, 2] found for it."""
-
-SEEN_ENOUGH = 0.7
-"""A face of which so much is seen is one that a tracker must have. One of which less is seen counts
-for nothing: where two faces are blended, nobody can say which of them is there."""
-
-MATCH = 0.3
-"""A face is found where the landmarks are so near on average, in distances of the eye corners."""
-
-
-def score_identities(frames: Iterable[tuple[Sequence[Truth], Sequence[Found]]]) -> dict[str, float]:
-    """Compares what a tracker found with the truth, frame by frame.
-
-    Returns:
-      `frames`; `faces`, that are seen enough; `lost`, those that were not found, and `longest`, the
-      most frames in a row of one face; `swaps`, how often an identity went from one actor to
-      another; `renewed`, how often an actor came by another identity than it had; `strays`, found
-      where there is none; `nme`, mean distance of those found in % of the outer eye corners'.
-    """
-    actor_of: dict[int, int] = {}
-    identity_of: dict[int, int] = {}
-    counts = dict.fromkeys(("frames", "faces", "lost", "longest", "swaps", "renewed", "strays"), 0)
-    errors: list[float] = []
-    rows: dict[int, int] = {}
-    total = 0.0
-    number = 0
-    for truths, found in frames:
-        counts["frames"] += 1
-        left = list(found)
-        for truth in sorted(truths, key=lambda t: -t.seen):
-            corners = truth.landmarks[[36, 45]]
-            norm = float(np.linalg.norm(corners[0] - corners[1]))
-            distances = [
-                float(np.linalg.norm(points - truth.landmarks, axis=1).mean()) / norm
-                for _, points in left
-            ]
-            best = int(np.argmin(distances)) if distances else -1
-            hit = best >= 0 and distances[best] < MATCH
-            needed = truth.seen >= SEEN_ENOUGH
-            counts["faces"] += needed
-            if not hit:
-                rows[truth.actor] = rows.get(truth.actor, 0) + 1 if needed else 0
-                counts["lost"] += needed
-                counts["longest"] = max(counts["longest"], rows[truth.actor])
-                continue
-            rows[truth.actor] = 0
-            identity, _ = left.pop(best)
-            if not needed:
-                continue
-            owner = actor_of.setdefault(identity, truth.actor)
-            counts["swaps"] += owner != truth.actor
-            actor_of[identity] = truth.actor
-            counts["renewed"] += identity_of.setdefault(truth.actor, identity) != identity
-            identity_of[truth.actor] = identity
-            if needed:
-                total += distances[best]
-                number += 1
-        counts["strays"] += len(left)
-    del errors
-    return {**counts, "nme": 100 * total / number if number else float("nan")}

@@ -28,8 +28,8 @@ NEAR_POSE = 15.0
 difference, but the landmarks of a face on its side are less sure."""
 
 ALIKE = 0.7
-"""Correlation from which two chips of one pose show one face, beyond doubt: of pairs of different
-people's YouTube Faces frames 1% reach it, of pairs of one scene's 90%."""
+"""Correlation from which two chips show one face, beyond doubt: `benchmarks/tracking.py --ytf` says
+how often those of two people reach it, and those of one."""
 
 LEARNING = 0.05
 """Least share of a new chip in the view that it renews."""

@@ -132,14 +132,22 @@ def test_network_learns_all_tasks_and_reloads_equal(name, head):
         assert (whole[key] != untrained[key]).any() and (whole[key][0] != whole[key][1]).any()
 
 
+def has_maps(model):
+    """Whether the landmarks are expectations over maps, which have a variance too."""
+    return "map_logits" in model.end_points
+
+
 def check_outputs(model, found, size):
     """Names and shapes are the contract's, and probabilities such."""
     assert model.image.name == "image:0"
     assert model.image.shape.as_list() == [None, size[1], size[0], 3]
     names = {key: tensor.name for key, tensor in model.outputs.items()}
-    assert names == {key: f"{key}:0" for key in ("landmarks", "pose", "attributes")}
-    shapes = {key: value.shape for key, value in found.items()}
-    assert shapes == {"landmarks": (2, POINTS, 2), "pose": (2, 3), "attributes": (2, sum(CLASSES))}
+    expected = {"landmarks": (2, POINTS, 2), "pose": (2, 3), "attributes": (2, sum(CLASSES))}
+    if has_maps(model):
+        expected["variance"] = (2, POINTS)
+        assert (found["variance"] > 0).all()
+    assert names == {key: f"{key}:0" for key in expected}
+    assert {key: value.shape for key, value in found.items()} == expected
     shares = split_probabilities(found["attributes"], ATTRIBUTES)
     assert [values.shape[1] for values in shares.values()] == list(CLASSES)
     for values in shares.values():
@@ -150,7 +158,7 @@ def check_outputs(model, found, size):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_nothing_is_predicted_that_was_not_asked_for(name):
     _, model = built(NetworkConfig(name=name))
-    assert set(model.outputs) == {"landmarks"}
+    assert set(model.outputs) == {"landmarks"} | ({"variance"} if has_maps(model) else set())
     assert "pose" not in model.end_points
     with pytest.raises(InputError, match=r"Unknown attribute 'hat'.*gender"):
         built(NetworkConfig(name=name, attributes=("hat",)))
@@ -247,6 +255,7 @@ def test_preset_is_valid_and_builds(name):
     _, model = built(dataclasses.replace(config.network, weight_decay=1e-5))
     wanted = {"landmarks"} | ({"pose"} if config.network.pose else set())
     wanted |= {"attributes"} if config.network.attributes else set()
+    wanted |= {"variance"} if has_maps(model) else set()
     assert set(model.outputs) == wanted
 
 

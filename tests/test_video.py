@@ -4,6 +4,8 @@ import csv
 import itertools
 import signal
 import struct
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import cv2
@@ -142,6 +144,18 @@ def test_cut_files_of_other_kinds(tmp_path, predictor):
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) * 6 // 10])
     with pytest.raises(InputError, match=r"cut\.mp4: .* end is cut off"):
         predict_video(tmp_path / "cut.mp4", tmp_path, predictor=predictor)
+
+
+def test_no_library_speaks_between_our_messages(tmp_path):
+    """In a process of its own: FFmpeg is told to keep quiet before it is first used."""
+    (tmp_path / "cut.mp4").write_bytes(write_clip(tmp_path / "a.mp4", "mp4v").read_bytes()[:9000])
+    program = "import sys; from senet_landmark.cli import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["predict", str(tmp_path / "cut.mp4"), "--engine", "opencv", "--out", str(tmp_path)]
+    run = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True
+    )
+    assert run.returncode == 2 and not run.stdout
+    assert run.stderr.startswith("error: ") and run.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("name, code", [("bad.mp4", "mp4v"), ("bad.avi", "MJPG")])
