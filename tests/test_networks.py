@@ -201,7 +201,8 @@ def test_width_narrows_every_layer_but_the_last(name):
     with narrow.as_default():
         for variable in tf.trainable_variables():
             shape, before = variable.shape.as_list(), weights.pop(variable.op.name)
-            ends_here = "coordinates" in variable.op.name or "depthwise" in variable.op.name
+            last = any(f"/{part}/" in variable.op.name for part in ("coordinates", "maps"))
+            ends_here = last or "depthwise" in variable.op.name
             layer = -2 if variable.op.name.endswith("depthwise_weights") else -1
             if not ends_here or layer == -2:
                 assert shape[layer] == before[layer] / 4, variable.op.name
