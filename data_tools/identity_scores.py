@@ -1,4 +1,4 @@
-"""How well a tracker keeps faces apart, measured on clips whose truth is known (`made_clips.py`)."""
+"""How well a tracker keeps faces apart, on clips whose truth is known (`made_clips.py`)."""
 
 from collections.abc import Iterable, Sequence
 

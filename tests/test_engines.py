@@ -29,6 +29,7 @@ FURTHER = {"pose": True, "attributes": ("gender", "head_pose")}
 EVERY = [NetworkConfig(name, head) for name, spec in NETWORKS.items() for head in spec.heads]
 EVERY += [
     NetworkConfig("pfld", width=0.25),
+    NetworkConfig("senet", "soft_argmax", width=0.375),
     NetworkConfig("tcdcn", batch_norm=True),
     NetworkConfig("cnn", batch_norm=True),
 ]

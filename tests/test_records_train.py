@@ -478,8 +478,8 @@ def test_attribute_that_the_records_lack_ends_a_run(synthetic_records, tmp_path)
 
 
 def test_option_that_the_network_does_not_heed_ends_a_run(synthetic_records, tmp_path):
-    config = dataclasses.replace(short(), network=NetworkConfig(width=0.5))
-    with pytest.raises(InputError, match=r"no use for network\.width"):
+    config = dataclasses.replace(short(), network=NetworkConfig(batch_norm=True))
+    with pytest.raises(InputError, match=r"no use for network\.batch_norm"):
         train(config, synthetic_records, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
