@@ -28,6 +28,7 @@ from export.tracks import (
     revived,
     settle,
     size_of,
+    unmistaken,
 )
 from senet_landmark import geometry
 
@@ -106,7 +107,8 @@ class Tracker:
             raise ValueError(f"time must grow: {time} s comes after {self._time} s")
         memory = {True: self._memory, False: COAST}
         tracks = [t for t in self._tracks if time - t.seen <= memory[t.identity > 0]]
-        tracks, found = settle(tracks, self._follow(tracks, frame, time))
+        found = unmistaken(tracks, self._follow(tracks, frame, time), self._time)
+        tracks, found = settle(tracks, found)
         new: list[Sighting] = []
         if self._detection_due(tracks, found, time):
             self._detected = time

@@ -178,6 +178,30 @@ def settle(
     return [tracks[i] for i in left], {places[i]: sighting for i, sighting in found.items()}
 
 
+def unmistaken(
+    tracks: Sequence[Track], found: dict[int, Sighting], last: float
+) -> dict[int, Sighting]:
+    """Leaves out the faces that are rather somebody's else who is lost.
+
+    Where one face turns up in the place of another, or through it, the first is not far from alike;
+    but who is known to be like it is the likelier one.
+
+    Args:
+      tracks: all that are known.
+      found: index of a track -> the face that was found where it should be.
+      last: time of the last frame, in seconds.
+    """
+    others = [t for index, t in enumerate(tracks) if index not in found and t.identity]
+    kept = {}
+    for index, sighting in found.items():
+        own = appearance.likeness(tracks[index].look, sighting.chip)
+        # One that was there in the last frame is given up less easily.
+        margin = DOUBT if tracks[index].seen >= last else 0.0
+        if all(appearance.likeness(t.look, sighting.chip) <= own + margin for t in others):
+            kept[index] = sighting
+    return kept
+
+
 def known_again(
     faces: Sequence[Track], lost: Sequence[Track], time: float
 ) -> list[tuple[Track, Track]]:
