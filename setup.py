@@ -55,6 +55,7 @@ setup(
         f"dlib>=19.24; platform_machine not in {DLIB_WHEELS}",
         "scipy>=1.11",
         "filelock>=3.12",
+        "google-crc32c>=1.5",
         "jinja2>=3.1",
         "joblib>=1.3",
         "matplotlib>=3.8",

@@ -1,4 +1,8 @@
-"""Random changes of a training face; photo and points change together. Training only."""
+"""Random changes of training faces; photos and points change together. Training only.
+
+What is decided for every face is drawn, and computed, for a batch at once: NumPy's calls would
+otherwise take longer than the pictures do.
+"""
 
 import cv2
 import numpy as np
@@ -12,44 +16,85 @@ from senet_landmark.schemes import Scheme
 def jittered_transform(
     box: Box,
     spec: CropSpec,
-    photo_size: tuple[int, int],
+    photo_size: tuple[int, int] | np.ndarray,
     config: AugmentConfig,
     generator: np.random.Generator,
 ) -> np.ndarray:
     """The crop's transform, with a random box, turn, scale and shift: all in one resampling.
 
     Args:
-      box: canonical face box in pixels of the recorded crop.
+      box: canonical face boxes [..., 4] in pixels of the recorded crops.
       spec: from box to crop.
-      photo_size: (width, height) of the recorded crop.
+      photo_size: (width, height) [..., 2] of the recorded crops.
       config: how strong the changes are.
       generator: source of randomness.
 
     Returns:
-      Affine [2, 3] from pixels of the recorded crop to normalised coordinates of the new one.
+      Affine [..., 2, 3] from pixels of the recorded crop to normalised coordinates of the new one.
     """
-    sides = np.tile(box[2:] - box[:2], 2)
-    box = box + np.clip(generator.normal(0, 1, 4), -2.5, 2.5) * config.box_jitter * sides
-    region = geometry.crop_box(box, spec, photo_size)
-    turn = np.deg2rad(_random_turn(config, generator))
-    zoom = 1 + generator.uniform(-config.scale, config.scale)
-    shift = generator.uniform(-config.shift, config.shift, 2)
+    box = np.asarray(box, np.float64)
+    many = box.shape[:-1]
+    corners = box.reshape(*many, 2, 2)
+    sides = corners[..., 1:, :] - corners[..., :1, :]
+    jitter = np.clip(generator.normal(0, 1, corners.shape), -2.5, 2.5) * config.box_jitter
+    regions = crop_regions((corners + jitter * sides).reshape(box.shape), spec, photo_size)
+    turn = np.deg2rad(_random_turn(config, generator, many))
+    zoom = 1 + generator.uniform(-config.scale, config.scale, many)
+    shift = generator.uniform(-config.shift, config.shift, (*many, 2))
     # Turned in pixels, not in normalised coordinates, where a crop that is not square would shear.
-    size, centre = region[2:] - region[:2], (region[:2] + region[2:]) / 2
+    first, size = regions[..., :2], regions[..., 2:] - regions[..., :2]
+    centre = first + size / 2
     cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
-    linear = np.array([[cosine, -sine], [sine, cosine]])
-    offset = centre - linear @ centre + shift * size
-    turned = np.concatenate([linear, offset[:, None]], axis=1)
-    return geometry.compose(geometry.to_crop(region), turned)
+    linear = np.stack([cosine, -sine, sine, cosine], axis=-1).reshape(*many, 2, 2)
+    turned_centre = (linear @ centre[..., None])[..., 0]
+    offset = centre - turned_centre + shift * size - first
+    return np.concatenate([linear, offset[..., None]], axis=-1) / size[..., None]
 
 
-def _random_turn(config: AugmentConfig, generator: np.random.Generator) -> float:
-    """An in-plane turn in degrees."""
+def crop_regions(
+    boxes: np.ndarray, spec: CropSpec, photo_sizes: tuple[int, int] | np.ndarray
+) -> np.ndarray:
+    """`geometry.crop_box` of boxes [..., 4] in photos of (width, height) [..., 2]."""
+    flat = boxes.reshape(-1, 4)
+    sizes = np.broadcast_to(photo_sizes, (*boxes.shape[:-1], 2)).reshape(-1, 2).tolist()
+    regions = [
+        geometry.crop_box(box, spec, (width, height))
+        for box, (width, height) in zip(flat, sizes, strict=True)
+    ]
+    return np.array(regions).reshape(boxes.shape)
+
+
+def _random_turn(
+    config: AugmentConfig, generator: np.random.Generator, many: tuple[int, ...]
+) -> np.ndarray:
+    """In-plane turns in degrees."""
     if config.rotation_step:
         most = int(config.rotation / config.rotation_step)
-        return float(generator.integers(-most, most + 1) * config.rotation_step)
-    turn = generator.normal(0, config.rotation / 2)
-    return float(np.clip(turn, -config.rotation, config.rotation))
+        return generator.integers(-most, most + 1, many) * config.rotation_step
+    turn = generator.normal(0, config.rotation / 2, many)
+    return np.clip(turn, -config.rotation, config.rotation)
+
+
+def turned_poses(poses: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """`pose.turn_pose` of many faces: poses float [N, 3], turns [N]; NaN where a pose is unknown.
+
+    In closed form: of the product of the turn's matrix and the head's, the entries that the angles
+    are read from (`pose.euler_angles`).
+    """
+    (yaw, pitch, roll), turn = np.radians(poses.astype(np.float64)).T, np.radians(degrees)
+    (cy, cp, cr, ct), (sy, sp, sr, st) = (
+        (f(yaw), f(pitch), f(roll), f(turn)) for f in (np.cos, np.sin)
+    )
+    # Rows 0 and 1 of the head's matrix, which the turn mixes; row 2 stays.
+    upper = np.stack([cy * cr, -cy * sr, sy], axis=-1)
+    middle = np.stack([cp * sr - sp * sy * cr, cp * cr + sp * sy * sr, sp * cy], axis=-1)
+    first = ct[:, None] * upper - st[:, None] * middle
+    second = st[:, None] * upper + ct[:, None] * middle
+    last = cp * cy
+    flat = np.hypot(first[:, 0], first[:, 1])
+    yaw = np.arctan2(first[:, 2], flat)
+    pitch, roll = np.arctan2(second[:, 2], last), np.arctan2(-first[:, 1], first[:, 0])
+    return np.degrees(np.stack([yaw, pitch, roll], axis=-1)).astype(poses.dtype)
 
 
 def mirror_face(
@@ -62,12 +107,21 @@ def mirror_face(
       landmarks: [K, 2], normalised by the crop.
       scheme: gives the permutation of the points.
     """
-    mirrored = landmarks[scheme.mirror_index] * (-1, 1) + (1, 0)
-    return image[:, ::-1], mirrored.astype(landmarks.dtype)
+    return cv2.flip(image, 1), mirror_landmarks(landmarks, scheme)
+
+
+def mirror_landmarks(landmarks: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """The landmarks [..., K, 2], normalised by the crop, of faces mirrored left to right."""
+    mirrored = landmarks[..., scheme.mirror_index, :] * (-1, 1) + (1, 0)
+    return mirrored.astype(landmarks.dtype)
 
 
 def change_picture(
-    image: np.ndarray, config: AugmentConfig, generator: np.random.Generator, donor: np.ndarray
+    image: np.ndarray,
+    config: AugmentConfig,
+    generator: np.random.Generator,
+    donor: np.ndarray,
+    curves: np.ndarray | None = None,
 ) -> np.ndarray:
     """Occlusion, blur, light and colour of one crop: what leaves its landmarks where they are.
 
@@ -76,6 +130,7 @@ def change_picture(
       config: how strong the changes are.
       generator: source of randomness.
       donor: uint8 [H, W, 3], a crop whose pixels may cover a part of this one.
+      curves: uint8 [256, 1, 3], one of `tone_curves`; None draws one.
     """
     if generator.random() < config.occlusion:
         image = _occlude(image, config.occlusion_area, donor, generator)
@@ -85,7 +140,8 @@ def change_picture(
         grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
         image = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     if config.light or config.colour:
-        image = cv2.LUT(np.ascontiguousarray(image), _tone_curves(config, generator))
+        table = tone_curves(config, 1, generator)[0] if curves is None else curves
+        image = cv2.LUT(np.ascontiguousarray(image), table)
     return image
 
 
@@ -101,18 +157,23 @@ def _occlude(
     else:
         sides = generator.uniform(0.12, 0.5, 2)
         place = generator.uniform(-0.1, 0.9, 2)
-    size = (sides * (width, height)).astype(int)
-    left, top = (place * (width, height)).astype(int)
-    covered = np.s_[max(top, 0) : top + size[1], max(left, 0) : left + size[0]]
+    (left, top), (across, down) = (
+        (share * (width, height)).astype(int).tolist() for share in (place, sides)
+    )
+    covered = np.s_[max(top, 0) : top + down, max(left, 0) : left + across]
     image = image.copy()
+    part = image[covered]
     kind = generator.integers(3)
     if kind == 0:
-        image[covered] = generator.integers(0, 256, 3)
+        part[:] = generator.integers(0, 256, 3)
     elif kind == 1:
-        image[covered] = generator.integers(0, 256, image[covered].shape, dtype=np.uint8)
+        part[:] = generator.integers(0, 256, part.shape, dtype=np.uint8)
     else:
         # Another place of another face: texture that looks like skin, hair and eyes, but is not.
-        image[covered] = np.roll(donor, generator.integers(0, height, 2), axis=(0, 1))[covered]
+        down_by, across_by = generator.integers(0, (height, width)).tolist()
+        rows = np.arange(part.shape[0]) + max(top, 0) + down_by
+        columns = np.arange(part.shape[1]) + max(left, 0) + across_by
+        part[:] = donor[rows[:, None] % height, columns % width]
     return image
 
 
@@ -128,12 +189,12 @@ def _blur(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return cv2.resize(reduced, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _tone_curves(config: AugmentConfig, generator: np.random.Generator) -> np.ndarray:
-    """Gamma, contrast, brightness and each colour's gain in one table, uint8 [256, 1, 3]."""
-    levels = np.linspace(0, 1, 256)[:, None]
-    gamma = np.exp(generator.normal(0, config.light / 2))
-    contrast = np.exp(generator.normal(0, config.light / 2))
-    brightness = generator.normal(0, config.light / 4)
-    gain = np.exp(generator.normal(0, config.colour, 3))
-    curves = (levels**gamma - 0.5) * contrast + 0.5 + brightness
-    return np.clip(curves * gain * 255 + 0.5, 0, 255).astype(np.uint8)[:, None, :]
+def tone_curves(config: AugmentConfig, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Gamma, contrast, brightness and each colour's gain in one table, uint8 [count, 256, 1, 3]."""
+    levels = np.linspace(0, 1, 256, dtype=np.float32)
+    gamma, contrast = np.exp(generator.normal(0, config.light / 2, (2, count, 1)))
+    brightness = generator.normal(0, config.light / 4, (count, 1))
+    gain = np.exp(generator.normal(0, config.colour, (count, 1, 3)))
+    curves = (levels ** gamma.astype(np.float32) - 0.5) * contrast + 0.5 + brightness
+    curves = curves[..., None].astype(np.float32) * (gain * 255).astype(np.float32) + 0.5
+    return np.clip(curves, 0, 255).astype(np.uint8)[:, :, None, :]

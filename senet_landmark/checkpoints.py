@@ -2,13 +2,21 @@
 
 RUN/config.json        the whole configuration
 RUN/records.json       what the records said of themselves
+RUN/environment.json   versions, processor, digest of the records (`environment.py`)
 RUN/state.json         minutes trained, figures of the validation
 RUN/shape_model.json   what makes the ASM copies, where the loss has such
-RUN/checkpoints/       everything: weights, optimiser, averages, step
+RUN/skipped.json       corrupt records, where there are such
+RUN/checkpoints/       the last three: weights, optimiser, averages, step; and the state of each
 RUN/best/              the weights alone, of the best validation
+RUN/result.json        how the last session ended
+RUN/report.html        curves and pictures (`training_report.py`)
 RUN/events…            TensorBoard
 """
 
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,11 +59,17 @@ class RunState:
 def same_recipe(begun: Config, config: Config) -> bool:
     """Whether a run that was begun with one configuration may go on with the other.
 
-    Longer is not another recipe: a run may be given more steps, epochs or minutes.
+    Longer is not another recipe: a run may be given more steps, epochs, minutes or patience. Nor
+    is another machine: threads and memory.
     """
-    now = config.train
-    longer = replace(begun.train, steps=now.steps, epochs=now.epochs, minutes=now.minutes)
-    return replace(begun, train=longer) == config
+    free = {name: getattr(config.train, name) for name in _FREE}
+    return replace(begun, train=replace(begun.train, **free)) == config
+
+
+_FREE = (
+    "steps", "epochs", "minutes", "patience", "threads", "cache_mb", "max_corrupt", "summary_every",
+    "report",
+)  # fmt: skip
 
 
 def save_run(run: Path, config: Config, info: RecordsInfo, records: Path) -> None:
@@ -85,22 +99,43 @@ def save_state(run: Path, state: RunState) -> None:
     write_json(run / "state.json", to_json(state))
 
 
-def load_state(run: Path) -> RunState:
-    """The run's state; a new one where there is none."""
-    path = run / "state.json"
+def load_state(run: Path, prefix: str | None = None) -> RunState:
+    """The run's state, or that which was saved with the checkpoint `prefix`; a new one without."""
+    path = Path(f"{prefix}.state.json") if prefix else run / "state.json"
+    if prefix and not path.exists():  # of a run that an earlier version began
+        path = run / "state.json"
     return from_json(RunState, read_json(path), str(path)) if path.exists() else RunState()
 
 
 def latest_checkpoint(run: Path) -> str | None:
     """Prefix of the newest whole checkpoint of a run, or None."""
-    return _latest(run / "checkpoints")
+    return next(_newest_first(run / "checkpoints"), None)
 
 
-def _latest(folder: Path) -> str | None:
+def readable_checkpoint(run: Path) -> str | None:
+    """Prefix of the newest checkpoint whose every value can be read; a broken one is named.
+
+    A checkpoint gets its name once it is whole, but a disk may damage it afterwards.
+    """
+    for prefix in _newest_first(run / "checkpoints"):
+        try:
+            reader = tf.train.load_checkpoint(prefix)
+            for name in reader.get_variable_to_shape_map():
+                reader.get_tensor(name)  # checks its checksum
+            return prefix
+        except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
+            print(
+                f"{prefix}: the checkpoint is damaged ({error}); the one before is taken.",
+                file=sys.stderr,
+            )
+    return None
+
+
+def _newest_first(folder: Path) -> Iterator[str]:
     # By the folder's own files, not by the absolute paths in TensorFlow's `checkpoint` file: a run
     # may have been moved. The index is written last, so a prefix that has one is whole.
-    prefixes = [index.with_suffix("") for index in folder.glob("*.ckpt-*.index")]
-    return max(map(str, prefixes), key=step_of, default=None)
+    prefixes = [str(index.with_suffix("")) for index in folder.glob("*.ckpt-*.index")]
+    return iter(sorted(prefixes, key=step_of, reverse=True))
 
 
 def step_of(prefix: str) -> int:
@@ -118,7 +153,7 @@ def weights_of(run: Path | str) -> tuple[Weights, int, str]:
       InputError: the run has no checkpoint yet, or it cannot be read.
     """
     run = Path(run)
-    prefix = _latest(run / "best") or latest_checkpoint(run)
+    prefix = next(_newest_first(run / "best"), None) or latest_checkpoint(run)
     if prefix is None:
         raise InputError(f"{run}: has no checkpoint yet. Train with `senet-landmark train` first.")
     try:
@@ -135,10 +170,77 @@ def weights_of(run: Path | str) -> tuple[Weights, int, str]:
     return weights, step_of(prefix), prefix
 
 
-def save_checkpoint(saver: tf.train.Saver, session: tf.Session, folder: Path, step: int) -> None:
-    """Writes the saver's variables to `FOLDER/model.ckpt-STEP`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    saver.save(session, str(folder / "model.ckpt"), global_step=step, write_meta_graph=False)
+def save_checkpoint(
+    saver: tf.train.Saver,
+    session: tf.Session,
+    folder: Path,
+    step: int,
+    state: RunState | None = None,
+) -> str:
+    """Writes the saver's variables to `FOLDER/model.ckpt-STEP`, whole or not at all.
+
+    They are written under another name, brought to the disk and renamed, the index, which makes a
+    checkpoint of them, last. `state` becomes a file beside them: a run that goes on from this
+    checkpoint goes on from this state.
+
+    Returns:
+      The checkpoint's prefix.
+
+    Raises:
+      InputError: the disk is full, or cannot be written for another reason. What was there stays.
+    """
+    prefix = folder / f"model.ckpt-{step}"
+    unfinished = folder / ".unfinished"
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        saver.save(
+            session, str(unfinished / prefix.name), write_meta_graph=False, write_state=False
+        )
+        if state is not None:
+            write_json(unfinished / f"{prefix.name}.state.json", to_json(state))
+        for path in sorted(unfinished.iterdir(), key=lambda path: path.suffix == ".index"):
+            with open(path, "rb+") as stream:
+                os.fsync(stream.fileno())
+            path.replace(folder / path.name)
+        shutil.rmtree(unfinished)
+    except (OSError, tf.errors.OpError) as error:
+        if is_lost_connection(error):
+            raise
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise _not_saved(prefix, error) from error
+    return str(prefix)
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether it says that another process of a distributed run is gone."""
+    return isinstance(error, tf.errors.AbortedError | tf.errors.UnavailableError)
+
+
+def _not_saved(prefix: Path, error: Exception) -> InputError:
+    reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+    last = next(_newest_first(prefix.parent), None)
+    keeps = f"{last} stays: the same command goes on from it" if last else "there is none before it"
+    free = shutil.disk_usage(prefix.parent if prefix.parent.exists() else Path()).free
+    return InputError(
+        f"{prefix}: the checkpoint could not be written ({reason}); {free / 1e6:.0f} MB are free. "
+        f"{keeps}. Make room, and start again."
+    )
+
+
+def keep_checkpoints(folder: Path, keeps: Callable[[int, int], bool]) -> None:
+    """Deletes the checkpoints that are not to be kept.
+
+    Args:
+      folder: of checkpoints.
+      keeps: (how many are newer, step) -> whether to keep it.
+    """
+    prefixes = [Path(prefix).name for prefix in _newest_first(folder)]
+    kept = {name for n, name in enumerate(prefixes) if keeps(n, step_of(name))}
+    files = [p for p in folder.glob("*.ckpt-*.*") if not any(p.match(f"{k}.*") for k in kept)]
+    # Indices first: what is left after a kill is no checkpoint, and goes the next time.
+    for path in sorted(files, key=lambda path: path.suffix != ".index"):
+        path.unlink(missing_ok=True)
 
 
 def assign_weights(session: tf.Session, weights: Weights, where: str) -> None:

@@ -12,6 +12,7 @@ from senet_landmark.commands.inference import bench, predict
 from senet_landmark.commands.model import compare, evaluate, freeze
 from senet_landmark.commands.service import serve
 from senet_landmark.commands.training import make_train, quickstart, shape_model
+from senet_landmark.commands.tuning import make_find_learning_rate, report
 from senet_landmark.config import Config
 from senet_landmark.errors import InputError
 from senet_landmark.presets import get_preset
@@ -35,8 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         app = tyro.extras.SubcommandApp()
         commands: list[Callable[..., Any]] = [
             quickstart, turn_views, make_build_records(preset), inspect,
-            shape_model, make_train(preset), freeze, convert, predict, evaluate, compare,
-            bench, serve,
+            shape_model, make_find_learning_rate(preset), make_train(preset), report, freeze,
+            convert, predict, evaluate, compare, bench, serve,
         ]  # fmt: skip
         # Options are derived by reading code, which takes a while: those of one command suffice.
         named = [

@@ -153,7 +153,7 @@ class TrainConfig:
     minutes: float = 0.0
     """Minutes of the run, all sessions added up; 0: only `steps` ends it."""
     batch_size: int = 64
-    """Faces in a step."""
+    """Faces in a step, those of all workers of a distributed run together."""
     ema_decay: float = 0.998
     """Decay of the exponential moving average of the weights that is validated; 0: none."""
     gradient_clip: float = 5.0
@@ -173,6 +173,14 @@ class TrainConfig:
     """Memory for decoded crops; beyond it they are decoded anew."""
     seed: int = 0
     """Seed of weights, data order and augmentation."""
+    start_from: str = ""
+    """Folder of a run whose weights this one begins with; its landmark scheme may be another."""
+    patience: int = 0
+    """Validations in a row without a lower NME after which the run ends; 0: it does not."""
+    max_corrupt: int = 100
+    """Corrupt records that are skipped, counted and named; one more ends the run."""
+    report: bool = True
+    """Write `report.html` at the end: curves and pictures."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +213,8 @@ def check_config(config: Config) -> None:
         "network.weight_decay": config.network.weight_decay,
         "train.epochs": config.train.epochs,
         "train.task_stopping": config.train.task_stopping,
+        "train.patience": config.train.patience,
+        "train.max_corrupt": config.train.max_corrupt,
         "augment.rotation_step": config.augment.rotation_step,
         "loss.heatmap_weight": config.loss.heatmap_weight,
         "loss.landmark_weight": config.loss.landmark_weight,

@@ -6,86 +6,34 @@ next steps in parallel while the current one trains.
 """
 
 import functools
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
+import cv2
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from senet_landmark import geometry
 from senet_landmark.attributes import face_classes, mirror_attributes
-from senet_landmark.augment import change_picture, jittered_transform, mirror_face
+from senet_landmark.augment import (
+    change_picture,
+    crop_regions,
+    jittered_transform,
+    mirror_landmarks,
+    tone_curves,
+    turned_poses,
+)
 from senet_landmark.config import NO_AUGMENTATION, AugmentConfig
-from senet_landmark.errors import InputError
 from senet_landmark.geometry import CropSpec
-from senet_landmark.images import decode_photo
-from senet_landmark.pose import PFLD_POINTS, STABLE_POINTS, known_pose, mirror_pose, turn_pose
-from senet_landmark.records import Record, parse_example
-from senet_landmark.schemes import Scheme, get_scheme
+from senet_landmark.pose import PFLD_POINTS, STABLE_POINTS, known_pose, mirror_pose
+from senet_landmark.record_store import RecordStore
 from senet_landmark.shape_model import ShapeModel, asm_copy, fit_shape_model
-from senet_landmark.tfrecords import HEAD, tfrecords_in
 
 Batch = dict[str, np.ndarray]
 """image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2], NaN where unknown; pose float32 [N, 3];
 attributes float32 [N, A]; classes float32 [N, C], 0 or 1, of `attributes.face_classes`; with a
 shape model asm_landmarks float32 [N, K, 2], the ASM copies of the landmarks."""
-
-
-class RecordStore:
-    """Random access to the records of one split.
-
-    Args:
-      paths: TFRecord files.
-      cache_mb: memory for decoded crops, in megabytes.
-
-    Raises:
-      InputError: a file is not a TFRecord file or is damaged, a record has another schema, records
-        have different schemes, or there is none at all.
-    """
-
-    def __init__(self, paths: list[Path], cache_mb: int = 4000):
-        self._records: list[Record] = []
-        self._places: list[tuple[Path, int, int]] = []
-        self._decoded: dict[int, np.ndarray] = {}
-        self._room = cache_mb * 1_000_000
-        for path in paths:
-            self._scan(path)
-        if not self._records:
-            raise InputError(f"{paths[0].parent if paths else 'records'}: holds no record.")
-        schemes = {record.scheme for record in self._records}
-        if len(schemes) != 1:
-            raise InputError(f"Records of different schemes cannot be mixed: {sorted(schemes)}.")
-        self.scheme: Scheme = get_scheme(schemes.pop())
-
-    def _scan(self, path: Path) -> None:
-        for offset, data in tfrecords_in(path):
-            record = parse_example(data, f"{path}, record {len(self._places)}")
-            # Pixels stay in the file: a data set need not fit into memory.
-            self._records.append(replace(record, image=b""))
-            self._places.append((path, offset + HEAD, len(data)))
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def record(self, index: int) -> Record:
-        """The record without its image bytes."""
-        return self._records[index]
-
-    def image(self, index: int) -> np.ndarray:
-        """The recorded crop with context, RGB uint8 [height, width, 3]."""
-        image = self._decoded.get(index)
-        if image is None:
-            path, offset, length = self._places[index]
-            with open(path, "rb") as stream:
-                stream.seek(offset)
-                data = stream.read(length)
-            name = f"{path} ({self._records[index].source})"
-            image = decode_photo(parse_example(data, name).image, name)
-            if image.nbytes <= self._room:
-                self._room -= image.nbytes
-                self._decoded[index] = image
-        return image
 
 
 def true_poses(store: RecordStore, truth: Literal["records", "landmarks"]) -> np.ndarray:
@@ -159,45 +107,40 @@ class BatchMaker:
         return self.faces(self.indices(step), generator)
 
     def faces(self, indices: np.ndarray, generator: np.random.Generator) -> Batch:
-        """The faces of the records `indices`, changed at random by `augment`."""
-        count, scheme = len(indices), self.store.scheme
-        records = [self.store.record(int(index)) for index in indices]
-        images = np.empty((count, self.size[1], self.size[0], 3), np.uint8)
-        landmarks = np.empty((count, scheme.points, 2), np.float32)
+        """The faces of the records `indices`, changed at random by `augment`.
+
+        In the place of a record whose picture does not decode is the next whose does (see
+        `RecordStore.decodable`).
+        """
+        numbers, pictures = zip(*(self.store.decodable(int(i)) for i in indices), strict=True)
+        records = [self.store.record(number) for number in numbers]
+        sizes = np.array([picture.shape[1::-1] for picture in pictures], np.float64)
+        boxes = np.stack([record.box for record in records]).astype(np.float64)
+        boxes = (boxes.reshape(-1, 2, 2) * sizes[:, None] - 0.5).reshape(-1, 4)
+        points = np.stack([record.landmarks for record in records]) * sizes[:, None] - 0.5
+        transforms = self._transforms(boxes, sizes, generator)
+        linear, offsets = transforms[..., :2], transforms[:, None, :, 2]
+        landmarks = (points @ linear.swapaxes(1, 2) + offsets).astype(np.float32)
         if self.poses is None:
             poses = np.stack([record.pose for record in records])
         else:
-            poses = self.poses[indices].copy()
+            poses = self.poses[list(numbers)]
         attributes = np.stack([record.attributes for record in records])
-        for n, (index, record) in enumerate(zip(indices, records, strict=True)):
-            recorded = self.store.image(int(index))
-            size = (recorded.shape[1], recorded.shape[0])
-            pixels = geometry.to_pixels(size)
-            points = geometry.apply(pixels, record.landmarks.astype(np.float64))
-            box = geometry.apply(pixels, record.box.astype(np.float64).reshape(2, 2)).ravel()
-            if self.augment == NO_AUGMENTATION:
-                transform = geometry.to_crop(geometry.crop_box(box, self.crop, size))
-            else:
-                transform = jittered_transform(box, self.crop, size, self.augment, generator)
-            images[n] = geometry.warp(recorded, transform, self.size)
-            landmarks[n] = geometry.apply(transform, points)
-            if self.augment == NO_AUGMENTATION:
-                continue
-            turn = np.degrees(np.arctan2(-transform[0, 1], transform[0, 0]))
-            if np.isfinite(poses[n]).all():
-                poses[n] = turn_pose(poses[n], turn)
-            if self.augment.mirror and generator.random() < 0.5:
-                images[n], landmarks[n] = mirror_face(images[n], landmarks[n], scheme)
+        mirrored = np.zeros(len(records), bool)
+        if self.augment != NO_AUGMENTATION:
+            poses = turned_poses(poses, np.degrees(np.arctan2(-linear[:, 0, 1], linear[:, 0, 0])))
+        if self.augment.mirror:
+            mirrored = generator.random(len(records)) < 0.5
+            landmarks[mirrored] = mirror_landmarks(landmarks[mirrored], self.store.scheme)
+            for n in np.flatnonzero(mirrored):
                 poses[n] = mirror_pose(poses[n])
                 attributes[n] = mirror_attributes(attributes[n], self.attributes)
-            donor = images[generator.integers(n + 1)]
-            images[n] = change_picture(images[n], self.augment, generator, donor)
         classes = [
             face_classes(values, self.attributes, pose)
             for values, pose in zip(attributes, poses, strict=True)
         ]
         batch: Batch = {
-            "image": images,
+            "image": self._pictures(pictures, transforms, mirrored, generator),
             "landmarks": landmarks,
             "pose": poses,
             "attributes": attributes,
@@ -207,19 +150,65 @@ class BatchMaker:
             batch["asm_landmarks"] = asm_copy(self.shape_model, landmarks)
         return batch
 
+    def _transforms(
+        self, boxes: np.ndarray, sizes: np.ndarray, generator: np.random.Generator
+    ) -> np.ndarray:
+        """From pixels of the recorded crops to normalised coordinates of the new, [N, 2, 3]."""
+        if self.augment != NO_AUGMENTATION:
+            return jittered_transform(boxes, self.crop, sizes, self.augment, generator)
+        return np.stack([geometry.to_crop(r) for r in crop_regions(boxes, self.crop, sizes)])
+
+    def _pictures(
+        self,
+        recorded: Sequence[np.ndarray],
+        transforms: np.ndarray,
+        mirrored: np.ndarray,
+        generator: np.random.Generator,
+    ) -> np.ndarray:
+        """The crops, uint8 [N, H, W, 3]."""
+        count, changed = len(recorded), self.augment != NO_AUGMENTATION
+        images = np.empty((count, self.size[1], self.size[0], 3), np.uint8)
+        if changed:
+            donors = generator.integers(0, np.arange(1, count + 1)).tolist()
+            curves = tone_curves(self.augment, count, generator)
+        for n, picture in enumerate(recorded):
+            if changed:
+                # Read in order, a picture is soon in the processor's cache, where the lines across
+                # it that a turned crop follows then find it: half the time of the two together.
+                picture = picture.copy()
+            image = geometry.warp(picture, transforms[n], self.size)
+            if mirrored[n]:
+                image = cv2.flip(image, 1)
+            if changed:
+                donor = images[donors[n]] if donors[n] < n else image
+                image = change_picture(image, self.augment, generator, donor, curves[n])
+            images[n] = image
+        return images
+
 
 @functools.lru_cache(maxsize=8)
 def _epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch, 0]).permutation(count)
 
 
-def batches(maker: BatchMaker, first_step: int = 0, threads: int = 2) -> dict[str, tf.Tensor]:
+def batches(
+    maker: BatchMaker, first_step: int | tf.Tensor = 0, threads: int = 2
+) -> dict[str, tf.Tensor]:
     """The training batches as tensors of the default graph, from `first_step` on, without end.
 
+    They begin when `tf.tables_initializer()` is run, and begin anew when it is run again: after a
+    restored global step, where that is the `first_step`.
+
+    Args:
+      maker: makes the batch of a step.
+      first_step: a number, or int64 [] that is read when the batches begin.
+      threads: batches that are made at a time.
+
     Returns:
-      Tensors as in `Batch`. Errors of the maker surface in `session.run`.
+      Tensors as in `Batch`. Errors of the maker surface in `session.run` as `tf.errors.OpError`;
+      `RecordStore.check_skipped` says whether corrupt records were the reason.
     """
-    example = maker.batch(0)
+    example = maker.faces(maker.indices(0)[:1], np.random.default_rng(0))
     keys = sorted(example)
 
     def load(step: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -229,17 +218,25 @@ def batches(maker: BatchMaker, first_step: int = 0, threads: int = 2) -> dict[st
 
         values = tf.numpy_function(run, [step], [tf.as_dtype(example[k].dtype) for k in keys])
         for key, value in zip(keys, values, strict=True):
-            value.set_shape(example[key].shape)
+            value.set_shape((maker.batch_size, *example[key].shape[1:]))
         return dict(zip(keys, values, strict=True))
 
     steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
     data = steps.map(load, num_parallel_calls=threads, deterministic=True).prefetch(2)
-    return tf.data.make_one_shot_iterator(data).get_next()
+    iterator = tf.data.make_initializable_iterator(data)
+    tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
+    return iterator.get_next()
 
 
 def in_order(maker: BatchMaker) -> list[Batch]:
-    """All records once, in their own order, the last batch shorter; for validation."""
+    """All records once, in their own order, the last batch shorter; for validation.
+
+    Records whose picture does not decode are left out.
+    """
     generator = np.random.default_rng(maker.seed)
     numbers = np.arange(len(maker.store))
-    starts = range(0, len(numbers), maker.batch_size)
-    return [maker.faces(numbers[s : s + maker.batch_size], generator) for s in starts]
+    parts = [numbers[s : s + maker.batch_size] for s in numbers[:: maker.batch_size]]
+    found = [(part, maker.faces(part, generator)) for part in parts]
+    broken = list(maker.store.undecodable)
+    whole = [(~np.isin(part, broken), batch) for part, batch in found]
+    return [{k: v[keep] for k, v in batch.items()} for keep, batch in whole if keep.any()]

@@ -7,6 +7,7 @@ to the photo. The report beside the records (`report.json`) describes the whole 
 TensorFlow is imported where it is needed: processes that make records do without it.
 """
 
+import contextlib
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from senet_landmark.config import RecordsConfig, from_json
 from senet_landmark.errors import InputError
 from senet_landmark.files import read_json
 from senet_landmark.geometry import BoxCorrection, CropSpec
-from senet_landmark.tfrecords import tfrecords_in
+from senet_landmark.tfrecords import frames_in
 
 SCHEMA_VERSION = 2
 REPORT_NAME = "report.json"
@@ -61,6 +62,10 @@ _ARRAYS = {"landmarks": (-1, 2), "box": (4,), "region": (4,), "pose": (3,), "att
 _TEXTS = ("scheme", "dataset", "subset", "source", "identity")
 
 
+class RecordError(InputError):
+    """One record is damaged; the others of its file need not be."""
+
+
 def encode_example(record: Record) -> bytes:
     """Serialises a record as a `tf.train.Example`."""
     import tensorflow.compat.v1 as tf
@@ -89,14 +94,15 @@ def parse_example(data: bytes, where: str = "record") -> Record:
     """Reads back what `encode_example` wrote.
 
     Raises:
-      InputError: `data` is not an Example, or has another schema; the message names `where`.
+      RecordError: `data` is not an Example, or lacks something; the message names `where`.
+      InputError: it has another schema, as the others of its set will have.
     """
     import tensorflow.compat.v1 as tf
 
     try:
         feature = tf.train.Example.FromString(data).features.feature
     except Exception as error:  # protobuf's DecodeError has no stable public name
-        raise InputError(f"{where}: is not a tf.train.Example; build the records anew.") from error
+        raise RecordError(f"{where}: is not a tf.train.Example; build the records anew.") from error
     versions = feature["schema_version"].int64_list.value
     if list(versions) != [SCHEMA_VERSION]:
         found = f"has schema version {versions[0]}" if versions else "has no schema version"
@@ -118,7 +124,7 @@ def parse_example(data: bytes, where: str = "record") -> Record:
         image = feature["image"].bytes_list.value[0]
         return Record(image=image, visible=visible, **texts, **arrays)
     except (IndexError, ValueError) as error:
-        raise InputError(f"{where}: the record is incomplete ({error}).") from error
+        raise RecordError(f"{where}: the record is incomplete ({error}).") from error
 
 
 @dataclass(frozen=True)
@@ -196,17 +202,39 @@ def shard_paths(folder: Path | str, info: RecordsInfo, split: str) -> list[Path]
     return paths
 
 
+def shards_of(paths: list[Path], index: int, count: int) -> list[Path]:
+    """The files that worker `index` of `count` reads: each file is read by one worker.
+
+    Raises:
+      InputError: there are fewer files than workers.
+    """
+    if not 0 <= index < count:
+        raise ValueError(f"worker {index} of {count}")
+    if len(paths) < count:
+        folder = paths[0].parent if paths else "records"
+        raise InputError(
+            f"{folder}: has {len(paths)} files for {count} workers, and each needs one of its own. "
+            "Build the records anew with a smaller --records.shard-size, or start fewer workers."
+        )
+    return paths[index::count]
+
+
 def identities(folder: Path | str, info: RecordsInfo) -> dict[str, list[str]]:
     """Name of each split that has records -> the identities of its faces, in their order.
 
+    Damaged records are passed over: whoever reads the faces (`RecordStore`) counts them.
+
     Raises:
-      InputError: a file is gone or damaged, or is not of this schema.
+      InputError: a file is gone, or is not of this schema.
     """
     found: dict[str, list[str]] = {}
     for split, names in info.splits.items():
         for path in shard_paths(folder, info, split) if names else []:
-            for _, data in tfrecords_in(path):
-                found.setdefault(split, []).append(parse_example(data, str(path)).identity)
+            for frame in frames_in(path):
+                with contextlib.suppress(RecordError):
+                    if not frame.fault:
+                        record = parse_example(frame.data, f"{path}, record {frame.number}")
+                        found.setdefault(split, []).append(record.identity)
     return found
 
 

@@ -131,6 +131,7 @@ def short(preset: str = "senet", steps: int = 4, **train_options):
 
     config = get_preset(preset)
     options = {"steps": steps, "batch_size": 4, "validate_every": 3, "summary_every": 2}
+    options["report"] = False  # seconds a run; `test_training_report` has it
     return replace(config, train=replace(config.train, **(options | train_options)))
 
 
@@ -138,7 +139,8 @@ SLOW_LAST = (
     "test_turned_views", "test_inspect", "test_losses", "test_tasks", "test_networks",
     "test_build_faults", "test_records_train", "test_export", "test_engines",
     "test_serve_load", "test_serve_page", "test_convert", "test_examples", "test_predict",
-    "test_tracking", "test_video",
+    "test_tracking", "test_video", "test_learning_rate_finder", "test_training_report",
+    "test_fine_tuning", "test_training_faults", "test_distributed",
     "test_bench", "test_evaluate", "test_compare", "test_cli",
 )  # fmt: skip
 """Modules that build graphs or run whole commands; the others take seconds."""

@@ -1,6 +1,8 @@
 """Records made of others, or of nothing, for tests."""
 
+import itertools
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from senet_landmark.records import (
     parse_example,
     shard_paths,
 )
-from senet_landmark.tfrecords import tfrecords_in
+from senet_landmark.tfrecords import HEAD, frames_in, tfrecords_in
 
 
 def open_store(folder: Path, split: str = "train", **options) -> RecordStore:
@@ -69,3 +71,14 @@ def record_of(landmarks: np.ndarray, scheme: str, pose=(np.nan,) * 3, size=(64, 
         pose=np.array(pose, np.float32),
         attributes=np.zeros(0, np.float32),
     )
+
+
+def damaged_records(folder: Path, out: Path, count: int) -> Path:
+    """The records of a folder, of which the first `count` training ones have a flipped byte."""
+    shutil.copytree(folder, out)
+    (path,) = shard_paths(out, load_records_info(out), "train")
+    data = bytearray(path.read_bytes())
+    for frame in itertools.islice(frames_in(path), count):
+        data[frame.offset + HEAD + len(frame.data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    return out

@@ -93,14 +93,16 @@ def make_train(default: Config) -> Callable[..., None]:
         schedule: ScheduleConfig = default.schedule,
         train: Annotated[TrainConfig, tyro.conf.arg(name="loop")] = default.train,
     ) -> None:
-        """Records -> checkpoints, config.json and TensorBoard events.
+        """Records -> checkpoints, curves, a report.
 
-        The same command again resumes. Ctrl-C saves first.
+        The same command again resumes. Ctrl-C saves first. With TF_CONFIG set, the same command on
+        several machines is one run (README, "Training").
 
         For example:
           senet-landmark train --records records --run run --minutes 25
           senet-landmark train --preset senet_original --records records --run run --steps 1000
           senet-landmark train --records records --run run-l2 --loss.name l2 --loop.batch-size 32
+          senet-landmark train --records records-5 --run run-5 --loop.start-from run
 
         Args:
           records: Folder that build-records made.
@@ -129,11 +131,15 @@ def make_train(default: Config) -> Callable[..., None]:
             train=replace(train, steps=steps, minutes=minutes),
         )
         result = start(config, records, run)
-        ended = "Interrupted, saved" if result.interrupted else "Done"
+        if result.ended in ("worker", "ps"):
+            print(f"{result.ended} done" + (f" at step {result.steps}." if result.steps else "."))
+            return
+        ended = {"interrupted": "Interrupted, saved", "early_stopped": "Stopped early"}
         best = "none" if result.best_nme is None else f"{result.best_nme:.2f}%"
         print(
-            f"{ended} at step {result.steps} after {result.minutes:.1f} minutes: "
-            f"loss {result.loss:.4g}, best validation NME {best} (step {result.best_step})."
+            f"{ended.get(result.ended, 'Done')} at step {result.steps} after {result.minutes:.1f} "
+            f"minutes: loss {result.loss:.4g}, best validation NME {best} "
+            f"(step {result.best_step}).\nLook at {run / 'report.html'}"
         )
         if not result.interrupted:
             print(f"Freeze it: senet-landmark freeze --run {run} --out model.pb")

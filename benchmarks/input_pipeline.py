@@ -1,0 +1,180 @@
+"""The input pipeline, the model's step, and both together, in one run: faces a second.
+
+python benchmarks/input_pipeline.py [--records FOLDER] [--preset senet] [--rounds 5] [--faces 600]
+
+In every round each of the three is measured in turn, once with the decoded crops in memory and once
+without (`cache_mb=0`); medians are printed. Together over the slower of the two alone is what the
+pipeline leaves of the speed that one could hope for. Without records it makes synthetic ones.
+"""
+
+import argparse
+import contextlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from senet_landmark.runtime import start_tensorflow
+
+start_tensorflow()
+
+import tensorflow.compat.v1 as tf  # noqa: E402
+
+from senet_landmark.config import Config  # noqa: E402
+from senet_landmark.input_pipeline import BatchMaker, batches, true_poses  # noqa: E402
+from senet_landmark.losses import loss_terms  # noqa: E402
+from senet_landmark.model import build_model  # noqa: E402
+from senet_landmark.networks.registry import get_network  # noqa: E402
+from senet_landmark.optimisation import update_operation  # noqa: E402
+from senet_landmark.presets import get_preset  # noqa: E402
+from senet_landmark.record_store import RecordStore  # noqa: E402
+from senet_landmark.records import load_records_info, shard_paths  # noqa: E402
+from senet_landmark.runtime import session_config  # noqa: E402
+
+SECONDS = 4.0
+"""How long one measurement is, at least."""
+
+READY = 6
+"""Batches that may lie ready before a measurement begins; they must not count."""
+
+
+@contextlib.contextmanager
+def records_folder(given: str, config: Config, faces: int) -> Iterator[Path]:
+    """The folder that was given, or one of synthetic faces that is deleted afterwards."""
+    if given:
+        yield Path(given)
+        return
+    from data_tools.build_records import build_records
+    from data_tools.datasets.synthetic import write_synthetic
+
+    with tempfile.TemporaryDirectory() as folder:
+        print(f"making {faces} synthetic faces …", flush=True)
+        tree, out = Path(folder) / "tree", Path(folder) / "records"
+        write_synthetic(tree, count=faces, progress=False)
+        build_records("300w_lp", tree, out, config.records)
+        yield out
+
+
+def maker_of(config: Config, folder: Path, cache_mb: int) -> BatchMaker:
+    """The training batches of a folder, as `train` makes them."""
+    info = load_records_info(folder)
+    store = RecordStore(shard_paths(folder, info, "train"), cache_mb)
+    if cache_mb:
+        for index in range(len(store)):
+            store.image(index)
+    return BatchMaker(
+        store=store,
+        crop=info.crop,
+        size=get_network(config.network.name).input_size,
+        augment=config.augment,
+        batch_size=config.train.batch_size,
+        attributes=info.attributes,
+        poses=true_poses(store, config.loss.pose_truth) if config.network.pose else None,
+    )
+
+
+def pipeline_step(maker: BatchMaker, threads: int) -> Callable[[], object]:
+    """Takes the next batch, and does nothing with it."""
+    with tf.Graph().as_default():
+        tensors = batches(maker, 0, threads)
+        # One number of each: the batch itself does not leave TensorFlow.
+        taken = [tf.reshape(value, [-1])[:1] for value in tensors.values()]
+        session = tf.Session(config=session_config(threads))
+        session.run(tf.tables_initializer())
+    return lambda: session.run(taken)
+
+
+def training_step(
+    config: Config, maker: BatchMaker, threads: int, *, constant: bool
+) -> Callable[[], object]:
+    """One update of the weights: on the batches, or again and again on the first of them."""
+    with tf.Graph().as_default():
+        step = tf.train.get_or_create_global_step()
+        if constant:
+            batch = {k: tf.constant(v) for k, v in maker.batch(0).items() if v.size}
+        else:
+            batch = batches(maker, 0, threads)
+        points, progress = maker.store.scheme.points, tf.constant(0.5)
+        model = build_model(config.network, points, is_training=True, image=batch["image"])
+        terms = loss_terms(config, model.end_points, batch, maker.size, maker.attributes, progress)
+        loss = tf.reduce_sum(tf.stack(list(terms.values())))
+        update, _ = update_operation(loss, tf.constant(1e-4), step, config.train)
+        session = tf.Session(config=session_config(threads))
+        session.run(tf.global_variables_initializer())
+        session.run(tf.tables_initializer())
+    return lambda: session.run(update)
+
+
+def measured(step: Callable[[], object], faces: int, seconds: float) -> tuple[float, float]:
+    """(faces a second, milliseconds of the processor a face) of one step after another."""
+    began = time.perf_counter()
+    for _ in range(READY):
+        step()
+        if time.perf_counter() - began > seconds:
+            break
+    count, began, busy = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - began < seconds or count < 3:
+        step()
+        count += 1
+    took, busy = time.perf_counter() - began, time.process_time() - busy
+    return count * faces / took, 1000 * busy / (count * faces)
+
+
+def direct_cost(maker: BatchMaker, step: int) -> float:
+    """Milliseconds of one thread a face of `BatchMaker.batch` itself, without TensorFlow."""
+    began = time.thread_time()
+    maker.batch(step)
+    return 1000 * (time.thread_time() - began) / maker.batch_size
+
+
+def main() -> None:
+    """Measures in alternating rounds and prints the medians."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--records", default="", help="folder of records; default: synthetic ones")
+    parser.add_argument("--preset", default="senet")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--faces", type=int, default=600, help="synthetic faces to make")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+    config = get_preset(options.preset)
+    config = replace(config, train=replace(config.train, threads=options.threads))
+    with records_folder(options.records, config, options.faces) as folder:
+        compare(config, folder, options.rounds)
+
+
+def compare(config: Config, folder: Path, rounds: int) -> None:
+    threads, size = config.train.threads, config.train.batch_size
+    makers = {"cached": maker_of(config, folder, 100_000), "uncached": maker_of(config, folder, 0)}
+    steps = {"model": training_step(config, makers["cached"], threads, constant=True)}
+    for kind, maker in makers.items():
+        steps[f"pipeline, {kind}"] = pipeline_step(maker, threads)
+        steps[f"together, {kind}"] = training_step(config, maker, threads, constant=False)
+    rates: dict[str, list[float]] = {name: [] for name in steps}
+    costs: dict[str, list[float]] = {name: [] for name in steps}
+    alone: dict[str, list[float]] = {name: [] for name in makers}
+    for number in range(rounds):
+        order = list(steps) if number % 2 else list(reversed(steps))
+        for name in order:
+            rate, cost = measured(steps[name], size, SECONDS)
+            rates[name].append(rate)
+            costs[name].append(cost)
+        for kind, maker in makers.items():
+            alone[kind] += [direct_cost(maker, 3 * number + further) for further in range(3)]
+        print(f"round {number + 1}: {', '.join(f'{k} {v[-1]:.0f}' for k, v in rates.items())}")
+    print(f"\n{config.preset}, batches of {size}, {threads} threads, medians of {rounds} rounds")
+    for name in steps:
+        rate, cost = statistics.median(rates[name]), statistics.median(costs[name])
+        print(f"{name:20} {rate:8.0f} faces/s {cost:8.2f} ms of the processor a face")
+    for kind in makers:
+        pairs = zip(rates["model"], rates[f"pipeline, {kind}"], strict=True)
+        both = zip(rates[f"together, {kind}"], (min(pair) for pair in pairs), strict=True)
+        ratio = statistics.median(together / slower for together, slower in both)
+        cost = statistics.median(alone[kind])
+        print(f"{kind}: together / slower alone {ratio:.3f}; a face costs {cost:.3f} ms to make")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What a run was made with, so that it can be made again: versions, machine, digest of the data."""
+
+import os
+import platform
+import shlex
+import sys
+from importlib import metadata
+from typing import Any
+
+PACKAGES = ("senet_landmark", "tensorflow", "tf-slim", "numpy", "opencv-python-headless", "scipy")
+"""Those whose version may change a run's result."""
+
+
+def environment(records_digest: str) -> dict[str, Any]:
+    """Python, packages, machine, command and data, as plain JSON values.
+
+    Args:
+      records_digest: of the records (`records.records_digest`).
+    """
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "command": shlex.join(sys.argv),
+        "records_digest": records_digest,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as stream:
+            models = [line.partition(":")[2].strip() for line in stream if "model name" in line]
+        return models[0] if models else platform.processor()
+    except OSError:
+        return platform.processor()

@@ -1,0 +1,125 @@
+"""The graph of a training step: batch -> model -> loss -> gradients -> new weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import tensorflow.compat.v1 as tf
+
+from senet_landmark.cluster import Cluster
+from senet_landmark.config import Config
+from senet_landmark.exchange import GradientExchange, Signals
+from senet_landmark.input_pipeline import BatchMaker, batches
+from senet_landmark.losses import loss_terms, task_names
+from senet_landmark.model import build_model
+from senet_landmark.optimisation import learning_rate, update_operation
+
+
+@dataclass(frozen=True)
+class TrainingGraph:
+    """The tensors of a training step.
+
+    Attributes:
+      tasks: names of the loss's terms, `landmarks` first.
+      step: the global step; the data go on from it when `data` runs.
+      data: begins the batches at the global step.
+      terms: float32 [T], the loss's weighted terms on this process's batch.
+      mean_terms: the same, the mean over the workers; in a single process `terms`.
+      loss: scalar, the sum of `mean_terms` that are switched on.
+      rate: learning rate.
+      progress: float32 scalar to be fed, share of the run that is done.
+      switches: float32 [T] to be fed, 1, or 0 for a task that is left alone.
+      update: one step, in a distributed run with the means of what the workers have pushed.
+      average: of the weights; None where there is none.
+      saved: all that a run goes on from.
+      saver: of these.
+      exchange: of the gradients; None in a single process.
+      signals: to the other workers; None in a single process.
+    """
+
+    tasks: list[str]
+    step: tf.Variable
+    data: tf.Operation
+    terms: tf.Tensor
+    mean_terms: tf.Tensor
+    loss: tf.Tensor
+    rate: tf.Tensor
+    progress: tf.Tensor
+    switches: tf.Tensor
+    update: tf.Operation
+    average: tf.train.ExponentialMovingAverage | None
+    saved: list[tf.Variable]
+    saver: tf.train.Saver
+    exchange: GradientExchange | None
+    signals: Signals | None
+
+
+def build_training_graph(
+    config: Config, maker: BatchMaker, threads: int, cluster: Cluster | None = None
+) -> TrainingGraph:
+    """Builds it in the default graph.
+
+    Args:
+      config: of the run.
+      maker: of this process's batches.
+      threads: that make batches.
+      cluster: of a distributed run.
+    """
+    part = cluster.part if cluster else 0
+    tf.set_random_seed(config.train.seed + part)
+    step = tf.train.get_or_create_global_step()
+    batch = batches(maker, tf.identity(step), threads)
+    model = build_model(
+        config.network, maker.store.scheme.points, is_training=True, image=batch["image"]
+    )
+    tasks = task_names(config, model.end_points)
+    signals = Signals(cluster, len(tasks)) if cluster else None
+    progress = tf.placeholder_with_default(
+        signals.progress if signals else tf.zeros([]), [], "progress"
+    )
+    switches = tf.placeholder_with_default(
+        signals.switches if signals else tf.ones(len(tasks)), [len(tasks)], "switches"
+    )
+    of_task = loss_terms(config, model.end_points, batch, maker.size, maker.attributes, progress)
+    terms = tf.stack([of_task[task] for task in tasks])
+    rate = learning_rate(config.schedule, step, progress)
+    exchange, mean_terms = None, terms
+
+    def mean_of(
+        gradients: Sequence[tf.Tensor], updates: Sequence[tf.Operation]
+    ) -> Sequence[tf.Tensor]:
+        nonlocal exchange, mean_terms
+        assert cluster is not None
+        # Batch-norm averages follow the chief's part alone: applied by each worker, they would
+        # move as often as there are workers.
+        also = updates if cluster.is_chief else []
+        exchange = GradientExchange(cluster, [*gradients, terms], step, also)
+        *means, mean_terms = exchange.means
+        return means
+
+    update, average = update_operation(
+        tf.reduce_sum(terms * switches),
+        rate,
+        step,
+        config.train,
+        mean_of if cluster else None,
+        cluster.parameter_device() if cluster else None,
+    )
+    signalled = {v.op.name for v in signals.variables} if signals else set()
+    saved = [v for v in tf.global_variables() if v.op.name not in signalled]
+    return TrainingGraph(
+        tasks=tasks,
+        step=step,
+        data=tf.tables_initializer(),
+        terms=terms,
+        mean_terms=mean_terms,
+        loss=tf.reduce_sum(mean_terms * switches),
+        rate=rate,
+        progress=progress,
+        switches=switches,
+        update=update,
+        average=average,
+        saved=saved,
+        saver=tf.train.Saver(saved, max_to_keep=None),
+        exchange=exchange,
+        signals=signals,
+    )

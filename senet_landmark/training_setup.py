@@ -1,0 +1,187 @@
+"""All that a run reads, checks and writes before its first step."""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from senet_landmark import checkpoints
+from senet_landmark.checkpoints import Weights
+from senet_landmark.cluster import Cluster
+from senet_landmark.config import NO_AUGMENTATION, Config, LossConfig
+from senet_landmark.environment import environment
+from senet_landmark.errors import InputError
+from senet_landmark.files import read_json, write_json
+from senet_landmark.fine_tuning import initial_weights
+from senet_landmark.input_pipeline import BatchMaker, shape_model_of, true_poses
+from senet_landmark.losses import get_loss, learns_pose
+from senet_landmark.networks.registry import get_network, resolved
+from senet_landmark.record_store import RecordStore
+from senet_landmark.records import (
+    RecordsInfo,
+    check_splits_apart,
+    load_records_info,
+    shard_paths,
+    shards_of,
+)
+from senet_landmark.shape_model import ShapeModel, load_shape_model, save_shape_model
+from senet_landmark.validation import Validator
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a process that trains has read and made before it builds its graph.
+
+    Attributes:
+      config: with the records' own configuration.
+      run: folder of the run.
+      maker: of this process's batches.
+      validator: of the chief; None elsewhere.
+      restored: prefix of the checkpoint to go on from.
+      start: the weights to begin with, of another run.
+    """
+
+    config: Config
+    run: Path
+    maker: BatchMaker
+    validator: Validator | None
+    restored: str | None
+    start: Weights | None
+
+
+def training_maker(
+    config: Config,
+    records: Path,
+    info: RecordsInfo,
+    resumed: Path | None = None,
+    cluster: Cluster | None = None,
+) -> BatchMaker:
+    """Makes this process's training batches.
+
+    Args:
+      config: of the run.
+      records: folder of the records.
+      info: what they say of themselves.
+      resumed: folder of a run that goes on; its shape model is taken.
+      cluster: of a distributed run: this worker's files, and its share of a batch.
+
+    Raises:
+      InputError: what `train` says of its records and values.
+    """
+    spec, options = get_network(config.network.name), config.train
+    part, parts = (cluster.part, cluster.workers) if cluster else (0, 1)
+    if options.batch_size % parts:
+        raise InputError(
+            f"train.batch_size is that of all workers together: {options.batch_size} cannot be "
+            f"shared by {parts}."
+        )
+    if config.loss.asm_weight and not info.crop.square:
+        raise InputError(f"{records}: their crops are not square, which ASM copies need.")
+    paths = shard_paths(records, info, "train")
+    store = RecordStore(shards_of(paths, part, parts), options.cache_mb, options.max_corrupt)
+    whole = store
+    if parts > 1 and config.loss.asm_weight:
+        whole = RecordStore(paths, 0, options.max_corrupt)  # shapes are fitted to all faces
+    return BatchMaker(
+        store=store,
+        crop=info.crop,
+        size=spec.input_size,
+        augment=config.augment,
+        batch_size=options.batch_size // parts,
+        # Each worker with changes of its own; of a single one the seed is the configuration's.
+        seed=options.seed + part * 1_000_003,
+        attributes=info.attributes,
+        poses=_true_poses(config, store),
+        shape_model=_shape_model(config.loss, whole, resumed),
+    )
+
+
+def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -> Prepared:
+    """Reads and checks all that a run needs; the chief makes its folder."""
+    info = load_records_info(records)
+    config = replace(config, records=info.records)
+    get_loss(config.loss.name)  # a wrong name is told before anything is written
+    resolved(config.network)
+    options = config.train
+    restored = checkpoints.readable_checkpoint(run)
+    maker = training_maker(config, records, info, run if restored else None, cluster)
+    if cluster and not cluster.is_chief:
+        return Prepared(config, run, maker, None, None, None)
+    held_out_paths = shard_paths(records, info, info.held_out)
+    check_splits_apart(records, info)
+    held_out = RecordStore(held_out_paths, options.cache_mb, options.max_corrupt)
+    digest = f"{maker.store.digest[:32]}{held_out.digest[:32]}"
+    parts = cluster.workers if cluster else 1
+    _begin_or_resume(run, config, info, records, restored, digest, parts)
+    if maker.shape_model is not None:
+        save_shape_model(run / checkpoints.SHAPE_MODEL, maker.shape_model)
+    validator = Validator(
+        config,
+        replace(
+            maker, store=held_out, augment=NO_AUGMENTATION, poses=_true_poses(config, held_out),
+            batch_size=options.batch_size, shape_model=None,
+        ),
+    )  # fmt: skip
+    start = None
+    if options.start_from and not restored:
+        start, report = initial_weights(config.network, maker, options.start_from, options.threads)
+        print(report, file=sys.stderr)
+    return Prepared(config, run, maker, validator, restored, start)
+
+
+def _begin_or_resume(
+    run: Path,
+    config: Config,
+    info: RecordsInfo,
+    records: Path,
+    restored: str | None,
+    digest: str,
+    parts: int,
+) -> None:
+    """Checks that a run goes on as it began, and writes the files that describe it."""
+    about = environment(digest) | {"workers": parts}
+    if restored:
+        begun, _, _ = checkpoints.load_run(run)
+        if not checkpoints.same_recipe(begun, config):
+            raise InputError(
+                f"{run}: was begun with another configuration (see its config.json). "
+                "Resume it with the same options, or give a new --run folder."
+            )
+        path = run / "environment.json"
+        before = read_json(path) if path.exists() else {}
+        # With as many workers the chief reads the same files.
+        if before.get("workers") == parts and before.get("records_digest") != digest:
+            raise InputError(
+                f"{records}: these are not the records that {run} was begun with (their digest is "
+                "another). Give those, or train anew in a new --run folder; "
+                "--loop.start-from takes over the weights."
+            )
+    checkpoints.save_run(run, config, info, records)
+    write_json(run / "environment.json", about)
+
+
+def _shape_model(
+    options: LossConfig, store: RecordStore, resumed: Path | None
+) -> ShapeModel | None:
+    """What makes the ASM copies, where the loss has such: the run's own, a file, or fitted now."""
+    if not options.asm_weight:
+        return None
+    # Of a run that ended before its first checkpoint, and so begins anew, nothing is kept.
+    if resumed and (resumed / checkpoints.SHAPE_MODEL).exists():
+        return load_shape_model(resumed / checkpoints.SHAPE_MODEL)
+    if not options.shape_model:
+        return shape_model_of(store, options.asm_share)
+    model = load_shape_model(options.shape_model)
+    if model.scheme != store.scheme.name:
+        raise InputError(
+            f"{options.shape_model}: is of {model.scheme}, the records have {store.scheme.name}."
+        )
+    return model
+
+
+def _true_poses(config: Config, store: RecordStore) -> np.ndarray | None:
+    """The angles to be learnt; None where no pose is: fitting them takes a millisecond a face."""
+    if not learns_pose(config):
+        return None
+    return true_poses(store, config.loss.pose_truth)
