@@ -24,15 +24,12 @@ start_tensorflow()
 import tensorflow.compat.v1 as tf  # noqa: E402
 
 from senet_landmark.config import Config  # noqa: E402
-from senet_landmark.input_pipeline import BatchMaker, batches, true_poses  # noqa: E402
-from senet_landmark.losses import loss_terms  # noqa: E402
-from senet_landmark.model import build_model  # noqa: E402
-from senet_landmark.networks.registry import get_network  # noqa: E402
-from senet_landmark.optimisation import update_operation  # noqa: E402
+from senet_landmark.input_pipeline import BatchMaker, batches  # noqa: E402
 from senet_landmark.presets import get_preset  # noqa: E402
-from senet_landmark.record_store import RecordStore  # noqa: E402
-from senet_landmark.records import load_records_info, shard_paths  # noqa: E402
+from senet_landmark.records import load_records_info  # noqa: E402
 from senet_landmark.runtime import session_config  # noqa: E402
+from senet_landmark.training_graph import build_training_graph  # noqa: E402
+from senet_landmark.training_setup import training_maker  # noqa: E402
 
 SECONDS = 4.0
 """How long one measurement is, at least."""
@@ -60,20 +57,12 @@ def records_folder(given: str, config: Config, faces: int) -> Iterator[Path]:
 
 def maker_of(config: Config, folder: Path, cache_mb: int) -> BatchMaker:
     """The training batches of a folder, as `train` makes them."""
-    info = load_records_info(folder)
-    store = RecordStore(shard_paths(folder, info, "train"), cache_mb)
+    config = replace(config, train=replace(config.train, cache_mb=cache_mb))
+    maker = training_maker(config, folder, load_records_info(folder))
     if cache_mb:
-        for index in range(len(store)):
-            store.image(index)
-    return BatchMaker(
-        store=store,
-        crop=info.crop,
-        size=get_network(config.network.name).input_size,
-        augment=config.augment,
-        batch_size=config.train.batch_size,
-        attributes=info.attributes,
-        poses=true_poses(store, config.loss.pose_truth) if config.network.pose else None,
-    )
+        for index in range(len(maker.store)):
+            maker.store.image(index)
+    return maker
 
 
 def pipeline_step(maker: BatchMaker, threads: int) -> Callable[[], object]:
@@ -92,20 +81,14 @@ def training_step(
 ) -> Callable[[], object]:
     """One update of the weights: on the batches, or again and again on the first of them."""
     with tf.Graph().as_default():
-        step = tf.train.get_or_create_global_step()
+        batch = None
         if constant:
             batch = {k: tf.constant(v) for k, v in maker.batch(0).items() if v.size}
-        else:
-            batch = batches(maker, 0, threads)
-        points, progress = maker.store.scheme.points, tf.constant(0.5)
-        model = build_model(config.network, points, is_training=True, image=batch["image"])
-        terms = loss_terms(config, model.end_points, batch, maker.size, maker.attributes, progress)
-        loss = tf.reduce_sum(tf.stack(list(terms.values())))
-        update, _ = update_operation(loss, tf.constant(1e-4), step, config.train)
-        session = tf.Session(config=session_config(threads))
+        graph = build_training_graph(config, maker, threads, batch=batch)
+        session = tf.Session(config=session_config(threads, config.train.replicas))
         session.run(tf.global_variables_initializer())
-        session.run(tf.tables_initializer())
-    return lambda: session.run(update)
+        session.run(graph.data)
+    return lambda: session.run(graph.update)
 
 
 def measured(step: Callable[[], object], faces: int, seconds: float) -> tuple[float, float]:

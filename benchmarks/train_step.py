@@ -1,8 +1,13 @@
-"""Training steps a second with and without oneDNN: alternating processes in one run, medians.
+"""Faces a second of a training step: settings one by one against the default, and PyTorch.
 
-python benchmarks/train_step.py [--rounds 3]
+python benchmarks/train_step.py [--preset senet] [--rounds 3] [--torch PYTHON]
+
+Each measurement is a process of its own, on a batch that stays; in every round each setting has its
+turn. Medians, and their ratio to the default setting. `--torch` names a Python with PyTorch, which
+does the same step of the same network (`pytorch_step.py`).
 """
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -10,59 +15,127 @@ import sys
 import time
 from pathlib import Path
 
-BATCH, STEPS = 64, 8
+HERE = Path(__file__).parent
+STEPS = 8
+
+SETTINGS: dict[str, tuple[dict[str, str], dict[str, int]]] = {
+    "default: 2 replicas, oneDNN": ({}, {}),
+    "1 replica": ({}, {"replicas": 1}),
+    "4 replicas": ({}, {"replicas": 4}),
+    "oneDNN off": ({"TF_ENABLE_ONEDNN_OPTS": "0"}, {}),
+    "1 thread": ({}, {"threads": 1}),
+    "4 threads": ({}, {"threads": 4}),
+    "XLA, 1 replica": (
+        {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"},
+        {"replicas": 1},
+    ),
+    "bfloat16 products": ({"TF_SET_ONEDNN_FPMATH_MODE": "BF16"}, {}),
+    "operations not fused": ({"BENCHMARK_NO_REMAPPER": "1"}, {}),
+    "batch 16": ({}, {"batch_size": 16}),
+    "batch 32": ({}, {"batch_size": 32}),
+    "batch 128": ({}, {"batch_size": 128}),
+    "no averages, no clipping": ({}, {"ema_decay": 0, "gradient_clip": 0}),
+}
+"""Name -> environment of the process, options of the training loop."""
 
 
-def measure() -> float:
-    """Faces a second of the default preset's update on a constant batch."""
+def measure(preset: str, options: dict[str, int]) -> float:
+    """Faces a second of a preset's training graph on a batch that stays."""
+    from dataclasses import replace
+    from types import SimpleNamespace
+    from typing import Any, cast
+
     import numpy as np
 
-    from senet_landmark.runtime import start_tensorflow
+    from senet_landmark.runtime import session_config, start_tensorflow
 
     start_tensorflow()
     import tensorflow.compat.v1 as tf
 
-    from senet_landmark.losses import total_loss
-    from senet_landmark.model import build_model
-    from senet_landmark.optimisation import update_operation
+    from senet_landmark.networks.registry import get_network
     from senet_landmark.presets import get_preset
-    from senet_landmark.runtime import session_config
+    from senet_landmark.schemes import get_scheme
+    from senet_landmark.training_graph import build_training_graph
 
-    config, generator = get_preset("senet"), np.random.default_rng(0)
-    with tf.Graph().as_default(), tf.Session(config=session_config()) as session:
-        step = tf.train.get_or_create_global_step()
-        image = tf.constant(generator.integers(0, 256, (BATCH, 128, 128, 3), dtype=np.uint8))
-        batch = {"landmarks": tf.constant(generator.uniform(0, 1, (BATCH, 68, 2)), tf.float32)}
-        model = build_model(config.network, 68, is_training=True, image=image)
-        loss = total_loss(config, model.end_points, batch, (128, 128))
-        update, _ = update_operation(loss, tf.constant(1e-3), step, config.train)
+    config = get_preset(preset)
+    config = replace(config, train=replace(config.train, replicas=2, batch_size=64))
+    config = replace(config, train=replace(config.train, **cast(Any, options)))
+    loop, (width, height) = config.train, get_network(config.network.name).input_size
+    generator = np.random.default_rng(0)
+    # What the graph asks of a maker of batches, which has none to make here.
+    maker = SimpleNamespace(
+        store=SimpleNamespace(scheme=get_scheme("300w_68")), size=(width, height),
+        attributes=(), batch_size=loop.batch_size,
+    )  # fmt: skip
+    count = loop.batch_size
+    settings = session_config(loop.threads, loop.replicas)
+    if os.environ.get("BENCHMARK_NO_REMAPPER"):
+        settings.graph_options.rewrite_options.remapping = 2
+    with tf.Graph().as_default(), tf.Session(config=settings) as session:
+        batch = {
+            "image": tf.constant(
+                generator.integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+            ),
+            "landmarks": tf.constant(generator.uniform(0, 1, (count, 68, 2)), tf.float32),
+            "pose": tf.constant(generator.normal(0, 20, (count, 3)), tf.float32),
+            "classes": tf.ones([count, 1]),
+        }
+        graph = build_training_graph(config, cast(Any, maker), 1, batch=batch)
         session.run(tf.global_variables_initializer())
         times = []
         for _ in range(STEPS):
             began = time.perf_counter()
-            session.run(update)
+            session.run(graph.update)
             times.append(time.perf_counter() - began)
-    return BATCH / statistics.median(times[2:])
+    return count / statistics.median(times[2:])
 
 
-def main(rounds: int = 3) -> None:
-    """Alternates the two settings and prints the ratio of their medians."""
-    found: dict[str, list[float]] = {"0": [], "1": []}
-    for number in range(rounds):
-        for setting in ("0", "1") if number % 2 else ("1", "0"):
-            environment = os.environ | {"TF_ENABLE_ONEDNN_OPTS": setting}
-            command = [sys.executable, str(Path(__file__)), "--measure"]
-            output = subprocess.run(
-                command, env=environment, check=True, capture_output=True, text=True
-            )
-            found[setting].append(float(output.stdout.split()[-1]))
-            print(f"oneDNN {setting}: {found[setting][-1]:.0f} faces/s", flush=True)
-    off, on = statistics.median(found["0"]), statistics.median(found["1"])
-    print(f"median: off {off:.0f}, on {on:.0f} faces/s; ratio {on / off:.2f}")
+def output_of(command: list[str], environment: dict[str, str]) -> float:
+    """The number that a process prints last."""
+    found = subprocess.run(
+        command, env=os.environ | environment, check=True, capture_output=True, text=True
+    )
+    return float(found.stdout.split()[-1])
+
+
+def main() -> None:
+    """Measures all settings in turn and prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", default="senet")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--torch", default="", help="a Python that has PyTorch")
+    parser.add_argument("--only", nargs="*", help="settings whose names begin so")
+    parser.add_argument("--measure", default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(measure(arguments.preset, dict(SETTINGS[arguments.measure][1])))
+        return
+    names = list(SETTINGS)
+    if arguments.only:
+        names = [n for n in names if n == names[0] or n.startswith(tuple(arguments.only))]
+    commands = {
+        name: ([sys.executable, __file__, "--preset", arguments.preset, "--measure", name],
+               SETTINGS[name][0])
+        for name in names
+    }  # fmt: skip
+    if arguments.torch:
+        for layout in ("contiguous", "channels_last"):
+            for environment in ("default", "best"):
+                command = [arguments.torch, str(HERE / "pytorch_step.py")]
+                command += ["--preset", arguments.preset, "--batch", "64", "--steps", str(STEPS)]
+                command += ["--format", layout, "--environment", environment]
+                commands[f"PyTorch, {layout}, {environment} environment"] = (command, {})
+    found: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(arguments.rounds):
+        for name in list(commands)[:: 1 if number % 2 == 0 else -1]:
+            found[name].append(output_of(*commands[name]))
+            print(f"round {number + 1}: {name}: {found[name][-1]:.0f}", file=sys.stderr, flush=True)
+    default = statistics.median(found[names[0]])
+    print("| setting | faces/s | default over it |\n| --- | ---: | ---: |")
+    for name, values in found.items():
+        median = statistics.median(values)
+        print(f"| {name} | {median:.0f} | {default / median:.2f} |")
 
 
 if __name__ == "__main__":
-    if "--measure" in sys.argv:
-        print(measure())
-    else:
-        main(int(sys.argv[sys.argv.index("--rounds") + 1]) if "--rounds" in sys.argv else 3)
+    main()

@@ -156,18 +156,26 @@ def weights_of(run: Path | str) -> tuple[Weights, int, str]:
     prefix = next(_newest_first(run / "best"), None) or latest_checkpoint(run)
     if prefix is None:
         raise InputError(f"{run}: has no checkpoint yet. Train with `senet-landmark train` first.")
+    return read_weights(prefix), step_of(prefix), prefix
+
+
+def read_weights(prefix: str) -> Weights:
+    """The weights of a checkpoint, averaged where an average was kept.
+
+    Raises:
+      InputError: it cannot be read.
+    """
     try:
         reader = tf.train.load_checkpoint(prefix)
     except (tf.errors.OpError, ValueError) as error:
         raise InputError(f"{prefix}: the checkpoint cannot be read ({error}).") from error
     names = set(reader.get_variable_to_shape_map())
     averaged = "/ExponentialMovingAverage"
-    weights = {
+    return {
         name: reader.get_tensor(name + averaged if name + averaged in names else name)
         for name in names
         if not name.endswith(averaged)
     }
-    return weights, step_of(prefix), prefix
 
 
 def save_checkpoint(

@@ -89,26 +89,25 @@ class Cluster:
         """The task that adds the gradients up."""
         return f"/job:{self.parameter_job}/task:0"
 
-    def session_config(self, threads: int) -> tf.ConfigProto:
+    def session_config(self, threads: int, replicas: int = 1) -> tf.ConfigProto:
         """A session that sees itself and the parameters alone.
 
         Were it to see the other workers, it would end when one of them does.
         """
-        config = session_config(threads)
+        config = session_config(threads, replicas)
         config.device_filters.extend(
             [f"/job:{self.parameter_job}/task:{n}" for n in range(self.parameter_tasks)]
             + [f"/job:{self.job}/task:{self.index}"]
         )
         return config
 
-    def start_server(self, threads: int) -> tf.train.Server:
+    def start_server(self, threads: int, replicas: int = 1) -> tf.train.Server:
         """Opens this process's port. Raises InputError where it is taken."""
         address = self.addresses[self.job][self.index]
         jobs = {job: list(addresses) for job, addresses in self.addresses.items()}
         try:
-            return tf.train.Server(
-                tf.train.ClusterSpec(jobs), self.job, self.index, config=session_config(threads)
-            )
+            config = session_config(threads, replicas)
+            return tf.train.Server(tf.train.ClusterSpec(jobs), self.job, self.index, config=config)
         except tf.errors.OpError as error:
             raise InputError(
                 f"TF_CONFIG: {self.name} cannot listen at {address}; is another process there? "

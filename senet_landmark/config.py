@@ -154,6 +154,9 @@ class TrainConfig:
     """Minutes of the run, all sessions added up; 0: only `steps` ends it."""
     batch_size: int = 64
     """Faces in a step, those of all workers of a distributed run together."""
+    replicas: int = 2
+    """Copies of the network that share the weights, and the faces of a step, and run side by side:
+    faster than one on all cores. Batch norm sees the faces of one copy at a time."""
     ema_decay: float = 0.998
     """Decay of the exponential moving average of the weights that is validated; 0: none."""
     gradient_clip: float = 5.0
@@ -202,6 +205,7 @@ def check_config(config: Config) -> None:
     at_least_one: dict[str, float] = {
         "train.steps": config.train.steps,
         "train.batch_size": config.train.batch_size,
+        "train.replicas": config.train.replicas,
         "train.validate_every": config.train.validate_every,
         "train.summary_every": config.train.summary_every,
     }

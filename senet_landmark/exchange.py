@@ -76,26 +76,31 @@ class Signals:
       tell: gives `progress` and `switches` the values fed to `next_progress` and `next_switches`.
     """
 
-    def __init__(self, cluster: Cluster, tasks: int):
+    def __init__(self, cluster: Cluster):
+        self._cluster = cluster
         with tf.device(cluster.parameter_device()):
             self.progress = _signal("progress", tf.zeros([]))
-            self.switches = _signal("switches", tf.ones([tasks]))
             self.generation = _signal("generation", tf.zeros([], tf.int64))
             now = tf.cast(tf.timestamp() * 1e6, tf.int64)
         self.finished, self.left = end_signals(cluster)
+        self.next_generation = tf.assign(self.generation, now)
+        self.finish = tf.assign(self.finished, True)
+        self.leave = tf.assign_add(self.left, 1, use_locking=True)
+
+    def add_switches(self, tasks: int) -> None:
+        """Adds `switches`, once it is known how many there are, and what needs them."""
+        with tf.device(self._cluster.parameter_device()):
+            self.switches = _signal("switches", tf.ones([tasks]))
         self.variables = [
             self.progress, self.switches, self.generation, self.finished, self.left,
         ]  # fmt: skip
         self.initializer = tf.variables_initializer(self.variables)
-        self.next_generation = tf.assign(self.generation, now)
         self.next_progress = tf.placeholder(tf.float32, [], "next_progress")
         self.next_switches = tf.placeholder(tf.float32, [tasks], "next_switches")
         self.tell = tf.group(
             tf.assign(self.progress, self.next_progress),
             tf.assign(self.switches, self.next_switches),
         )
-        self.finish = tf.assign(self.finished, True)
-        self.leave = tf.assign_add(self.left, 1, use_locking=True)
 
 
 def end_signals(cluster: Cluster) -> tuple[tf.Variable, tf.Variable]:

@@ -303,20 +303,11 @@ def _read(start: Path) -> tuple[Config, RecordsInfo, Weights, int, str]:
         if (run / "config.json").is_file():
             begun, info, _ = checkpoints.load_run(run)
             prefix = str(start)
-            return begun, info, _weights_at(prefix), checkpoints.step_of(prefix), prefix
+            return (
+                begun,
+                info,
+                checkpoints.read_weights(prefix),
+                checkpoints.step_of(prefix),
+                prefix,
+            )
     raise InputError(f"{start}: has no config.json of its run beside it; give the run's folder.")
-
-
-def _weights_at(prefix: str) -> Weights:
-    """The weights of a checkpoint, averaged where an average was kept."""
-    try:
-        reader = tf.train.load_checkpoint(prefix)
-    except (tf.errors.OpError, ValueError) as error:
-        raise InputError(f"{prefix}: the checkpoint cannot be read ({error}).") from error
-    names = set(reader.get_variable_to_shape_map())
-    averaged = "/ExponentialMovingAverage"
-    return {
-        name: reader.get_tensor(name + averaged if name + averaged in names else name)
-        for name in names
-        if not name.endswith(averaged)
-    }

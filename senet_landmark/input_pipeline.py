@@ -30,6 +30,9 @@ from senet_landmark.pose import PFLD_POINTS, STABLE_POINTS, known_pose, mirror_p
 from senet_landmark.record_store import RecordStore
 from senet_landmark.shape_model import ShapeModel, asm_copy, fit_shape_model
 
+PART = 16
+"""Faces of a batch that are made at a time, where its size is a multiple of that."""
+
 Batch = dict[str, np.ndarray]
 """image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2], NaN where unknown; pose float32 [N, 3];
 attributes float32 [N, A]; classes float32 [N, C], 0 or 1, of `attributes.face_classes`; with a
@@ -101,10 +104,20 @@ class BatchMaker:
         orders = {int(e): _epoch_order(self.seed, int(e), count) for e in np.unique(epochs)}
         return np.array([orders[int(e)][p] for e, p in zip(epochs, places, strict=True)])
 
+    @property
+    def parts(self) -> int:
+        """Parts that a batch is made in, by several threads at a time; each of as many faces."""
+        return self.batch_size // PART if self.batch_size % PART == 0 else 1
+
+    def part(self, step: int, number: int) -> Batch:
+        """Part `number` of the batch of step `step`."""
+        generator = np.random.default_rng([self.seed, step, 1, number])
+        return self.faces(np.split(self.indices(step), self.parts)[number], generator)
+
     def batch(self, step: int) -> Batch:
         """The batch of step `step`."""
-        generator = np.random.default_rng([self.seed, step, 1])
-        return self.faces(self.indices(step), generator)
+        parts = [self.part(step, number) for number in range(self.parts)]
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def faces(self, indices: np.ndarray, generator: np.random.Generator) -> Batch:
         """The faces of the records `indices`, changed at random by `augment`.
@@ -209,23 +222,29 @@ def batches(
       `RecordStore.check_skipped` says whether corrupt records were the reason.
     """
     example = maker.faces(maker.indices(0)[:1], np.random.default_rng(0))
-    keys = sorted(example)
+    keys, parts = sorted(example), maker.parts
+    shapes = {key: example[key].shape[1:] for key in keys}
 
-    def load(step: tf.Tensor) -> dict[str, tf.Tensor]:
+    def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
         def run(number: np.ndarray) -> list[np.ndarray]:
-            batch = maker.batch(int(number))
-            return [batch[key] for key in keys]
+            part = maker.part(*divmod(int(number), parts))
+            return [part[key] for key in keys]
 
-        values = tf.numpy_function(run, [step], [tf.as_dtype(example[k].dtype) for k in keys])
+        values = tf.numpy_function(run, [number], [tf.as_dtype(example[k].dtype) for k in keys])
         for key, value in zip(keys, values, strict=True):
-            value.set_shape((maker.batch_size, *example[key].shape[1:]))
+            value.set_shape((maker.batch_size // parts, *shapes[key]))
         return dict(zip(keys, values, strict=True))
 
-    steps = tf.data.Dataset.range(first_step, np.iinfo(np.int64).max)
-    data = steps.map(load, num_parallel_calls=threads, deterministic=True).prefetch(2)
+    # In parts, so that the work for a step is on all cores alike: a replica of the network whose
+    # core made the whole batch would keep the others waiting.
+    numbers = tf.data.Dataset.range(first_step * parts, np.iinfo(np.int64).max)
+    data = numbers.map(load, num_parallel_calls=threads, deterministic=True)
+    data = data.batch(parts, drop_remainder=True).prefetch(2)
+    # On the session's own threads, between its operations: others would interrupt these.
     iterator = tf.data.make_initializable_iterator(data)
     tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
-    return iterator.get_next()
+    batch = iterator.get_next()
+    return {key: tf.reshape(batch[key], (maker.batch_size, *shapes[key])) for key in keys}
 
 
 def in_order(maker: BatchMaker) -> list[Batch]:

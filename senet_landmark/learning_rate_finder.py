@@ -202,7 +202,8 @@ def _losses(
     with tf.Graph().as_default():
         graph = build_training_graph(config, maker, config.train.threads or os.cpu_count() or 2)
         bar = tqdm(total=len(rates), unit="step", dynamic_ncols=True, disable=not progress)
-        with tf.Session(config=session_config(config.train.threads)) as session, bar:
+        threads = session_config(config.train.threads, config.train.replicas)
+        with tf.Session(config=threads) as session, bar:
             session.run(tf.global_variables_initializer())
             session.run(graph.data)
             session.run(graph.update, {graph.rate: rates[0]})

@@ -196,12 +196,6 @@ def loss_terms(
     return terms | task_terms(config, end_points, batch, attributes)
 
 
-def task_names(config: Config, end_points: Tensors) -> list[str]:
-    """Names of `loss_terms`, `landmarks` first."""
-    pose = ["pose"] if "pose" in end_points and config.loss.pose_weight else []
-    return ["landmarks", *pose, *config.network.attributes]
-
-
 def task_terms(
     config: Config, end_points: Tensors, batch: Tensors, attributes: Sequence[str]
 ) -> Tensors:

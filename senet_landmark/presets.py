@@ -39,6 +39,7 @@ _SENET_ORIGINAL = Config(
     schedule=ScheduleConfig(initial=0.001, decay_steps=1000, decay_rate=0.98, warmup_steps=0),
     train=TrainConfig(
         steps=150_000,
+        replicas=1,
         ema_decay=0.0,
         gradient_clip=0.0,
         # The held-out split of this recipe is its test set, which must not choose a checkpoint.
@@ -64,7 +65,7 @@ def _constant(rate: float) -> ScheduleConfig:
 
 
 # What the published recipes do not have.
-_PLAIN_LOOP = TrainConfig(ema_decay=0.0, gradient_clip=0.0, keep_best=False)
+_PLAIN_LOOP = TrainConfig(replicas=1, ema_decay=0.0, gradient_clip=0.0, keep_best=False)
 
 
 def _tcdcn(preset: str, landmarks: float, **attributes: float) -> Config:
@@ -117,7 +118,7 @@ _CNN = Config(
 )
 
 # Networks that see few faces a second get many steps out of them.
-_SMALL_BATCHES = TrainConfig(batch_size=16, ema_decay=0.995, validate_every=250)
+_SMALL_BATCHES = TrainConfig(batch_size=16, replicas=1, ema_decay=0.995, validate_every=250)
 
 # Guo et al., "PFLD: A Practical Facial Landmark Detector", 2019. Loss and augmentation are the
 # paper's; its 64,000 steps of 256 faces at a rate of 1e-4 are not for two cores.

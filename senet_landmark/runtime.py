@@ -27,13 +27,20 @@ def start_tensorflow() -> None:
     warnings.filterwarnings("ignore", message="`layer.apply` is deprecated")
 
 
-def session_config(threads: int = 0) -> Any:
-    """TensorFlow's session settings (`tf.ConfigProto`) for `threads` cores; 0: all."""
+def session_config(threads: int = 0, replicas: int = 1) -> Any:
+    """TensorFlow's session settings (`tf.ConfigProto`).
+
+    Args:
+      threads: cores to use; 0: all.
+      replicas: of a network that run side by side (`TrainConfig.replicas`): they share the cores.
+        TensorFlow keeps the first session's threads of an operation for the whole process.
+    """
     import tensorflow.compat.v1 as tf
 
-    return tf.ConfigProto(
-        intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
-    )
+    within = threads
+    if replicas > 1:
+        within = max(1, (threads or os.cpu_count() or 1) // replicas)
+    return tf.ConfigProto(intra_op_parallelism_threads=within, inter_op_parallelism_threads=threads)
 
 
 def import_quietly() -> None:

@@ -50,7 +50,7 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
         with tf.Graph().as_default(), tf.device(cluster.device() if cluster else None):
             graph = build_training_graph(prepared.config, prepared.maker, threads, cluster)
             if cluster and not cluster.is_chief:
-                step = follow(graph, prepared.maker, cluster, config.train.threads, stopped)
+                step = follow(graph, prepared.maker, cluster, config.train, stopped)
                 return TrainResult(step, 0.0, math.nan, None, 0, {}, "worker")
             return Loop(prepared, graph, cluster).run(stopped)
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from senet_landmark.cluster import Cluster
 from senet_landmark.config import Config
 from senet_landmark.exchange import GradientExchange, Signals
 from senet_landmark.input_pipeline import BatchMaker, batches
-from senet_landmark.losses import loss_terms, task_names
+from senet_landmark.losses import Tensors, loss_terms
 from senet_landmark.model import build_model
 from senet_landmark.optimisation import learning_rate, update_operation
 
@@ -54,7 +55,11 @@ class TrainingGraph:
 
 
 def build_training_graph(
-    config: Config, maker: BatchMaker, threads: int, cluster: Cluster | None = None
+    config: Config,
+    maker: BatchMaker,
+    threads: int,
+    cluster: Cluster | None = None,
+    batch: Tensors | None = None,
 ) -> TrainingGraph:
     """Builds it in the default graph.
 
@@ -63,24 +68,23 @@ def build_training_graph(
       maker: of this process's batches.
       threads: that make batches.
       cluster: of a distributed run.
+      batch: a batch to be seen in every step; None: those of `maker`.
     """
     part = cluster.part if cluster else 0
     tf.set_random_seed(config.train.seed + part)
     step = tf.train.get_or_create_global_step()
-    batch = batches(maker, tf.identity(step), threads)
-    model = build_model(
-        config.network, maker.store.scheme.points, is_training=True, image=batch["image"]
-    )
-    tasks = task_names(config, model.end_points)
-    signals = Signals(cluster, len(tasks)) if cluster else None
+    if batch is None:
+        batch = batches(maker, tf.identity(step), threads)
+    signals = Signals(cluster) if cluster else None
     progress = tf.placeholder_with_default(
         signals.progress if signals else tf.zeros([]), [], "progress"
     )
+    tasks, terms = _terms(config, maker, batch, progress)
+    if signals:
+        signals.add_switches(len(tasks))
     switches = tf.placeholder_with_default(
         signals.switches if signals else tf.ones(len(tasks)), [len(tasks)], "switches"
     )
-    of_task = loss_terms(config, model.end_points, batch, maker.size, maker.attributes, progress)
-    terms = tf.stack([of_task[task] for task in tasks])
     rate = learning_rate(config.schedule, step, progress)
     exchange, mean_terms = None, terms
 
@@ -123,3 +127,38 @@ def build_training_graph(
         exchange=exchange,
         signals=signals,
     )
+
+
+def _terms(
+    config: Config, maker: BatchMaker, batch: Tensors, progress: tf.Tensor
+) -> tuple[list[str], tf.Tensor]:
+    """The loss's terms of a batch, names and values [T]: the mean over the replicas.
+
+    Each replica has its share of the faces.
+
+    An operation on two cores takes more than half of its time on one: for much of it the cores wait
+    for the memory, or for each other. Two replicas, each on a core, do not.
+    """
+    sizes = [
+        len(part) for part in np.array_split(np.empty(maker.batch_size), config.train.replicas)
+    ]
+    sizes = [size for size in sizes if size]
+    parts = {key: tf.split(value, sizes) for key, value in batch.items()}
+    updates = tf.get_collection_ref(tf.GraphKeys.UPDATE_OPS)
+    found: list[tf.Tensor] = []
+    for number, size in enumerate(sizes):
+        part = {key: of[number] for key, of in parts.items()}
+        again = number > 0
+        with tf.variable_scope(tf.get_variable_scope(), reuse=again):
+            model = build_model(
+                config.network, maker.store.scheme.points, is_training=True, image=part["image"]
+            )
+            terms = loss_terms(
+                config, model.end_points, part, maker.size, maker.attributes, progress
+            )
+        if not again:
+            first = list(updates)
+        found.append(tf.stack(list(terms.values())) * (size / maker.batch_size))
+    # Batch-norm averages follow the first replica: with all, they would move as often.
+    updates[:] = first
+    return list(terms), tf.add_n(found)

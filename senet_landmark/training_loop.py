@@ -66,7 +66,7 @@ class Loop:
         train = prepared.config.train
         faces = len(self._maker.store) * (cluster.workers if cluster else 1)
         self._options = _in_steps(train, faces)
-        self._server = cluster.start_server(train.threads) if cluster else None
+        self._server = cluster.start_server(train.threads, train.replicas) if cluster else None
         self._ended = ""
         self._go_back()
 
@@ -139,15 +139,14 @@ class Loop:
             ready_op=tf.report_uninitialized_variables(tf.global_variables()),
             ready_for_local_init_op=tf.report_uninitialized_variables(graph.saved),
         )
-        threads = self._options.threads
+        cluster, options = self._cluster, self._options
+        configured = cluster.session_config if cluster else session_config
         session = manager.prepare_session(
             self._server.target if self._server else "",
             init_op=tf.variables_initializer(graph.saved),
             saver=graph.saver if self._restored else None,
             checkpoint_filename_with_path=self._restored,
-            config=self._cluster.session_config(threads)
-            if self._cluster
-            else session_config(threads),
+            config=configured(options.threads, options.replicas),
             init_fn=self._assign_start,
         )
         if graph.exchange and graph.signals:

@@ -111,6 +111,10 @@ def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -
     held_out_paths = shard_paths(records, info, info.held_out)
     check_splits_apart(records, info)
     held_out = RecordStore(held_out_paths, options.cache_mb, options.max_corrupt)
+    start = None
+    if options.start_from and not restored:
+        start, report = initial_weights(config.network, maker, options.start_from, options.threads)
+        print(report, file=sys.stderr)
     digest = f"{maker.store.digest[:32]}{held_out.digest[:32]}"
     parts = cluster.workers if cluster else 1
     _begin_or_resume(run, config, info, records, restored, digest, parts)
@@ -123,10 +127,6 @@ def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -
             batch_size=options.batch_size, shape_model=None,
         ),
     )  # fmt: skip
-    start = None
-    if options.start_from and not restored:
-        start, report = initial_weights(config.network, maker, options.start_from, options.threads)
-        print(report, file=sys.stderr)
     return Prepared(config, run, maker, validator, restored, start)
 
 

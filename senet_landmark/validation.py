@@ -1,5 +1,6 @@
 """Validation while training: the evaluation graph, kept over a run, and its figures."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,13 +54,17 @@ class Validator:
             }
             self._terms = task_terms(config, self._model.end_points, self._truth, maker.attributes)
             self._saver = tf.train.Saver(slim.get_model_variables(), max_to_keep=1)
-            self._session = tf.Session(config=session_config(config.train.threads))
+            train = config.train
+            self._session = tf.Session(config=session_config(train.threads, train.replicas))
+        # As many batches at a time as training has replicas: so the cores are shared out.
+        self._at_a_time = train.replicas
 
     def validate(self, weights: Weights) -> Validation:
         """Measures the model with these weights on the split."""
         with self._graph.as_default():
             checkpoints.assign_weights(self._session, weights, "the training graph")
-        found = [self._run(batch) for batch in self._batches]
+        with ThreadPoolExecutor(self._at_a_time) as threads:
+            found = list(threads.map(self._run, self._batches))
         predicted = {
             name: np.concatenate([outputs[name] for outputs, _ in found])
             for name in self._model.outputs

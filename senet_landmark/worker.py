@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf
 
 from senet_landmark.checkpoints import is_lost_connection
 from senet_landmark.cluster import Cluster
+from senet_landmark.config import TrainConfig
 from senet_landmark.errors import InputError
 from senet_landmark.exchange import end_signals
 from senet_landmark.input_pipeline import BatchMaker
@@ -23,7 +24,11 @@ FAREWELL = 30.0
 
 
 def follow(
-    graph: TrainingGraph, maker: BatchMaker, cluster: Cluster, threads: int, stopped: list[int]
+    graph: TrainingGraph,
+    maker: BatchMaker,
+    cluster: Cluster,
+    options: TrainConfig,
+    stopped: list[int],
 ) -> int:
     """A worker's whole part of a run: a gradient in every step, until the chief says it is over.
 
@@ -33,7 +38,7 @@ def follow(
       graph: built for this worker.
       maker: of its batches.
       cluster: the run.
-      threads: of the session.
+      options: threads and replicas.
       stopped: filled by a signal that ends this worker alone.
 
     Returns:
@@ -42,7 +47,8 @@ def follow(
     Raises:
       InputError: the loss of this worker's batch is not finite.
     """
-    server = cluster.start_server(threads)
+    server = cluster.start_server(options.threads, options.replicas)
+    session_config = cluster.session_config(options.threads, options.replicas)
     assert graph.signals and graph.exchange
     ready = tf.report_uninitialized_variables(tf.global_variables())
     manager = tf.train.SessionManager(
@@ -52,9 +58,7 @@ def follow(
     step = 0
     while not stopped and cluster.wait_for_parameters(stopped):
         try:
-            session = manager.wait_for_session(
-                server.target, cluster.session_config(threads), max_wait_secs=20
-            )
+            session = manager.wait_for_session(server.target, session_config, max_wait_secs=20)
         except (tf.errors.OpError, RuntimeError):
             continue  # the chief has not begun
         try:

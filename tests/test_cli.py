@@ -19,7 +19,8 @@ from senet_landmark.images import write_picture
 
 COMMANDS = (
     "quickstart", "turn-views", "build-records", "inspect", "shape-model",
-    "train", "freeze", "convert", "predict", "bench", "serve", "evaluate", "compare",
+    "find-learning-rate", "train", "report", "freeze", "convert", "predict", "bench", "serve",
+    "evaluate", "compare",
 )  # fmt: skip
 
 
@@ -65,6 +66,13 @@ def test_every_step_on_a_few_faces(synthetic_tree, tmp_path, capsys):
     assert run(*train, "--steps", 2) == 0
     assert run(*train, "--steps", 4) == 0  # goes on
     assert "step 4" in capsys.readouterr().out
+    assert run("report", "--run", folder) == 0
+    assert (folder / "report.html").stat().st_size > 50_000
+    rates = ("find-learning-rate", "--records", records, "--out", tmp_path / "rates")
+    assert run(*rates, "--steps", 12, "--loop.batch-size", 4) == 0
+    assert "--schedule.initial" in capsys.readouterr().out
+    five = ("--run", tmp_path / "again", "--loop.start-from", folder, "--steps", 1)
+    assert run("train", "--records", records, *options, *five) == 0
     assert run("freeze", "--run", folder, "--out", model) == 0
     assert "equal to" in capsys.readouterr().out
     evaluate = ("evaluate", "--model", model, "--dataset", "300w_lp", "--root", synthetic_tree)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
+import yaml
+from conftest import REPOSITORY
 
 from senet_landmark.cluster import cluster_from_environment
 from senet_landmark.config import RecordsConfig
@@ -76,6 +79,28 @@ def test_bad_tf_config_is_told(text, message):
     with pytest.raises(InputError, match=message) as error:
         cluster_from_environment({"TF_CONFIG": text})
     assert "It looks like" in str(error.value)
+
+
+def test_manifest_of_the_readme_describes_the_cluster():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (manifest,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    service, job = yaml.safe_load_all(manifest)
+    pods = job["spec"]["template"]["spec"]
+    assert service["metadata"]["name"] == pods["subdomain"]
+    (shell,) = pods["containers"][0]["args"]
+    shell = re.sub(r"exec senet-landmark.*", 'echo "$TF_CONFIG"', shell)
+    found = []
+    for index in range(job["spec"]["completions"]):
+        environment = {**os.environ, "JOB_COMPLETION_INDEX": str(index)}
+        output = subprocess.run(
+            ["bash", "-c", shell], env=environment, check=True, capture_output=True, text=True
+        ).stdout
+        found.append(cluster_from_environment({"TF_CONFIG": output}))
+    assert [of.part for of in found] == list(range(4)) and found[0].is_chief
+    assert {of.workers for of in found} == {4}
+    for of in found:
+        host = f"{job['metadata']['name']}-{of.part}.{pods['subdomain']}:2222"
+        assert of.addresses[of.job][of.index] == host
 
 
 # --- several processes -------------------------------------------------------------------------
