@@ -2,14 +2,12 @@
 
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import numpy as np
 from export.contract import Contract, load_contract
 from export.engines.registry import load_engine
 from export.graph_costs import load_graph
+from senet_landmark.environment import processor, release
 
 ENGINES = {
     "opencv": "OpenCV",
@@ -97,27 +96,14 @@ def project_environment() -> dict[str, str]:
 
 def environment() -> dict[str, Any]:
     """What latency depends on: processor, cores, releases of the engines; None: not installed."""
-    processor = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(x.partition(":")[2].strip() for x in lines if x.startswith("model name"))
-    except (OSError, StopIteration):
-        pass  # not Linux, or a processor that does not say its name there
     return {
-        "processor": processor,
+        "processor": processor(),
         "cores": os.cpu_count(),
         "opencv": cv2.__version__,
-        "onnxruntime": _release("onnxruntime"),
-        "tflite": _release("ai-edge-litert"),
-        "tensorflow": _release("tensorflow"),
+        "onnxruntime": release("onnxruntime"),
+        "tflite": release("ai-edge-litert"),
+        "tensorflow": release("tensorflow"),
     }
-
-
-def _release(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _main() -> None:

@@ -20,28 +20,30 @@ def environment(records_digest: str) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: release(name) for name in PACKAGES},
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "command": shlex.join(sys.argv),
         "records_digest": records_digest,
     }
 
 
-def _version(package: str) -> str | None:
+def release(package: str) -> str | None:
+    """The version of an installed package; None where it is not there."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What the processor calls itself, or its architecture."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:
-            models = [line.partition(":")[2].strip() for line in stream if "model name" in line]
-        return models[0] if models else platform.processor()
-    except OSError:
-        return platform.processor()
+            names = [line.partition(":")[2].strip() for line in stream if "model name" in line]
+    except OSError:  # not Linux
+        names = []
+    return next(iter(names), "") or platform.processor() or platform.machine()
