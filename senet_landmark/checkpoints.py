@@ -13,6 +13,7 @@ RUN/report.html        curves and pictures (`training_report.py`)
 RUN/events…            TensorBoard
 """
 
+import itertools
 import os
 import shutil
 import sys
@@ -226,7 +227,7 @@ def is_lost_connection(error: BaseException) -> bool:
 
 
 def _not_saved(prefix: Path, error: Exception) -> InputError:
-    reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+    reason = error.strerror if isinstance(error, OSError) else _reason(str(error))
     last = next(_newest_first(prefix.parent), None)
     keeps = f"{last} stays: the same command goes on from it" if last else "there is none before it"
     free = shutil.disk_usage(prefix.parent if prefix.parent.exists() else Path()).free
@@ -234,6 +235,13 @@ def _not_saved(prefix: Path, error: Exception) -> InputError:
         f"{prefix}: the checkpoint could not be written ({reason}); {free / 1e6:.0f} MB are free. "
         f"{keeps}. Make room, and start again."
     )
+
+
+def _reason(message: str) -> str:
+    """What went wrong, out of TensorFlow's many lines: `FILE; No space left on device`."""
+    lines = message.splitlines()
+    told = [line for before, line in itertools.pairwise(lines) if before.startswith("Node: ")]
+    return next(iter(told), lines[0]).rpartition("; ")[2]
 
 
 def keep_checkpoints(folder: Path, keeps: Callable[[int, int], bool]) -> None:
