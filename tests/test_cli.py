@@ -69,7 +69,7 @@ def test_every_step_on_a_few_faces(synthetic_tree, tmp_path, capsys):
     assert run("report", "--run", folder) == 0
     assert (folder / "report.html").stat().st_size > 50_000
     rates = ("find-learning-rate", "--records", records, "--out", tmp_path / "rates")
-    assert run(*rates, "--steps", 12, "--loop.batch-size", 4) == 0
+    assert run(*rates, "--steps", 20, "--loop.batch-size", 4) == 0
     assert "--schedule.initial" in capsys.readouterr().out
     five = ("--run", tmp_path / "again", "--loop.start-from", folder, "--steps", 1)
     assert run("train", "--records", records, *options, *five) == 0

@@ -11,6 +11,8 @@ from senet_landmark import learning_rate_finder as finder
 from senet_landmark.errors import InputError
 from senet_landmark.images import read_photo
 from senet_landmark.learning_rate_finder import averaged, find_learning_rate, range_test
+from senet_landmark.records import load_records_info
+from senet_landmark.training_setup import training_maker
 
 RATES = np.geomspace(1e-6, 1, 100).tolist()
 
@@ -107,7 +109,7 @@ def test_a_real_range_test(found):
 
 def test_the_same_seed_gives_the_same_losses(synthetic_records):
     config = short("tcdcn_landmarks")
-    maker = finder._batch_maker(config, synthetic_records)
+    maker = training_maker(config, synthetic_records, load_records_info(synthetic_records))
     losses = finder._losses(config, maker, [1e-12] * 3, progress=False)
     assert losses == finder._losses(config, maker, [1e-12] * 3, progress=False)
     assert losses != finder._losses(config, maker, [1e-3] * 3, progress=False)
