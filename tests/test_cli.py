@@ -68,9 +68,6 @@ def test_every_step_on_a_few_faces(synthetic_tree, tmp_path, capsys):
     assert "step 4" in capsys.readouterr().out
     assert run("report", "--run", folder) == 0
     assert (folder / "report.html").stat().st_size > 50_000
-    rates = ("find-learning-rate", "--records", records, "--out", tmp_path / "rates")
-    assert run(*rates, "--steps", 20, "--loop.batch-size", 4) == 0
-    assert "--schedule.initial" in capsys.readouterr().out
     five = ("--run", tmp_path / "again", "--loop.start-from", folder, "--steps", 1)
     assert run("train", "--records", records, *options, *five) == 0
     assert run("freeze", "--run", folder, "--out", model) == 0
