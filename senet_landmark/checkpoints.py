@@ -213,6 +213,8 @@ def save_checkpoint(
                 os.fsync(stream.fileno())
             path.replace(folder / path.name)
         shutil.rmtree(unfinished)
+        # For TensorFlow's own tools; nothing here reads it.
+        tf.train.update_checkpoint_state(str(folder), prefix.name)
     except (OSError, tf.errors.OpError) as error:
         if is_lost_connection(error):
             raise

@@ -17,9 +17,11 @@ from export import compare_training, latency
 from export.compare import compare
 from export.evaluate import evaluate_sets
 from export.face_sources import faces_at
-from senet_landmark.checkpoints import load_run, load_state, save_state
+from senet_landmark.checkpoints import latest_checkpoint, load_run, load_state, save_state
 from senet_landmark.cli import main
+from senet_landmark.config import to_json
 from senet_landmark.errors import InputError
+from senet_landmark.files import write_json
 from senet_landmark.model import build_model
 from senet_landmark.records import load_records_info
 from senet_landmark.train import TrainResult, train
@@ -238,7 +240,9 @@ def test_a_trained_run_is_not_trained_again_and_a_begun_one_goes_on(trained, mon
     out = tmp_path / "out"
     shutil.copytree(first, out)
     begun = out / "runs" / "full-tcdcn"
-    save_state(begun, replace(load_state(begun), minutes=0.001))
+    state = replace(load_state(begun), minutes=0.001)
+    save_state(begun, state)
+    write_json(f"{latest_checkpoint(begun)}.state.json", to_json(state))
     calls = []
 
     def counted(config, records, run):
@@ -256,7 +260,13 @@ def test_a_trained_run_is_not_trained_again_and_a_begun_one_goes_on(trained, mon
 def test_interrupted_training_ends_the_command(synthetic_records, tmp_path, monkeypatch, capsys):
     def interrupted(config, records, run):
         return TrainResult(
-            steps=7, minutes=0.5, loss=1.0, best_nme=None, best_step=0, figures={}, interrupted=True
+            steps=7,
+            minutes=0.5,
+            loss=1.0,
+            best_nme=None,
+            best_step=0,
+            figures={},
+            ended="interrupted",
         )
 
     monkeypatch.setattr(compare_training, "train", interrupted)
