@@ -150,9 +150,7 @@ def test_no_checkpoint_is_half_written_wherever_a_save_ends(
         assert state.best_step <= checkpoints.step_of(whole)
     assert places >= 8
     kept = sorted(p.name for p in (run / "checkpoints").iterdir())
-    assert kept.pop(0) == "checkpoint" and len(kept) == 9, (
-        kept
-    )
+    assert kept.pop(0) == "checkpoint" and len(kept) == 9, kept
 
 
 def test_full_disk_keeps_the_last_checkpoint(synthetic_records, tmp_path):
