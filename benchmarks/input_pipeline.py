@@ -129,6 +129,7 @@ def main() -> None:
 
 
 def compare(config: Config, folder: Path, rounds: int) -> None:
+    """Measures all of them in alternating rounds, and prints medians and ratios."""
     threads, size = config.train.threads, config.train.batch_size
     makers = {"cached": maker_of(config, folder, 100_000), "uncached": maker_of(config, folder, 0)}
     steps = {"model": training_step(config, makers["cached"], threads, constant=True)}

@@ -226,6 +226,7 @@ def measure_likeness(root: Path, predictor: Predictor, people: int = 120) -> Non
 
 
 def main() -> None:
+    """Measures what its options name, and prints it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, required=True, help="a 300W-LP tree")
     parser.add_argument("--ytf", type=Path, help="YouTube Faces, for likeness")

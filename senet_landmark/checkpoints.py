@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from senet_landmark.cluster import is_lost_connection
 from senet_landmark.config import Config, from_json, load_config, save_config, to_json
 from senet_landmark.errors import InputError
 from senet_landmark.files import read_json, require_folder, write_json
@@ -185,15 +186,12 @@ def save_checkpoint(
     folder: Path,
     step: int,
     state: RunState | None = None,
-) -> str:
+) -> None:
     """Writes the saver's variables to `FOLDER/model.ckpt-STEP`, whole or not at all.
 
     They are written under another name, brought to the disk and renamed, the index, which makes a
     checkpoint of them, last. `state` becomes a file beside them: a run that goes on from this
     checkpoint goes on from this state.
-
-    Returns:
-      The checkpoint's prefix.
 
     Raises:
       InputError: the disk is full, or cannot be written for another reason. What was there stays.
@@ -220,12 +218,6 @@ def save_checkpoint(
             raise
         shutil.rmtree(unfinished, ignore_errors=True)
         raise _not_saved(prefix, error) from error
-    return str(prefix)
-
-
-def is_lost_connection(error: BaseException) -> bool:
-    """Whether it says that another process of a distributed run is gone."""
-    return isinstance(error, tf.errors.AbortedError | tf.errors.UnavailableError)
 
 
 def _not_saved(prefix: Path, error: Exception) -> InputError:

@@ -163,6 +163,16 @@ def cluster_from_environment(environment: Mapping[str, str] = os.environ) -> Clu
     return found if found.workers > 1 or "ps" in addresses else None
 
 
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether it says that another process of a distributed run is gone."""
+    return isinstance(error, tf.errors.AbortedError | tf.errors.UnavailableError)
+
+
+def is_restart(error: BaseException) -> bool:
+    """What a session sees of parameters that have been started anew and know nothing yet."""
+    return isinstance(error, tf.errors.FailedPreconditionError | tf.errors.NotFoundError)
+
+
 def _addresses(cluster: Any) -> dict[str, tuple[str, ...]]:
     if not isinstance(cluster, dict):
         raise _wrong(f"its cluster is {cluster!r}")

@@ -178,6 +178,10 @@ class TrainConfig:
     """Seed of weights, data order and augmentation."""
     start_from: str = ""
     """Folder of a run whose weights this one begins with; its landmark scheme may be another."""
+    more_records: tuple[str, ...] = ()
+    """Folders of further records, whose training faces are added; one named twice is seen twice as
+    often. Faces that share an identity with a held-out face of the run's own records are left out,
+    and only the run's own are validated on."""
     patience: int = 0
     """Validations in a row without a lower NME after which the run ends; 0: it does not."""
     max_corrupt: int = 100

@@ -15,7 +15,7 @@ def environment(records_digest: str) -> dict[str, Any]:
     """Python, packages, machine, command and data, as plain JSON values.
 
     Args:
-      records_digest: of the records (`records.records_digest`).
+      records_digest: of the records, from the `RecordStore.digest` of both splits.
     """
     return {
         "python": platform.python_version(),

@@ -5,8 +5,9 @@ Synchronous SGD", 2016, algorithms 3 and 4, without backup workers), on TensorFl
 accumulator. `tf.train.SyncReplicasOptimizer` has one for each variable and a queue of tokens that
 any worker may take: a quick worker can put two batches into a step, and one that dies between two
 variables leaves half a gradient. Here all gradients of a worker arrive as one vector, and a worker
-goes on when the global step does: exactly one batch of each in every step, and nothing that is lost
-with a worker.
+goes on when the global step does: one batch of each in every step, and no half gradient. Only in
+the step in which a worker dies after its push, its replacement may push again, and count for
+another.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,6 @@ class GradientExchange:
       push: this worker's tensors go to the accumulator.
       waiting: int32 scalar, how many workers' have arrived.
       means: the means of `tensors`, which empties the accumulator; run it when all have arrived.
-      reset: forgets what has arrived, and takes the global step as the present one.
     """
 
     def __init__(

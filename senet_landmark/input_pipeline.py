@@ -215,7 +215,7 @@ def batches(
     Args:
       maker: makes the batch of a step.
       first_step: a number, or int64 [] that is read when the batches begin.
-      threads: batches that are made at a time.
+      threads: parts of batches (`BatchMaker.part`) that are made at a time.
 
     Returns:
       Tensors as in `Batch`. Errors of the maker surface in `session.run` as `tf.errors.OpError`;

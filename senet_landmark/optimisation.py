@@ -1,14 +1,11 @@
 """A training step: the learning rate, Adam, and the averages that move with it."""
 
-import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from senet_landmark.config import ScheduleConfig, TrainConfig
-
-Exchanged = Callable[[Sequence[tf.Tensor], Sequence[tf.Operation]], Sequence[tf.Tensor]]
 
 
 def learning_rate(config: ScheduleConfig, step: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
@@ -30,44 +27,46 @@ def learning_rate(config: ScheduleConfig, step: tf.Tensor, progress: tf.Tensor) 
     return rate
 
 
+def gradients_of(loss: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Variable]]:
+    """The gradients of a loss and of the graph's regularisation, and the variables they are by."""
+    total = tf.add_n([loss, *tf.losses.get_regularization_losses()])
+    variables = tf.trainable_variables()
+    # Gated, as those of TensorFlow's optimisers.
+    gradients = tf.gradients(total, variables, gate_gradients=True)
+    pairs = zip(gradients, variables, strict=True)
+    known = [(gradient, variable) for gradient, variable in pairs if gradient is not None]
+    return [gradient for gradient, _ in known], [variable for _, variable in known]
+
+
 def update_operation(
-    loss: tf.Tensor,
+    gradients: Sequence[tf.Tensor],
+    variables: Sequence[tf.Variable],
     rate: tf.Tensor,
     step: tf.Tensor,
     options: TrainConfig,
-    mean_of: Exchanged | None = None,
-    device: str | None = None,
+    updates: Sequence[tf.Operation] = (),
 ) -> tuple[tf.Operation, tf.train.ExponentialMovingAverage | None]:
-    """One step of Adam, then of the averages of weights; batch-norm averages move with it.
+    """One step of Adam, then of the averages of weights.
 
     Args:
-      loss: scalar, without the regularisation losses of the graph, which are added.
+      gradients: of the loss.
+      variables: that they are by.
       rate: learning rate.
       step: global step; grows by 1.
       options: the limit of the gradients and the decay of the averages.
-      mean_of: (gradients, batch-norm updates) -> gradients to apply: of a distributed run, where it
-        is to run the updates too.
-      device: where the gradients are applied; None: where the graph is built.
+      updates: of the batch-norm averages, which move with the step.
 
     Returns:
       The operation, and the averages where `options` has such.
     """
-    total = tf.add_n([loss, *tf.losses.get_regularization_losses()])
-    optimizer = tf.train.AdamOptimizer(rate)
-    pairs = [pair for pair in optimizer.compute_gradients(total) if pair[0] is not None]
-    gradients: Sequence[tf.Tensor] = [gradient for gradient, _ in pairs]
-    variables = [variable for _, variable in pairs]
-    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-    if mean_of is not None:
-        gradients, updates = mean_of(gradients, updates), []
-    with tf.device(device) if device else contextlib.nullcontext():
-        if options.gradient_clip:
-            gradients, _ = tf.clip_by_global_norm(gradients, options.gradient_clip)
-        with tf.control_dependencies(updates):
-            update = optimizer.apply_gradients(zip(gradients, variables, strict=True), step)
-        if not options.ema_decay:
-            return update, None
-        # With num_updates the average follows quickly in the first steps of a run.
-        average = tf.train.ExponentialMovingAverage(options.ema_decay, num_updates=step)
-        with tf.control_dependencies([update]):
-            return average.apply(slim.get_model_variables()), average
+    if options.gradient_clip:
+        gradients, _ = tf.clip_by_global_norm(gradients, options.gradient_clip)
+    pairs = zip(gradients, variables, strict=True)
+    with tf.control_dependencies(list(updates)):
+        update = tf.train.AdamOptimizer(rate).apply_gradients(pairs, step)
+    if not options.ema_decay:
+        return update, None
+    # With num_updates the average follows quickly in the first steps of a run.
+    average = tf.train.ExponentialMovingAverage(options.ema_decay, num_updates=step)
+    with tf.control_dependencies([update]):
+        return average.apply(slim.get_model_variables()), average

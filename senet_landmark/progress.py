@@ -32,7 +32,7 @@ class Progress:
         quiet = 0.1 if sys.stderr.isatty() else 30.0
         self._bar = tqdm(initial=step, unit="step", dynamic_ncols=True, mininterval=quiet)
         self._shown: dict[str, str] = {}
-        self._since = (step, time.monotonic())
+        self.restart_clock(step)
 
     def __enter__(self) -> "Progress":
         return self
@@ -54,7 +54,7 @@ class Progress:
         """A session goes on from `step`: curves drop what they hold from it on."""
         start_session(self._writer, step)
         self._bar.n = self._bar.initial = step
-        self._since = (step, time.monotonic())
+        self.restart_clock(step)
 
     def stepped(self) -> None:
         """One more step is done."""
@@ -69,12 +69,11 @@ class Progress:
     def rate(self, step: int) -> float:
         """Faces a second since the last call or validation; 0.0 where no step was made."""
         before, began = self._since
-        now = time.monotonic()
-        self._since = (step, now)
-        return (step - before) * self._batch_size / max(now - began, 1e-9)
+        self.restart_clock(step)
+        return (step - before) * self._batch_size / max(self._since[1] - began, 1e-9)
 
     def restart_clock(self, step: int) -> None:
-        """What was done since the last step was not training."""
+        """`rate` counts from here on."""
         self._since = (step, time.monotonic())
 
     def write(self, step: int, values: Mapping[str, float], *more: tf.Summary) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import struct
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,18 +64,30 @@ class RecordStore:
       cache_mb: memory for decoded crops, in megabytes.
       max_corrupt: how many records may be corrupt; they are passed over, and are in `skipped`. A
         damaged length, or a cut-off file, counts once, however many records it takes along.
+      kept_out: identities whose records are left out.
+      places: of a folder whose records have other attributes than are wanted: for each that is, its
+        place in `Record.attributes` there; -1: they lack it.
 
     Raises:
       InputError: a file is absent or cannot be read, more records are corrupt than may be, a record
         has another schema, records have different schemes, or there is none at all.
     """
 
-    def __init__(self, paths: list[Path], cache_mb: int = 4000, max_corrupt: int = 0):
+    def __init__(
+        self,
+        paths: list[Path],
+        cache_mb: int = 4000,
+        max_corrupt: int = 0,
+        kept_out: frozenset[str] = frozenset(),
+        places: Mapping[Path, list[int]] | None = None,
+    ):
         self._records: list[Record] = []
         self._places: list[_Place] = []
         self._decoded: dict[int, np.ndarray] = {}
         self._room = cache_mb * 1_000_000
         self._max_corrupt = max_corrupt
+        self._kept_out = kept_out
+        self._attribute_places = places or {}
         self._skipped: list[CorruptRecord] = []
         self._undecodable: set[int] = set()
         self._lock = threading.Lock()
@@ -115,8 +128,14 @@ class RecordStore:
                 CorruptRecord(str(path), frame.number, frame.offset, "", _reason(error, where))
             )
             return
+        if record.identity in self._kept_out:
+            return
+        attributes = record.attributes
+        if path.parent in self._attribute_places:
+            attributes = np.append(attributes, np.float32(np.nan))
+            attributes = attributes[self._attribute_places[path.parent]]
         # Pixels stay in the file: a data set need not fit into memory.
-        self._records.append(replace(record, image=b""))
+        self._records.append(replace(record, image=b"", attributes=attributes))
         self._places.append(
             _Place(path, frame.number, frame.offset + HEAD, len(frame.data), frame.stored)
         )

@@ -4,7 +4,6 @@ With TF_CONFIG set (`cluster.py`) the same command is the chief, a worker or a h
 """
 
 import contextlib
-import math
 import os
 import signal
 from collections.abc import Iterator
@@ -45,13 +44,13 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
     with _stop_signals() as stopped:
         if cluster and cluster.job == "ps":
             serve_parameters(cluster, config.train.threads, stopped)
-            return TrainResult(0, 0.0, math.nan, None, 0, {}, "ps")
+            return TrainResult(0, ended="ps")
         prepared = prepare(config, Path(records), Path(run), cluster)
         with tf.Graph().as_default(), tf.device(cluster.device() if cluster else None):
             graph = build_training_graph(prepared.config, prepared.maker, threads, cluster)
             if cluster and not cluster.is_chief:
                 step = follow(graph, prepared.maker, cluster, config.train, stopped)
-                return TrainResult(step, 0.0, math.nan, None, 0, {}, "worker")
+                return TrainResult(step, ended="worker")
             return Loop(prepared, graph, cluster).run(stopped)
 
 

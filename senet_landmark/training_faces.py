@@ -13,11 +13,11 @@ from senet_landmark.errors import InputError
 from senet_landmark.input_pipeline import BatchMaker
 from senet_landmark.metrics import nme_inter_ocular
 from senet_landmark.model import Model
-from senet_landmark.networks.registry import get_network
 from senet_landmark.pages import jpeg_uri
 from senet_landmark.record_store import RecordStore
 from senet_landmark.records import load_records_info, shard_paths
 from senet_landmark.runtime import session_config
+from senet_landmark.training_setup import make_batches
 
 SHOWN = 16
 """Training faces that are shown."""
@@ -104,17 +104,9 @@ def _maker(config: Config, folder: Path, split: str, files: int | None = None) -
     """Makes batches of a split, or of its first `files` files."""
     info = load_records_info(folder)
     name = info.held_out if split == "held out" else split
-    return BatchMaker(
-        store=RecordStore(
-            shard_paths(folder, info, name)[:files], 0, max_corrupt=config.train.max_corrupt
-        ),
-        crop=info.crop,
-        size=get_network(config.network.name).input_size,
-        augment=config.augment,
-        batch_size=SHOWN,
-        seed=config.train.seed,
-        attributes=info.attributes,
-    )
+    paths = shard_paths(folder, info, name)[:files]
+    store = RecordStore(paths, 0, max_corrupt=config.train.max_corrupt)
+    return replace(make_batches(config, info, store), batch_size=SHOWN)
 
 
 def _predicted(

@@ -1,6 +1,5 @@
 """The graph of a training step: batch -> model -> loss -> gradients -> new weights."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from senet_landmark.exchange import GradientExchange, Signals
 from senet_landmark.input_pipeline import BatchMaker, batches
 from senet_landmark.losses import Tensors, loss_terms
 from senet_landmark.model import build_model
-from senet_landmark.optimisation import learning_rate, update_operation
+from senet_landmark.optimisation import gradients_of, learning_rate, update_operation
 
 
 @dataclass(frozen=True)
@@ -86,28 +85,18 @@ def build_training_graph(
         signals.switches if signals else tf.ones(len(tasks)), [len(tasks)], "switches"
     )
     rate = learning_rate(config.schedule, step, progress)
+    gradients, variables = gradients_of(tf.reduce_sum(terms * switches))
+    updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
     exchange, mean_terms = None, terms
-
-    def mean_of(
-        gradients: Sequence[tf.Tensor], updates: Sequence[tf.Operation]
-    ) -> Sequence[tf.Tensor]:
-        nonlocal exchange, mean_terms
-        assert cluster is not None
+    if cluster:
         # Batch-norm averages follow the chief's part alone: applied by each worker, they would
         # move as often as there are workers.
         also = updates if cluster.is_chief else []
         exchange = GradientExchange(cluster, [*gradients, terms], step, also)
-        *means, mean_terms = exchange.means
-        return means
-
-    update, average = update_operation(
-        tf.reduce_sum(terms * switches),
-        rate,
-        step,
-        config.train,
-        mean_of if cluster else None,
-        cluster.parameter_device() if cluster else None,
-    )
+        *gradients, mean_terms = exchange.means
+        updates = []
+    with tf.device(cluster.parameter_device() if cluster else None):
+        update, average = update_operation(gradients, variables, rate, step, config.train, updates)
     signalled = {v.op.name for v in signals.variables} if signals else set()
     saved = [v for v in tf.global_variables() if v.op.name not in signalled]
     return TrainingGraph(

@@ -3,14 +3,14 @@
 import math
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from senet_landmark import checkpoints
-from senet_landmark.checkpoints import RunState, is_lost_connection
-from senet_landmark.cluster import Cluster
+from senet_landmark.checkpoints import RunState
+from senet_landmark.cluster import Cluster, is_lost_connection
 from senet_landmark.config import TrainConfig, to_json
 from senet_landmark.errors import InputError
 from senet_landmark.files import write_json
@@ -41,11 +41,11 @@ class TrainResult:
     """
 
     steps: int
-    minutes: float
-    loss: float
-    best_nme: float | None
-    best_step: int
-    figures: dict[str, float]
+    minutes: float = 0.0
+    loss: float = math.nan
+    best_nme: float | None = None
+    best_step: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
     ended: str = "done"
     skipped: int = 0
 
@@ -243,8 +243,7 @@ class Loop:
                 "train/faces_per_second": faces,
             },
         )
-        total = max(self._step, round(self._step / max(self._done(), 1e-9)))
-        progress.show(total, **{"loss": f"{loss:.4g}", "faces/s": f"{faces:.0f}"})
+        progress.show(self._expected_steps(), **{"loss": f"{loss:.4g}", "faces/s": f"{faces:.0f}"})
 
     def _validate_and_save(self, session: tf.Session, progress: Progress) -> None:
         weights = checkpoints.current_weights(session, self._graph.average)
@@ -281,7 +280,7 @@ class Loop:
         checkpoints.keep_checkpoints(folder, lambda newer, _: newer < 3)
         self._keep_best()
         shown = {"NME": f"{nme:.2f}%", "best": f"{self._state.best_nme:.2f}%"}
-        progress.show(round(self._step / max(self._done(), 1e-9)), **shown)
+        progress.show(self._expected_steps(), **shown)
         progress.restart_clock(self._step)
 
     def _keep_best(self) -> None:
@@ -312,6 +311,10 @@ class Loop:
         by_time = self._minutes() / self._options.minutes if self._options.minutes else 0.0
         by_steps = (self._step if step is None else step) / self._options.steps
         return min(1.0, max(by_time, by_steps))
+
+    def _expected_steps(self) -> int:
+        """How many steps the run will have, at the pace so far."""
+        return max(self._step, round(self._step / max(self._done(), 1e-9)))
 
     def _mean_loss(self, forget: bool = False) -> float:
         mean = float(np.mean(self._losses)) if self._losses else self._last_loss

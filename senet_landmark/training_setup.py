@@ -3,6 +3,7 @@
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from senet_landmark.record_store import RecordStore
 from senet_landmark.records import (
     RecordsInfo,
     check_splits_apart,
+    identities,
     load_records_info,
     shard_paths,
     shards_of,
@@ -50,6 +52,19 @@ class Prepared:
     start: Weights | None
 
 
+def make_batches(config: Config, info: RecordsInfo, store: RecordStore) -> BatchMaker:
+    """Makes batches of records as the configuration says; without poses and ASM copies."""
+    return BatchMaker(
+        store=store,
+        crop=info.crop,
+        size=get_network(config.network.name).input_size,
+        augment=config.augment,
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+        attributes=info.attributes,
+    )
+
+
 def training_maker(
     config: Config,
     records: Path,
@@ -69,7 +84,7 @@ def training_maker(
     Raises:
       InputError: what `train` says of its records and values.
     """
-    spec, options = get_network(config.network.name), config.train
+    options = config.train
     part, parts = (cluster.part, cluster.workers) if cluster else (0, 1)
     if options.batch_size % parts:
         raise InputError(
@@ -78,23 +93,42 @@ def training_maker(
         )
     if config.loss.asm_weight and not info.crop.square:
         raise InputError(f"{records}: their crops are not square, which ASM copies need.")
-    paths = shard_paths(records, info, "train")
-    store = RecordStore(shards_of(paths, part, parts), options.cache_mb, options.max_corrupt)
+    paths, kept_out = shard_paths(records, info, "train"), frozenset[str]()
+    places: dict[Path, list[int]] = {}
+    if options.more_records:
+        for folder in map(Path, options.more_records):
+            more = _check_more(folder, info)
+            paths += shard_paths(folder, more, "train")
+            known = {name: place for place, name in enumerate(more.attributes)}
+            places[folder] = [known.get(name, -1) for name in info.attributes]
+        sides = identities(records, info)
+        kept_out = frozenset(name for side in sides if side != "train" for name in sides[side])
+    mixed: dict[str, Any] = {"kept_out": kept_out, "places": places}
+    own = shards_of(paths, part, parts)
+    store = RecordStore(own, options.cache_mb, options.max_corrupt, **mixed)
     whole = store
-    if parts > 1 and config.loss.asm_weight:
-        whole = RecordStore(paths, 0, options.max_corrupt)  # shapes are fitted to all faces
-    return BatchMaker(
-        store=store,
-        crop=info.crop,
-        size=spec.input_size,
-        augment=config.augment,
+    if parts > 1 and config.loss.asm_weight:  # shapes are fitted to all faces
+        whole = RecordStore(paths, 0, options.max_corrupt, **mixed)
+    return replace(
+        make_batches(config, info, store),
         batch_size=options.batch_size // parts,
         # Each worker with changes of its own; of a single one the seed is the configuration's.
         seed=options.seed + part * 1_000_003,
-        attributes=info.attributes,
         poses=_true_poses(config, store),
         shape_model=_shape_model(config.loss, whole, resumed),
     )
+
+
+def _check_more(folder: Path, info: RecordsInfo) -> RecordsInfo:
+    """Describes further records. Raises InputError where they do not go with the run's, `info`."""
+    more = load_records_info(folder)
+    for name in ("scheme", "crop"):
+        if getattr(more, name) != getattr(info, name):
+            raise InputError(
+                f"{folder}: its {name} ({getattr(more, name)}) is not that of the run's records "
+                f"({getattr(info, name)}); train.more_records must have the same."
+            )
+    return more
 
 
 def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -> Prepared:

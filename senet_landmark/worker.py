@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from senet_landmark.checkpoints import is_lost_connection
-from senet_landmark.cluster import Cluster
+from senet_landmark.cluster import Cluster, is_lost_connection, is_restart
 from senet_landmark.config import TrainConfig
 from senet_landmark.errors import InputError
 from senet_landmark.exchange import end_signals
@@ -67,7 +66,7 @@ def follow(
                 break
         except tf.errors.OpError as error:
             maker.store.check_skipped()  # it says more than TensorFlow does
-            if not (is_lost_connection(error) or _is_restart(error)):
+            if not (is_lost_connection(error) or is_restart(error)):
                 raise
             print(f"{cluster.name}: lost the parameters, waiting", file=sys.stderr, flush=True)
         finally:
@@ -136,11 +135,6 @@ def wait_for_farewells(session: tf.Session, left: tf.Variable, cluster: Cluster)
     end = time.monotonic() + FAREWELL
     while session.run(left) < cluster.workers - 1 and time.monotonic() < end:
         time.sleep(0.05)
-
-
-def _is_restart(error: tf.errors.OpError) -> bool:
-    """What a session sees of parameters that have been started anew and know nothing yet."""
-    return isinstance(error, tf.errors.FailedPreconditionError | tf.errors.NotFoundError)
 
 
 def _close(session: tf.Session) -> None:

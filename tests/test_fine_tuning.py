@@ -20,7 +20,7 @@ from senet_landmark.input_pipeline import BatchMaker, in_order
 from senet_landmark.losses import total_loss
 from senet_landmark.model import build_model
 from senet_landmark.networks.registry import get_network
-from senet_landmark.optimisation import update_operation
+from senet_landmark.optimisation import gradients_of, update_operation
 from senet_landmark.records import load_records_info
 from senet_landmark.scheme_conversion import convert
 from senet_landmark.schemes import Scheme
@@ -74,7 +74,8 @@ def begin(network, maker, weights, ema_decay=0.9, save=None):
         points = maker.store.scheme.points
         model = build_model(network, points, is_training=True, image=given["image"])
         loss = total_loss(config, model.end_points, given, maker.size, maker.attributes)
-        update, average = update_operation(loss, tf.constant(1e-3), step, config.train)
+        gradients = gradients_of(loss)
+        update, average = update_operation(*gradients, tf.constant(1e-3), step, config.train)
         saver = tf.train.Saver()
         session.run(tf.global_variables_initializer())
         tf.get_default_graph().finalize()  # a start adds nothing to the graph

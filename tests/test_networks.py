@@ -26,7 +26,7 @@ from senet_landmark.losses import get_loss, total_loss
 from senet_landmark.model import build_model
 from senet_landmark.networks import heads
 from senet_landmark.networks.registry import NETWORKS, get_network, resolved
-from senet_landmark.optimisation import update_operation
+from senet_landmark.optimisation import gradients_of, update_operation
 from senet_landmark.presets import PRESETS
 
 CASES = [(name, head) for name, spec in NETWORKS.items() for head in spec.heads]
@@ -96,7 +96,8 @@ def test_network_learns_all_tasks_and_reloads_equal(name, head):
         loss = total_loss(Config(network=config), model.end_points, batch, size, ATTRIBUTES)
         step = tf.train.get_or_create_global_step()
         options = TrainConfig(ema_decay=0.0)
-        update, _ = update_operation(loss, tf.constant(RATE), step, options)
+        updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        update, _ = update_operation(*gradients_of(loss), tf.constant(RATE), step, options, updates)
         session.run(tf.global_variables_initializer())
         variables = {v.op.name: v for v in slim.get_model_variables()}
         before = session.run(variables)
