@@ -29,11 +29,13 @@ class Photos:
       dataset: name in `data_tools.datasets.registry`.
       root: the data set's folder.
       points: which of its annotations.
+      kept_out: identities whose faces are left out.
     """
 
     dataset: str
     root: Path
     points: str = "auto"
+    kept_out: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, str]:
@@ -42,7 +44,15 @@ class Photos:
 
     def scheme(self) -> str:
         """Landmark scheme of the truth. Raises InputError where there is no photo of the set."""
-        return list_entries(self.dataset, self.root, self.points)[0].scheme
+        return self.entries()[0].scheme
+
+    def entries(self) -> list[Entry]:
+        """The faces. Raises InputError where there is none."""
+        every = list_entries(self.dataset, self.root, self.points)
+        entries = [entry for entry in every if entry.identity not in self.kept_out]
+        if not entries:
+            raise InputError(f"{self.root}: every face's identity is one that is to be left out.")
+        return entries
 
 
 @dataclass(frozen=True)
@@ -71,9 +81,32 @@ class Records:
         return info.scheme
 
 
-def faces_at(name: str, folder: Path, points: str = "auto") -> Photos | Records:
-    """The photos of data set `name` in a folder; of `records`, the test split of such a folder."""
-    return Records(folder) if name == RECORDS else Photos(name, folder, points)
+def faces_at(
+    name: str, folder: Path, points: str = "auto", unseen_by: Sequence[Path] = ()
+) -> Photos | Records:
+    """The photos of data set `name` in a folder; of `records`, the test split of such a folder.
+
+    Args:
+      name: of the data set.
+      folder: of its photos, or of records.
+      points: which of its annotations.
+      unseen_by: folders of records; photos of the identities that are in their training or held-out
+        split are left out.
+    """
+    if name == RECORDS:
+        return Records(folder)
+    return Photos(name, folder, points, seen_identities(unseen_by))
+
+
+def seen_identities(folders: Sequence[Path]) -> frozenset[str]:
+    """The identities that training on these records sees: all but those of their test splits."""
+    from senet_landmark.records import identities, load_records_info
+
+    found: set[str] = set()
+    for folder in folders:
+        for split, names in identities(folder, load_records_info(folder)).items():
+            found |= set(names) if split != "test" else set()
+    return frozenset(found)
 
 
 @dataclass(frozen=True)
@@ -119,7 +152,7 @@ def source_of(
     }
     if isinstance(faces, Records):
         return _records_source(faces, boxes, detectors)
-    entries = list_entries(faces.dataset, faces.root, faces.points)
+    entries = faces.entries()
     by_name = {entry.source: entry for entry in entries}
 
     def photos() -> Iterator[list[AnnotatedFace]]:

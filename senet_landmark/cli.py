@@ -8,7 +8,7 @@ import tyro
 
 from senet_landmark.commands.conversion import convert
 from senet_landmark.commands.data import inspect, make_build_records, turn_views
-from senet_landmark.commands.inference import bench, predict
+from senet_landmark.commands.inference import bench, predict, pseudo_label
 from senet_landmark.commands.model import compare, evaluate, freeze
 from senet_landmark.commands.service import serve
 from senet_landmark.commands.training import make_train, quickstart, shape_model
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         commands: list[Callable[..., Any]] = [
             quickstart, turn_views, make_build_records(preset), inspect,
             shape_model, make_find_learning_rate(preset), make_train(preset), report, freeze,
-            convert, predict, evaluate, compare, bench, serve,
+            convert, predict, pseudo_label, evaluate, compare, bench, serve,
         ]  # fmt: skip
         # Options are derived by reading code, which takes a while: those of one command suffice.
         named = [

@@ -1,4 +1,4 @@
-"""Commands that use a frozen model: predict, bench."""
+"""Commands that use a frozen model: predict, pseudo-label, bench."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,12 @@ from typing import Any, Literal
 
 import tyro
 
-from senet_landmark.commands.common import DetectorName, EngineName, print_skipped
+from senet_landmark.commands.common import (
+    DatasetName,
+    DetectorName,
+    EngineName,
+    print_skipped,
+)
 from senet_landmark.errors import InputError
 
 
@@ -122,6 +127,53 @@ def _start_if_needed(engine: EngineName | None) -> None:
         from senet_landmark.runtime import start_tensorflow
 
         start_tensorflow()
+
+
+def pseudo_label(
+    root: Path,
+    out: Path,
+    dataset: DatasetName = "mtfl",
+    points: str = "auto",
+    model: tuple[str, ...] = ("senet-68",),
+    most_error: float = 5.0,
+    most_disagreement: float = 2.5,
+) -> None:
+    """A data set's training faces -> labels.csv with the landmarks that trained models see in them.
+
+    For data sets with few landmarks, as MTFL's five: faces that the models do not agree on, or
+    whose labels are far from the data set's own landmarks, are left out, as are those for testing.
+
+    For example:
+      senet-landmark pseudo-label --dataset mtfl --root mtfl --out labelled
+      senet-landmark build-records --dataset csv --root labelled --out records-labelled
+      senet-landmark train --records records --loop.more-records records-labelled --run run
+
+    Args:
+      root: Folder of the data set.
+      out: Folder for labels.csv, report.json and contact_sheet.png.
+      dataset: Which reader.
+      points: Which annotation, where a data set has several.
+      model: .pb files, or names of models that ship; the mean of several, and of their views of the
+        mirrored photo, is the label.
+      most_error: How far a label may be, in the mean, from the data set's landmarks: percent of the
+        size of their box.
+      most_disagreement: How far the single looks may be from their mean: percent of the face box.
+    """
+    from export.face_sources import Photos
+    from export.pseudo_labels import write_pseudo_labels
+
+    report = write_pseudo_labels(
+        model, Photos(dataset, root, points), out, most_error=most_error,
+        most_disagreement=most_disagreement,
+    )  # fmt: skip
+    print(
+        f"{report['labelled']} faces -> {out / 'labels.csv'}; left out: {report['far']} far from "
+        f"the data set's landmarks, {report['doubtful']} doubtful. Median distance from the "
+        f"landmarks {report['median_error']:.2f}%, of the looks from their mean "
+        f"{report['median_disagreement']:.2f}%."
+    )
+    print_skipped(report["skipped"], out / "report.json")
+    print(f"Look at {out / 'contact_sheet.png'}")
 
 
 def bench(

@@ -52,6 +52,7 @@ def evaluate(
     records: Path | None = None,
     split: str = "test",
     on: tuple[str, ...] = (),
+    unseen_by: tuple[Path, ...] = (),
     model: tuple[str, ...] = (),
     boxes: tuple[BoxSource, ...] = ("landmarks",),
     peer: tuple[PeerName, ...] = (),
@@ -79,6 +80,8 @@ def evaluate(
       split: Which of their splits.
       on: Several data sets, DATASET=FOLDER each: a folder of results each, and table.md;
         records=FOLDER is the test split of records.
+      unseen_by: Records that the models were trained with: photos of the identities in their
+        training and held-out splits are left out.
       model: .pb files, folders of training runs, or names of models that ship; by default
         senet-68.
       boxes: The true landmarks' own, the annotation's, or a detector's; several are shown apart.
@@ -93,13 +96,13 @@ def evaluate(
     if (root is not None) + (records is not None) + bool(on) != 1:
         raise InputError("Give either the --root of a data set, or --records, or --on.")
     on_sets = sets_of(on)
-    of_records = records or any(name == "records" for name, _ in on_sets)
+    of_records = records or unseen_by or any(name == "records" for name, _ in on_sets)
     if engine == "tensorflow" or of_records or any(Path(name).is_dir() for name in model):
         from senet_landmark.runtime import start_tensorflow
 
         start_tensorflow()
     from export.evaluate import evaluate_models, evaluate_sets
-    from export.face_sources import Photos, Records, faces_at
+    from export.face_sources import Records, faces_at
 
     models: list[str | None] = list(model) or [None]
     options: dict[str, Any] = {
@@ -107,12 +110,13 @@ def evaluate(
         "dlib_model": dlib_model, "correct": correct, "passes": passes,
     }  # fmt: skip
     if on:
-        sets = [faces_at(name, folder, points) for name, folder in on_sets]
+        sets = [faces_at(name, folder, points, unseen_by) for name, folder in on_sets]
         every = evaluate_sets(models, sets, out, **options)
     elif records:
         every = [evaluate_models(models, Records(records, split), out, **options)]
     else:
-        every = [evaluate_models(models, Photos(dataset, Path(str(root)), points), out, **options)]
+        photos = faces_at(dataset, Path(str(root)), points, unseen_by)
+        every = [evaluate_models(models, photos, out, **options)]
     for metrics in every:
         _print_figures(metrics)
         print_skipped(metrics["skipped"], Path(out) / "metrics.json")

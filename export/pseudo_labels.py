@@ -1,0 +1,163 @@
+"""Pseudo-labels: trained models annotate the photos of a data set that has fewer landmarks.
+
+Lee, "Pseudo-Label", ICML workshop 2013. The mean of several models and of their views of the
+mirrored photo is better than one look, and their disagreement tells the faces that they do not
+know. The landmarks that the data set does have tell the rest: a face is left out whose labels are
+far from these.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from data_tools import face_boxes
+from data_tools.samples import Entry
+from export.face_sources import Photos, source_of
+from export.predictor import Predictor
+from senet_landmark.augment import mirror_landmarks
+from senet_landmark.drawing import contact_sheet, draw_points
+from senet_landmark.errors import InputError
+from senet_landmark.evaluate import AnnotatedFace
+from senet_landmark.files import write_bytes, write_json
+from senet_landmark.geometry import CropSpec, apply, crop_box, to_crop, to_pixels, warp
+from senet_landmark.images import write_picture
+from senet_landmark.metrics import nme
+from senet_landmark.scheme_conversion import can_convert, convert
+from senet_landmark.schemes import Scheme
+
+SHOWN = 64
+"""Faces on the contact sheet."""
+
+
+def write_pseudo_labels(
+    models: Sequence[Path | str | None],
+    faces: Photos,
+    out: Path | str,
+    *,
+    most_error: float = 5.0,
+    most_disagreement: float = 2.5,
+) -> dict[str, Any]:
+    """Annotates a data set's training faces; `build-records --dataset csv` reads what it writes.
+
+    Args:
+      models: of one landmark scheme; `.pb`, `.onnx` or `.tflite` files, or names of models that
+        ship.
+      faces: the data set. Faces that it publishes for testing are left out.
+      out: folder for `labels.csv`, `report.json` and `contact_sheet.png`.
+      most_error: percent of the face box's size by which labels may differ, in the mean, from the
+        data set's landmarks.
+      most_disagreement: the same, by which the single looks may differ from their mean.
+
+    Returns:
+      The report: counts of the faces `labelled`, `far` from the data set's landmarks, and
+      `doubtful`; `median_error` and `median_disagreement` in percent of the box's size;
+      `skipped`: faces that could not be read, with the reason.
+
+    Raises:
+      InputError: a model of another scheme than the first's, or that cannot be compared with the
+        data set's landmarks; or nothing to label.
+    """
+    predictors = [Predictor(model) for model in models]
+    scheme = predictors[0].scheme
+    for predictor in predictors:
+        if predictor.scheme.name != scheme.name:
+            raise InputError(
+                f"{predictor.name} predicts {predictor.scheme.name}, {predictors[0].name} "
+                f"{scheme.name}: give models of one landmark scheme."
+            )
+    skipped: list[dict[str, str]] = []
+    entries = {entry.source: entry for entry in faces.entries() if not entry.test}
+    source = source_of(faces, [face_boxes.LANDMARKS], None, skipped)
+    if not can_convert(scheme.name, source.scheme.name):
+        raise InputError(
+            f"{predictors[0].name} predicts {scheme.name}, of which {source.scheme.name}, the "
+            "landmarks of the data set, cannot be made: its labels could not be checked."
+        )
+    rows: list[list[object]] = []
+    errors: list[float] = []
+    disagreements: list[float] = []
+    pictures: list[np.ndarray] = []
+    counts = {"labelled": 0, "far": 0, "doubtful": 0}
+    for face in tqdm(_wanted(source.photos(), entries), total=len(entries), unit="face"):
+        looks = np.stack([look for one in predictors for look in _looks(one, face, scheme)])
+        label = looks.mean(axis=0)
+        told = convert(label[None], scheme.name, source.scheme.name)
+        error = 100 * float(nme(told, face.truth[None], source.scheme, "bbox_size")[0])
+        spread = nme(looks, np.repeat(label[None], len(looks), 0), scheme, "bbox_size")
+        errors.append(error)
+        disagreements.append(100 * float(spread.mean()))
+        if not error <= most_error:
+            counts["far"] += 1
+        elif not disagreements[-1] <= most_disagreement:
+            counts["doubtful"] += 1
+        else:
+            rows.append(_row(entries[face.source], label, Path(out)))
+            counts["labelled"] += 1
+            if len(pictures) < SHOWN and counts["labelled"] % max(len(entries) // SHOWN, 1) == 0:
+                pictures.append(_picture(face.photo, label, scheme))
+    if not rows:
+        raise InputError(
+            f"{faces.root}: no face could be labelled ({counts}, {len(skipped)} skipped)."
+        )
+    header = [
+        "photo",
+        "identity",
+        "subset",
+        *(f"{axis}{i}" for i in range(scheme.points) for axis in "xy"),
+    ]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    write_bytes(Path(out) / "labels.csv", text.getvalue().encode())
+    write_picture(Path(out) / "contact_sheet.png", contact_sheet(pictures))
+    report = {
+        "models": [predictor.name for predictor in predictors],
+        "dataset": faces.dataset,
+        **counts,
+        "median_error": float(np.median(errors)),
+        "median_disagreement": float(np.median(disagreements)),
+        "most_error": most_error,
+        "most_disagreement": most_disagreement,
+        "skipped": skipped,
+    }
+    write_json(Path(out) / "report.json", report)
+    return report
+
+
+def _wanted(
+    photos: Iterator[list[AnnotatedFace]], entries: dict[str, Entry]
+) -> Iterator[AnnotatedFace]:
+    return (face for of in photos for face in of if face.source in entries)
+
+
+def _looks(predictor: Predictor, face: AnnotatedFace, scheme: Scheme) -> list[np.ndarray]:
+    """A model's landmarks [K, 2] of a face, seen as it is and mirrored."""
+    box = face.boxes[face_boxes.LANDMARKS]
+    assert box is not None
+    width = face.photo.shape[1]
+    plain = predictor.landmarks(face.photo, box[None], face_boxes.LANDMARKS)[0]
+    mirrored_box = np.array([width - box[2], box[1], width - box[0], box[3]])
+    mirrored = predictor.landmarks(
+        cv2.flip(face.photo, 1), mirrored_box[None], face_boxes.LANDMARKS
+    )
+    size = np.array([width, face.photo.shape[0]], np.float32)
+    back = mirror_landmarks((mirrored + 0.5) / size, scheme) * size - 0.5
+    return [plain, back[0].astype(np.float32)]
+
+
+def _row(entry: Entry, label: np.ndarray, out: Path) -> list[object]:
+    photo = os.path.relpath(entry.photo, out)
+    return [photo, entry.identity, entry.subset, *np.round(label.astype(float), 2).ravel().tolist()]
+
+
+def _picture(photo: np.ndarray, label: np.ndarray, scheme: Scheme) -> np.ndarray:
+    box = face_boxes.canonical_box(label, scheme.name)
+    to = to_crop(crop_box(box, CropSpec(), (photo.shape[1], photo.shape[0])))
+    size = (160, 160)
+    return draw_points(warp(photo, to, size), apply(to_pixels(size), apply(to, label)))
