@@ -9,8 +9,8 @@ A step is forward, loss, backward, Adam, and the preset's clipping and averages,
 TensorFlow, and cost the same whatever trains on them.) Settings are PyTorch's best here: fused
 Adam, activations in place, clipping and averages over all tensors at once, no denormals, all cores,
 and the environment `BEST`: freed memory is kept, and threads do not wait busily, which costs much
-where other programs run. `--environment default` leaves it as it is; `--format` and `--compile` are for the caller to
-choose. Only weight decay comes behind the clipping here and before it there.
+where other programs run. `--environment default` leaves it as it is; `--format` and `--compile` are
+for the caller to choose. Only weight decay comes behind the clipping here and before it there.
 """
 
 import argparse
