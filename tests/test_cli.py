@@ -19,8 +19,8 @@ from senet_landmark.images import write_picture
 
 COMMANDS = (
     "quickstart", "turn-views", "build-records", "inspect", "shape-model",
-    "find-learning-rate", "train", "report", "freeze", "convert", "predict", "bench", "serve",
-    "evaluate", "compare",
+    "find-learning-rate", "train", "report", "freeze", "convert", "predict", "pseudo-label",
+    "bench", "serve", "evaluate", "compare",
 )  # fmt: skip
 
 
@@ -231,7 +231,11 @@ def test_quickstart_on_a_few_faces(tmp_path, capsys):
     out = tmp_path / "quickstart"
     assert run("quickstart", "--out", out, "--faces", 20, "--minutes", 0.05) == 0
     text = capsys.readouterr().out
-    for name in ("records/contact_sheet.png", "predictions/portrait_landmarks.jpg", "model.pb"):
+    picture = "portrait_landmarks.jpg"
+    for name in (
+        "records/contact_sheet.png", f"predictions/{picture}", f"predictions-shipped/{picture}",
+        "model.pb",
+    ):  # fmt: skip
         assert (out / name).is_file() and str(out / name) in text
     assert json.loads((out / "evaluation" / "metrics.json").read_text())["n"] == 2
 

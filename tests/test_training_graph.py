@@ -48,7 +48,7 @@ def test_replicas_without_batch_norm_compute_what_one_network_does(synthetic_rec
 
 def test_replicas_share_weights_and_batch_norm_moves_once(synthetic_records):
     store = open_store(synthetic_records)
-    config = short("pfld_025", batch_size=4, replicas=1)
+    config = short("senet_small", batch_size=4, replicas=1)
     many = dataclasses.replace(config, train=dataclasses.replace(config.train, replicas=2))
     losses, one, updates = stepped(config, store, steps=1)
     found, weights, of_two = stepped(many, store, steps=1)
