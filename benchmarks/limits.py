@@ -1,0 +1,125 @@
+"""Where a model fails, on one public-domain portrait: turned, tilted, small, covered, dark.
+
+python benchmarks/limits.py --model senet-68 --out export/pretrained/senet-68-limits.jpg
+
+Each row makes one thing harder from left to right. The box is that of the true landmarks, the
+prediction is drawn in green, the truth where it is farther off than 4% in red, and the number is
+the mean distance in percent of the face box's size. One face says where a model's limits lie, not
+how often it meets them: `evaluate` does.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from data_tools.datasets.synthetic import portrait
+from data_tools.turned_mesh import fit_face, landmarks_of, render, turn_face
+from export.predictor import Predictor
+from senet_landmark.drawing import GREEN, RED, contact_sheet, draw_label, draw_points
+from senet_landmark.geometry import box_from_landmarks
+from senet_landmark.images import write_picture
+from senet_landmark.metrics import nme
+from senet_landmark.schemes import get_scheme
+
+SIDE = 360
+"""Side of the photos in pixels; the face is about half of it."""
+CELL = 150
+"""Side of a picture on the sheet."""
+FAR = 4.0
+"""Percent of the face box's size from which on the truth is drawn too."""
+
+SCHEME = get_scheme("300w_68")
+
+Case = tuple[str, np.ndarray, np.ndarray]
+"""What was made harder, photo, true landmarks [68, 2]."""
+
+
+def upright() -> tuple[np.ndarray, np.ndarray]:
+    """The portrait about its face, SIDE x SIDE, and its landmarks."""
+    photo, points = portrait()
+    box = box_from_landmarks(points)
+    zoom = SIDE / (2 * max(box[2:] - box[:2]))
+    middle = (box[:2] + box[2:]) / 2
+    matrix = np.column_stack([np.eye(2) * zoom, SIDE / 2 - zoom * middle])
+    return _moved(photo, points, matrix)
+
+
+def cases() -> Iterator[list[Case]]:
+    """The rows of the sheet."""
+    photo, points = upright()
+    box = box_from_landmarks(points)
+    face = fit_face(points, (SIDE, SIDE))
+    row: list[Case] = []
+    for yaw in (0, 15, 30, 45, 60, 75):
+        pose = (float(yaw), *face.pose[1:])
+        turned, depth = turn_face(face, pose)
+        row.append(
+            (f"yaw {yaw}", render(photo, face, turned, depth), landmarks_of(turned, pose)[0])
+        )
+    yield row
+    centre = (SIDE / 2, SIDE / 2)
+    yield [
+        (f"tilt {angle}", *_moved(photo, points, cv2.getRotationMatrix2D(centre, angle, 1)))
+        for angle in (0, 20, 40, 60, 90, 180)
+    ]
+    row = []
+    for pixels in (128, 48, 24, 16, 10, 6):
+        side = round(2 * pixels)  # of the photo; the face is half as large
+        small = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
+        large = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+        row.append((f"{pixels} px", large, points))
+    yield row
+    row = []
+    for share in (0.0, 0.2, 0.35, 0.5, 0.65, 0.8):
+        covered = photo.copy()
+        covered[round(box[3] - share * (box[3] - box[1])) :] = (70, 90, 130)
+        row.append((f"covered {share:.0%}", covered, points))
+    yield row
+    noise = np.random.default_rng(0).normal(0, 4, photo.shape)
+    yield [
+        (f"light {share:g}", np.clip(photo * share + noise, 0, 255).astype(np.uint8), points)
+        for share in (1, 0.3, 0.1, 0.05, 0.03, 0.02)
+    ]
+
+
+def sheet(model: str, passes: int) -> tuple[np.ndarray, list[tuple[str, float]]]:
+    """The picture, and (case, percent of the box's size) of each of its cells."""
+    predictor = Predictor(model, passes=passes)
+    pictures, figures = [], []
+    rows = list(cases())
+    for title, photo, points in (case for row in rows for case in row):
+        found = predictor.landmarks(photo, box_from_landmarks(points)[None], "landmarks")
+        error = 100 * float(nme(found, points[None], SCHEME, "bbox_size")[0])
+        drawn = draw_points(photo, points, RED, 1.5) if error > FAR else photo
+        drawn = draw_points(drawn, found[0], GREEN, 1.8)
+        pictures.append(draw_label(drawn, f"{title}: {error:.1f}%", np.array([8, 32]), 24))
+        figures.append((title, error))
+    return contact_sheet(pictures, columns=len(rows[0]), cell=CELL), figures
+
+
+def _moved(
+    photo: np.ndarray, points: np.ndarray, matrix: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    moved = cv2.warpAffine(photo, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REPLICATE)
+    return moved, points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def main() -> None:
+    """Writes the sheet and prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="senet-68", help="a .pb, or a name that ships")
+    parser.add_argument("--passes", type=int, default=2, choices=(1, 2))
+    parser.add_argument("--out", type=Path, default=Path("limits.jpg"))
+    options = parser.parse_args()
+    picture, figures = sheet(options.model, options.passes)
+    write_picture(options.out, picture)
+    for title, error in figures:
+        print(f"{title:14} {error:6.2f}%")
+    print(f"Look at {options.out}")
+
+
+if __name__ == "__main__":
+    main()
