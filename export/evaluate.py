@@ -115,7 +115,8 @@ def evaluate_sets(
 ) -> list[dict[str, Any]]:
     """`evaluate_models` on several data sets, each in a folder of its own below `out`.
 
-    Writes `out/table.md` besides: a line for each model and source of boxes, ready for a README.
+    Writes `out/table.md` besides, ready for a README: a line for each model and source of boxes,
+    and below it one for each group of faces, by yaw and attribute.
     """
     names = unique_names([faces.names for faces in sets])
     results = [
@@ -152,6 +153,42 @@ def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
                 f"{of['nme_bbox_size']:.2f}%{missed}"
             )
         lines.append([row[0]["model"], row[0]["boxes"], *cells])
+    groups = _groups_table(names, results)
+    return _table_lines(lines) + ("\n" + _table_lines(groups) if len(groups) > 2 else "")
+
+
+def _groups_table(names: Sequence[str], results: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """NME by the eye corners with its interval, by the box's size, of parts: yaw, attributes."""
+    columns = [f"{of['model']}, {of['boxes']}" for of in results[0]["models"]]
+    lines = [["set", "faces", "n", *columns], ["---"] * (3 + len(columns))]
+    for name, of in zip(names, results, strict=True):
+        parts = [_parts_of(model) for model in of["models"]]
+        for group in parts[0]:
+            found = [part.get(group) for part in parts]
+            cells = ["-" if part is None else _group_cell(part) for part in found]
+            lines.append([name, group, f"{parts[0][group]['n']:,}", *cells])
+    return lines
+
+
+def _parts_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a group is called -> its figures; a partition of one group says nothing, and is not."""
+    partitions = {"yaw": figures["by_yaw"], **figures["by_attribute"]}
+    return {
+        f"{name} {label}": part
+        for name, parts in partitions.items()
+        if len(parts) > 1
+        for label, part in parts.items()
+    }
+
+
+def _group_cell(part: dict[str, Any]) -> str:
+    low, high = part["interval_95"] or [float("nan")] * 2
+    return (
+        f"{part['nme_inter_ocular']:.2f}% ({low:.2f} to {high:.2f}); {part['nme_bbox_size']:.2f}%"
+    )
+
+
+def _table_lines(lines: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
