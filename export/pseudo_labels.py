@@ -41,8 +41,8 @@ def write_pseudo_labels(
     faces: Photos,
     out: Path | str,
     *,
-    most_error: float = 5.0,
-    most_disagreement: float = 2.5,
+    most_error: float = 6.0,
+    most_disagreement: float = 1.0,
 ) -> dict[str, Any]:
     """Annotates a data set's training faces; `build-records --dataset csv` reads what it writes.
 

@@ -43,7 +43,7 @@ def test_labels_are_read_back_and_near_the_true_points(tree, tmp_path):
     for entry in labelled:
         sample, truth = load_sample("csv", entry), true[entry.photo.resolve()]
         five = convert(sample.landmarks[None], "300w_68", "mtfl_5")
-        assert nme(five, truth.landmarks[None], get_scheme("mtfl_5"), "bbox_size")[0] < 0.0501
+        assert nme(five, truth.landmarks[None], get_scheme("mtfl_5"), "bbox_size")[0] < 0.0601
         assert sample.identity == truth.identity
     made = build_records("csv", tmp_path / "labelled", tmp_path / "records", workers=1)
     assert made["faces"] == report["labelled"]

@@ -135,8 +135,8 @@ def pseudo_label(
     dataset: DatasetName = "mtfl",
     points: str = "auto",
     model: tuple[str, ...] = ("senet-68",),
-    most_error: float = 5.0,
-    most_disagreement: float = 2.5,
+    most_error: float = 6.0,
+    most_disagreement: float = 1.0,
 ) -> None:
     """A data set's training faces -> labels.csv with the landmarks that trained models see in them.
 
