@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 from tensorflow.python.framework.meta_graph import strip_graph_default_valued_attrs
 from tensorflow.python.tools.optimize_for_inference_lib import optimize_for_inference
 
+from data_tools.datasets.registry import RESEARCH_ONLY
 from export.confidence import fit_confidence, fit_expected_errors, separation, with_spread
 from export.contract import Contract, TensorSpec, contract_path, save_contract
 from export.engines.interface import Engine
@@ -24,10 +25,8 @@ from senet_landmark.errors import InputError
 from senet_landmark.files import sha256, written_whole
 from senet_landmark.model import build_model
 from senet_landmark.networks.registry import get_network, resolved
-from senet_landmark.records import RecordsInfo
+from senet_landmark.records import RecordsInfo, load_records_info
 from senet_landmark.schemes import get_scheme
-
-LICENCE = "Weights follow the terms of their training data; 300W and 300W-LP: research only."
 
 FORBIDDEN = ("FusedBatchNorm", "Dropout", "Random", "Queue", "Iterator", "Variable", "PyFunc")
 """Operations that have no place in a frozen graph, by the beginning or a part of their names."""
@@ -211,6 +210,7 @@ def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_siz
     nme = state.figures.get("nme_inter_ocular", state.best_nme)
     if nme is not None:
         metrics["validation_nme_inter_ocular"] = round(nme, 4)
+    datasets = _datasets(config, info)
     return Contract(
         sha256="",
         network=config.network.name,
@@ -220,15 +220,33 @@ def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_siz
         box_corrections=info.box_corrections,
         training={
             "preset": config.preset,
-            "dataset": info.dataset,
+            "dataset": ", ".join(datasets),
             "box_source": info.box_source,
             "step": step,
             "minutes": round(state.minutes, 1),
         },
         metrics=metrics,
-        licence=LICENCE,
+        licence=_licence(datasets),
         project_version=__version__,
     )
+
+
+def _datasets(config: Config, info: RecordsInfo) -> list[str]:
+    """The data sets that a run saw, its own first; of records that are gone, their folder's name."""
+    found = [info.dataset]
+    for folder in map(Path, config.train.more_records):
+        try:
+            found.append(load_records_info(folder).dataset)
+        except InputError:
+            found.append(folder.name)
+    return list(dict.fromkeys(found))
+
+
+def _licence(datasets: list[str]) -> str:
+    """The terms of weights that were trained on these data sets."""
+    whole = f"Weights follow the terms of their training data ({', '.join(datasets)})"
+    research = [name for name in datasets if name in RESEARCH_ONLY]
+    return f"{whole}; for research only: {', '.join(research)}." if research else f"{whole}."
 
 
 def tensors(network: NetworkConfig, points: int, batch_size: int = 0) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def write_pseudo_labels(
     Args:
       models: of one landmark scheme; `.pb`, `.onnx` or `.tflite` files, or names of models that
         ship.
-      faces: the data set. Faces that it publishes for testing are left out.
+      faces: the data set. Faces that it publishes for testing, and others of the same identity, are
+        left out.
       out: folder for `labels.csv`, `report.json` and `contact_sheet.png`.
       most_error: percent of the face box's size by which labels may differ, in the mean, from the
         data set's landmarks.
@@ -73,7 +74,9 @@ def write_pseudo_labels(
                 f"{scheme.name}: give models of one landmark scheme."
             )
     skipped: list[dict[str, str]] = []
-    entries = {entry.source: entry for entry in faces.entries() if not entry.test}
+    every = faces.entries()
+    tested = {entry.identity for entry in every if entry.test}
+    entries = {entry.source: entry for entry in every if entry.identity not in tested}
     source = source_of(faces, [face_boxes.LANDMARKS], None, skipped)
     if not can_convert(scheme.name, source.scheme.name):
         raise InputError(

@@ -89,6 +89,11 @@ DATASETS = {
     ),
 }
 
+RESEARCH_ONLY = (
+    "300w_lp", "300w", "aflw2000", "ytf", "mtfl", "wflw", "cofw", "tfds_300w_lp",
+)  # fmt: skip
+"""Data sets whose publishers allow no other use; weights trained on them follow."""
+
 
 def get_dataset(name: str) -> Dataset:
     """The data set called `name`. Raises InputError that lists the known ones."""
