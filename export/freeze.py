@@ -232,7 +232,7 @@ def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_siz
 
 
 def _datasets(config: Config, info: RecordsInfo) -> list[str]:
-    """The data sets that a run saw, its own first; of records that are gone, their folder's name."""
+    """The data sets that a run saw, its own first; where records are gone, their folder's name."""
     found = [info.dataset]
     for folder in map(Path, config.train.more_records):
         try:
