@@ -89,7 +89,7 @@ def write_pseudo_labels(
     pictures: list[np.ndarray] = []
     counts = {"labelled": 0, "far": 0, "doubtful": 0}
     for face in tqdm(_wanted(source.photos(), entries), total=len(entries), unit="face"):
-        looks = np.stack([look for one in predictors for look in _looks(one, face, scheme)])
+        looks = np.stack([look for one in predictors for look in both_looks(one, face)])
         label = looks.mean(axis=0)
         told = convert(label[None], scheme.name, source.scheme.name)
         error = 100 * float(nme(told, face.truth[None], source.scheme, "bbox_size")[0])
@@ -139,18 +139,18 @@ def _wanted(
     return (face for of in photos for face in of if face.source in entries)
 
 
-def _looks(predictor: Predictor, face: AnnotatedFace, scheme: Scheme) -> list[np.ndarray]:
-    """A model's landmarks [K, 2] of a face, seen as it is and mirrored."""
+def both_looks(predictor: Predictor, face: AnnotatedFace) -> list[np.ndarray]:
+    """A model's landmarks [K, 2] of a face, seen as it is and mirrored, in the landmarks' box."""
     box = face.boxes[face_boxes.LANDMARKS]
     assert box is not None
     width = face.photo.shape[1]
     plain = predictor.landmarks(face.photo, box[None], face_boxes.LANDMARKS)[0]
-    mirrored_box = np.array([width - box[2], box[1], width - box[0], box[3]])
+    mirrored_box = np.array([width - 1 - box[2], box[1], width - 1 - box[0], box[3]])
     mirrored = predictor.landmarks(
         cv2.flip(face.photo, 1), mirrored_box[None], face_boxes.LANDMARKS
     )
     size = np.array([width, face.photo.shape[0]], np.float32)
-    back = mirror_landmarks((mirrored + 0.5) / size, scheme) * size - 0.5
+    back = mirror_landmarks((mirrored + 0.5) / size, predictor.scheme) * size - 0.5
     return [plain, back[0].astype(np.float32)]
 
 

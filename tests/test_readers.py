@@ -54,6 +54,14 @@ def test_counts_are_the_published_ones(shared_data, name, folder, counts):
             assert inside.mean() > 0.9, (entry.source, height, width)
 
 
+def test_ytf_counts_pixels_from_one(shared_data):
+    read, published = (
+        load_sample("ytf", list_entries("ytf", shared_data("ytf"), points)[0]).landmarks
+        for points in ("auto", "published")
+    )
+    np.testing.assert_array_equal(read + 1, published)
+
+
 def test_ytf_parts_share_people_so_the_split_is_by_person(shared_data):
     entries = list_entries("ytf", shared_data("ytf"))
     people = {

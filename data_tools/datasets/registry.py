@@ -56,7 +56,9 @@ DATASETS = {
     "300w_lp": Dataset(w300lp.entries, w300lp.load, "SUBSET/NAME.jpg with NAME.mat", w300lp.POINTS),
     "300w": Dataset(w300.entries, w300.load, "NAME.jpg with NAME.pts"),
     "aflw2000": Dataset(aflw2000.entries, aflw2000.load, "NAME.jpg with NAME.mat", aflw2000.POINTS),
-    "ytf": Dataset(ytf.entries, ytf.load, "PART/NAME.jpg and PART_frames_keypoints.csv"),
+    "ytf": Dataset(
+        ytf.entries, ytf.load, "PART/NAME.jpg and PART_frames_keypoints.csv", ytf.POINTS
+    ),
     "mtfl": Dataset(
         mtfl.entries,
         mtfl.load,
