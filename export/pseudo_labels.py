@@ -66,71 +66,82 @@ def write_pseudo_labels(
         data set's landmarks; or nothing to label.
     """
     predictors = [Predictor(model) for model in models]
-    scheme = predictors[0].scheme
-    for predictor in predictors:
-        if predictor.scheme.name != scheme.name:
-            raise InputError(
-                f"{predictor.name} predicts {predictor.scheme.name}, {predictors[0].name} "
-                f"{scheme.name}: give models of one landmark scheme."
-            )
     skipped: list[dict[str, str]] = []
     every = faces.entries()
     tested = {entry.identity for entry in every if entry.test}
     entries = {entry.source: entry for entry in every if entry.identity not in tested}
     source = source_of(faces, [face_boxes.LANDMARKS], None, skipped)
-    if not can_convert(scheme.name, source.scheme.name):
-        raise InputError(
-            f"{predictors[0].name} predicts {scheme.name}, of which {source.scheme.name}, the "
-            "landmarks of the data set, cannot be made: its labels could not be checked."
-        )
+    scheme = _common_scheme(predictors, source.scheme)
     rows: list[list[object]] = []
-    errors: list[float] = []
-    disagreements: list[float] = []
     pictures: list[np.ndarray] = []
+    distances: list[tuple[float, float]] = []
     counts = {"labelled": 0, "far": 0, "doubtful": 0}
     for face in tqdm(_wanted(source.photos(), entries), total=len(entries), unit="face"):
-        looks = np.stack([look for one in predictors for look in both_looks(one, face)])
-        label = looks.mean(axis=0)
-        told = convert(label[None], scheme.name, source.scheme.name)
-        error = 100 * float(nme(told, face.truth[None], source.scheme, "bbox_size")[0])
-        spread = nme(looks, np.repeat(label[None], len(looks), 0), scheme, "bbox_size")
-        errors.append(error)
-        disagreements.append(100 * float(spread.mean()))
+        label, error, disagreement = _label(predictors, face, source.scheme)
+        distances.append((error, disagreement))
         if not error <= most_error:
             counts["far"] += 1
-        elif not disagreements[-1] <= most_disagreement:
+        elif not disagreement <= most_disagreement:
             counts["doubtful"] += 1
         else:
-            rows.append(_row(entries[face.source], label, Path(out)))
             counts["labelled"] += 1
-            if len(pictures) < SHOWN and counts["labelled"] % max(len(entries) // SHOWN, 1) == 0:
+            rows.append(_row(entries[face.source], label, Path(out)))
+            if len(pictures) < SHOWN and len(rows) % max(len(entries) // SHOWN, 1) == 0:
                 pictures.append(_picture(face.photo, label, scheme))
     if not rows:
         raise InputError(
             f"{faces.root}: no face could be labelled ({counts}, {len(skipped)} skipped)."
         )
-    header = [
-        "photo",
-        "identity",
-        "subset",
-        *(f"{axis}{i}" for i in range(scheme.points) for axis in "xy"),
-    ]
+    columns = [f"{axis}{i}" for i in range(scheme.points) for axis in "xy"]
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    csv.writer(text, lineterminator="\n").writerows(
+        [["photo", "identity", "subset", *columns], *rows]
+    )
     write_bytes(Path(out) / "labels.csv", text.getvalue().encode())
     write_picture(Path(out) / "contact_sheet.png", contact_sheet(pictures))
+    median_error, median_disagreement = np.median(distances, axis=0).tolist()
     report = {
         "models": [predictor.name for predictor in predictors],
         "dataset": faces.dataset,
         **counts,
-        "median_error": float(np.median(errors)),
-        "median_disagreement": float(np.median(disagreements)),
+        "median_error": median_error,
+        "median_disagreement": median_disagreement,
         "most_error": most_error,
         "most_disagreement": most_disagreement,
         "skipped": skipped,
     }
     write_json(Path(out) / "report.json", report)
     return report
+
+
+def _common_scheme(predictors: Sequence[Predictor], known: Scheme) -> Scheme:
+    """What all predict, where the `known` landmarks can be made of it. Raises InputError if not."""
+    first = predictors[0]
+    for predictor in predictors:
+        if predictor.scheme.name != first.scheme.name:
+            raise InputError(
+                f"{predictor.name} predicts {predictor.scheme.name}, {first.name} "
+                f"{first.scheme.name}: give models of one landmark scheme."
+            )
+    if not can_convert(first.scheme.name, known.name):
+        raise InputError(
+            f"{first.name} predicts {first.scheme.name}, of which {known.name}, the landmarks of "
+            "the data set, cannot be made: its labels could not be checked."
+        )
+    return first.scheme
+
+
+def _label(
+    predictors: Sequence[Predictor], face: AnnotatedFace, known: Scheme
+) -> tuple[np.ndarray, float, float]:
+    """The mean of all looks [K, 2]; its distance from the truth, and theirs from it, in percent."""
+    scheme = predictors[0].scheme
+    looks = np.stack([look for one in predictors for look in both_looks(one, face)])
+    label = looks.mean(axis=0)
+    told = convert(label[None], scheme.name, known.name)
+    error = nme(told, face.truth[None], known, "bbox_size")
+    spread = nme(looks, np.repeat(label[None], len(looks), 0), scheme, "bbox_size")
+    return label, 100 * float(error[0]), 100 * float(spread.mean())
 
 
 def _wanted(
