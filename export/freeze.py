@@ -232,13 +232,23 @@ def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_siz
 
 
 def _datasets(config: Config, info: RecordsInfo) -> list[str]:
-    """The data sets that a run saw, its own first; where records are gone, their folder's name."""
+    """The data sets that weights saw, those of the runs they started from too.
+
+    Of further records, or a run, that are gone, the folder's name.
+    """
     found = [info.dataset]
     for folder in map(Path, config.train.more_records):
         try:
             found.append(load_records_info(folder).dataset)
         except InputError:
             found.append(folder.name)
+    if config.train.start_from:
+        start = Path(config.train.start_from)
+        try:
+            begun, its_info, _ = load_run(start)
+            found += _datasets(begun, its_info)
+        except InputError:
+            found.append(start.name)
     return list(dict.fromkeys(found))
 
 
