@@ -25,13 +25,22 @@ senet-landmark freeze --run teacher --out teacher.pb
 senet-landmark pseudo-label --dataset mtfl --root "$data/mtfl" --model teacher.pb --out labelled
 records --dataset csv --root labelled --out records-labelled
 
-# The large model goes on from it, the small one from a short run of its own.
+# The large model goes on from the teacher, the small one from a short run of its own.
 more=(records records-turned records-ytf records-ytf records-labelled)
-train --records records --loop.more-records "${more[@]}" --run large \
-  --loop.start-from teacher --steps 7500 --schedule.initial 2e-3 --schedule.final 2e-5
+train --records records --loop.more-records "${more[@]}" --run large-mirrored \
+  --loop.start-from teacher --steps 8000 --schedule.initial 2e-3 --schedule.final 1e-5
 senet-landmark train --preset senet_small --records records --run small-start --steps 3500
-train --preset senet_small --records records --loop.more-records "${more[@]}" --run small \
-  --loop.start-from small-start --steps 10000 --schedule.initial 4e-3 --schedule.final 2e-5
+train --preset senet_small --records records --loop.more-records "${more[@]}" --run small-mirrored \
+  --loop.start-from small-start --steps 4000 --schedule.initial 4e-3 --schedule.final 2e-5
+
+# Last, without mirrored faces and made labels: annotations lie a little to one side, and the
+# mean of a face and its mirror image does not.
+last=(--loop.more-records records-turned records-ytf --augment.no-mirror --loop.no-keep-best
+  --loop.validate-every 200 --schedule.initial 2e-4 --schedule.final 1e-5
+  --schedule.warmup-steps 20 --loop.ema-decay 0.995)
+train --records records --run large --loop.start-from large-mirrored --steps 600 "${last[@]}"
+train --preset senet_small --records records --run small --loop.start-from small-mirrored \
+  --steps 400 "${last[@]}"
 
 for model in large small; do
   name=senet-68
