@@ -146,12 +146,8 @@ def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
     for row in zip(*(of["models"] for of in results), strict=True):
         cells = []
         for of in row:
-            low, high = of["interval_95"]["nme_inter_ocular"] or [float("nan")] * 2
             missed = f", {of['missed_faces']} missed" if of["missed_faces"] else ""
-            cells.append(
-                f"{of['nme_inter_ocular']:.2f}% ({low:.2f} to {high:.2f}); "
-                f"{of['nme_bbox_size']:.2f}%{missed}"
-            )
+            cells.append(_cell(of, of["interval_95"]["nme_inter_ocular"]) + missed)
         lines.append([row[0]["model"], row[0]["boxes"], *cells])
     groups = _groups_table(names, results)
     return _table_lines(lines) + ("\n" + _table_lines(groups) if len(groups) > 2 else "")
@@ -165,7 +161,7 @@ def _groups_table(names: Sequence[str], results: Sequence[dict[str, Any]]) -> li
         parts = [_parts_of(model) for model in of["models"]]
         for group in parts[0]:
             found = [part.get(group) for part in parts]
-            cells = ["-" if part is None else _group_cell(part) for part in found]
+            cells = ["-" if part is None else _cell(part, part["interval_95"]) for part in found]
             lines.append([name, group, f"{parts[0][group]['n']:,}", *cells])
     return lines
 
@@ -181,11 +177,10 @@ def _parts_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _group_cell(part: dict[str, Any]) -> str:
-    low, high = part["interval_95"] or [float("nan")] * 2
-    return (
-        f"{part['nme_inter_ocular']:.2f}% ({low:.2f} to {high:.2f}); {part['nme_bbox_size']:.2f}%"
-    )
+def _cell(figures: dict[str, Any], interval: list[float] | None) -> str:
+    """Both errors, and the interval of the first: one face has none."""
+    between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+    return f"{figures['nme_inter_ocular']:.2f}%{between}; {figures['nme_bbox_size']:.2f}%"
 
 
 def _table_lines(lines: list[list[str]]) -> str:
