@@ -92,6 +92,9 @@ def _follow_session(
             return int(step), True
         if stopped:
             return int(step), False
+        if not generation:  # what is pushed before the chief has begun may be counted twice
+            time.sleep(POLL)
+            continue
         if step != expected:  # the chief went back to a checkpoint
             session.run(graph.data)
         expected = step + 1
