@@ -38,12 +38,16 @@ def test_replicas_without_batch_norm_compute_what_one_network_does(synthetic_rec
     store = open_store(synthetic_records)
     config = short("tcdcn_landmarks", batch_size=5)
     many = dataclasses.replace(config, train=dataclasses.replace(config.train, replicas=replicas))
+    _, first, _ = stepped(config, store, steps=0)
     one_losses, one, _ = stepped(config, store)
     losses, weights, _ = stepped(many, store)
     np.testing.assert_allclose(losses, one_losses, rtol=1e-5)
     assert weights.keys() == one.keys()
     for name, value in one.items():
-        np.testing.assert_allclose(weights[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+        # As a whole: where a gradient is nearly zero, Adam makes a step of its rounding error.
+        apart = np.linalg.norm(weights[name] - value)
+        moved = np.linalg.norm(value - first[name])
+        assert apart <= 5e-3 * moved, name
 
 
 def test_replicas_share_weights_and_batch_norm_moves_once(synthetic_records):
