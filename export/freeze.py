@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from tensorflow.python.framework.meta_graph import strip_graph_default_valued_attrs
 from tensorflow.python.tools.optimize_for_inference_lib import optimize_for_inference
 
-from data_tools.datasets.registry import RESEARCH_ONLY
+from data_tools.datasets.registry import DATASETS
 from export.confidence import fit_confidence, fit_expected_errors, separation, with_spread
 from export.contract import Contract, TensorSpec, contract_path, save_contract
 from export.engines.interface import Engine
@@ -255,7 +255,7 @@ def _datasets(config: Config, info: RecordsInfo) -> list[str]:
 def _licence(datasets: list[str]) -> str:
     """The terms of weights that were trained on these data sets."""
     whole = f"Weights follow the terms of their training data ({', '.join(datasets)})"
-    research = [name for name in datasets if name in RESEARCH_ONLY]
+    research = [name for name in datasets if name in DATASETS and DATASETS[name].research_only]
     return f"{whole}; for research only: {', '.join(research)}." if research else f"{whole}."
 
 

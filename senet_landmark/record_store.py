@@ -3,7 +3,7 @@
 import hashlib
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from senet_landmark.images import decode_photo
 from senet_landmark.records import Record, RecordError, parse_example
 from senet_landmark.schemes import Scheme, get_scheme
 from senet_landmark.tfrecords import HEAD, Frame, checksum, frames_in, not_whole
+
+Adapt = Callable[[Path, Record], Record | None]
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,8 @@ class RecordStore:
       cache_mb: memory for decoded crops, in megabytes.
       max_corrupt: how many records may be corrupt; they are passed over, and are in `skipped`. A
         damaged length, or a cut-off file, counts once, however many records it takes along.
-      kept_out: identities whose records are left out.
-      places: of a folder whose records have other attributes than are wanted: for each that is, its
-        place in `Record.attributes` there; -1: they lack it.
+      adapt: (path of its file, record) -> the record as it is wanted; None leaves it out. Its
+        picture is that of the file in any case.
 
     Raises:
       InputError: a file is absent or cannot be read, more records are corrupt than may be, a record
@@ -78,16 +79,14 @@ class RecordStore:
         paths: list[Path],
         cache_mb: int = 4000,
         max_corrupt: int = 0,
-        kept_out: frozenset[str] = frozenset(),
-        places: Mapping[Path, list[int]] | None = None,
+        adapt: Adapt | None = None,
     ):
         self._records: list[Record] = []
         self._places: list[_Place] = []
         self._decoded: dict[int, np.ndarray] = {}
         self._room = cache_mb * 1_000_000
         self._max_corrupt = max_corrupt
-        self._kept_out = kept_out
-        self._attribute_places = places or {}
+        self._adapt = adapt
         self._skipped: list[CorruptRecord] = []
         self._undecodable: set[int] = set()
         self._lock = threading.Lock()
@@ -119,8 +118,8 @@ class RecordStore:
             )
             return
         try:
-            record = parse_example(frame.data, where)
-            _check_usable(record, where)
+            parsed = parse_example(frame.data, where)
+            _check_usable(parsed, where)
         except RecordError as error:
             if not self._max_corrupt:
                 raise
@@ -128,14 +127,11 @@ class RecordStore:
                 CorruptRecord(str(path), frame.number, frame.offset, "", _reason(error, where))
             )
             return
-        if record.identity in self._kept_out:
+        record = self._adapt(path, parsed) if self._adapt else parsed
+        if record is None:
             return
-        attributes = record.attributes
-        if path.parent in self._attribute_places:
-            attributes = np.append(attributes, np.float32(np.nan))
-            attributes = attributes[self._attribute_places[path.parent]]
         # Pixels stay in the file: a data set need not fit into memory.
-        self._records.append(replace(record, image=b"", attributes=attributes))
+        self._records.append(replace(record, image=b""))
         self._places.append(
             _Place(path, frame.number, frame.offset + HEAD, len(frame.data), frame.stored)
         )

@@ -1,9 +1,9 @@
 """All that a run reads, checks and writes before its first step."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from senet_landmark.fine_tuning import initial_weights
 from senet_landmark.input_pipeline import BatchMaker, shape_model_of, true_poses
 from senet_landmark.losses import get_loss, learns_pose
 from senet_landmark.networks.registry import get_network, resolved
-from senet_landmark.record_store import RecordStore
+from senet_landmark.record_store import Adapt, RecordStore
 from senet_landmark.records import (
+    Record,
     RecordsInfo,
     check_splits_apart,
     identities,
@@ -93,22 +94,15 @@ def training_maker(
         )
     if config.loss.asm_weight and not info.crop.square:
         raise InputError(f"{records}: their crops are not square, which ASM copies need.")
-    paths, kept_out = shard_paths(records, info, "train"), frozenset[str]()
-    places: dict[Path, list[int]] = {}
+    paths, adapt = shard_paths(records, info, "train"), None
     if options.more_records:
-        for folder in map(Path, options.more_records):
-            more = _check_more(folder, info)
-            paths += shard_paths(folder, more, "train")
-            known = {name: place for place, name in enumerate(more.attributes)}
-            places[folder] = [known.get(name, -1) for name in info.attributes]
-        sides = identities(records, info)
-        kept_out = frozenset(name for side in sides if side != "train" for name in sides[side])
-    mixed: dict[str, Any] = {"kept_out": kept_out, "places": places}
+        more, adapt = _more_records(records, info, options.more_records)
+        paths += more
     own = shards_of(paths, part, parts)
-    store = RecordStore(own, options.cache_mb, options.max_corrupt, **mixed)
+    store = RecordStore(own, options.cache_mb, options.max_corrupt, adapt)
     whole = store
     if parts > 1 and config.loss.asm_weight:  # shapes are fitted to all faces
-        whole = RecordStore(paths, 0, options.max_corrupt, **mixed)
+        whole = RecordStore(paths, 0, options.max_corrupt, adapt)
     return replace(
         make_batches(config, info, store),
         batch_size=options.batch_size // parts,
@@ -119,16 +113,42 @@ def training_maker(
     )
 
 
-def _check_more(folder: Path, info: RecordsInfo) -> RecordsInfo:
-    """Describes further records. Raises InputError where they do not go with the run's, `info`."""
-    more = load_records_info(folder)
-    for name in ("scheme", "crop"):
-        if getattr(more, name) != getattr(info, name):
-            raise InputError(
-                f"{folder}: its {name} ({getattr(more, name)}) is not that of the run's records "
-                f"({getattr(info, name)}); train.more_records must have the same."
-            )
-    return more
+def _more_records(
+    records: Path, info: RecordsInfo, folders: Sequence[str]
+) -> tuple[list[Path], Adapt]:
+    """Training files of further records, and what makes the run's records of theirs.
+
+    That leaves out who is held out of the run's own records, and brings attributes into their
+    order; those that are not known there are NaN.
+
+    Raises:
+      InputError: they do not go with the run's own records.
+    """
+    sides = identities(records, info)
+    held_out = {name for side in sides if side != "train" for name in sides[side]}
+    paths: list[Path] = []
+    places: dict[Path, list[int]] = {}
+    for folder in map(Path, folders):
+        more = load_records_info(folder)
+        for name in ("scheme", "crop"):
+            if getattr(more, name) != getattr(info, name):
+                raise InputError(
+                    f"{folder}: its {name} ({getattr(more, name)}) is not that of the run's "
+                    f"records ({getattr(info, name)}); train.more_records must have the same."
+                )
+        paths += shard_paths(folder, more, "train")
+        known = {name: place for place, name in enumerate(more.attributes)}
+        places[folder] = [known.get(name, -1) for name in info.attributes]
+
+    def adapt(path: Path, record: Record) -> Record | None:
+        if record.identity in held_out:
+            return None
+        if path.parent not in places:
+            return record
+        values = np.append(record.attributes, np.float32(np.nan))  # the last is what -1 takes
+        return replace(record, attributes=values[places[path.parent]])
+
+    return paths, adapt
 
 
 def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -> Prepared:

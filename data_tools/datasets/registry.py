@@ -42,6 +42,7 @@ class Dataset:
       points: the choices for `points`.
       attributes: names of the attributes, in the order of `Sample.attributes`.
       photo: reads an entry's photo, RGB uint8 [H, W, 3].
+      research_only: its publisher allows no other use; weights trained on it follow.
     """
 
     entries: Callable[[Path, str], Iterable[Entry]]
@@ -50,20 +51,38 @@ class Dataset:
     points: tuple[str, ...] = ("auto",)
     attributes: tuple[str, ...] = ()
     photo: Callable[[Entry], np.ndarray] = _read_photo_file
+    research_only: bool = False
 
 
 DATASETS = {
-    "300w_lp": Dataset(w300lp.entries, w300lp.load, "SUBSET/NAME.jpg with NAME.mat", w300lp.POINTS),
-    "300w": Dataset(w300.entries, w300.load, "NAME.jpg with NAME.pts"),
-    "aflw2000": Dataset(aflw2000.entries, aflw2000.load, "NAME.jpg with NAME.mat", aflw2000.POINTS),
+    "300w_lp": Dataset(
+        w300lp.entries,
+        w300lp.load,
+        "SUBSET/NAME.jpg with NAME.mat",
+        w300lp.POINTS,
+        research_only=True,
+    ),
+    "300w": Dataset(w300.entries, w300.load, "NAME.jpg with NAME.pts", research_only=True),
+    "aflw2000": Dataset(
+        aflw2000.entries,
+        aflw2000.load,
+        "NAME.jpg with NAME.mat",
+        aflw2000.POINTS,
+        research_only=True,
+    ),
     "ytf": Dataset(
-        ytf.entries, ytf.load, "PART/NAME.jpg and PART_frames_keypoints.csv", ytf.POINTS
+        ytf.entries,
+        ytf.load,
+        "PART/NAME.jpg and PART_frames_keypoints.csv",
+        ytf.POINTS,
+        research_only=True,
     ),
     "mtfl": Dataset(
         mtfl.entries,
         mtfl.load,
         "training.txt and testing.txt beside the photos' folders",
         attributes=mtfl.ATTRIBUTES,
+        research_only=True,
     ),
     "wflw": Dataset(
         wflw.entries,
@@ -71,9 +90,14 @@ DATASETS = {
         "WFLW_images/ and list_98pt_rect_attr_train.txt, list_98pt_rect_attr_test.txt",
         wflw.POINTS,
         wflw.ATTRIBUTES,
+        research_only=True,
     ),
     "cofw": Dataset(
-        cofw.entries, cofw.load, "COFW_train_color.mat, COFW_test_color.mat", photo=cofw.photo
+        cofw.entries,
+        cofw.load,
+        "COFW_train_color.mat, COFW_test_color.mat",
+        photo=cofw.photo,
+        research_only=True,
     ),
     "dlib_xml": Dataset(dlib_xml.entries, dlib_xml.load, "dlib's NAME.xml beside the photos"),
     "csv": Dataset(
@@ -88,13 +112,9 @@ DATASETS = {
         "the300w_lp/VERSION/ as tensorflow-datasets makes it",
         tfds_300w_lp.POINTS,
         photo=tfds_300w_lp.photo,
+        research_only=True,
     ),
 }
-
-RESEARCH_ONLY = (
-    "300w_lp", "300w", "aflw2000", "ytf", "mtfl", "wflw", "cofw", "tfds_300w_lp",
-)  # fmt: skip
-"""Data sets whose publishers allow no other use; weights trained on them follow."""
 
 
 def get_dataset(name: str) -> Dataset:

@@ -6,8 +6,8 @@ facial keypoints project, made by another detector and hence noisy at the contou
 
 A line is `NAME.jpg,x0,y0,…,x67,y67`, in whole pixels that count from 1. Nothing says so, but the
 points lie 1.2 pixels to the right of, and 0.6 below, what a model sees in a face and in its mirror
-image, in the mean, which has no side (`benchmarks/label_offset.py`; dlib's predictor, of other
-training, says 1.1 and 0.7). `points="published"` takes them as counted from 0.
+image, in the mean, which has no side (`benchmarks/label_offset.py`). `points="published"` takes
+them as counted from 0.
 
 The published parts share every person (`Ann_Lee_12.jpg` and `Ann_Lee_31.jpg`), so they are subsets
 here, not a split: splits are made by identity.
