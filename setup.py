@@ -23,7 +23,15 @@ TFLITE = ["ai-edge-litert>=1.0"]
 
 SERVE = ["fastapi>=0.110", "uvicorn>=0.29", "python-multipart>=0.0.18"]
 
-TOOLS = ["pytest>=8", "pyyaml>=6", "ruff>=0.6", "mypy>=1.11", "httpx>=0.27", "playwright>=1.45"]
+TOOLS = [
+    "pytest>=8",
+    "pytest-xdist>=3.7",  # --no-loadscope-reorder
+    "pyyaml>=6",
+    "ruff>=0.6",
+    "mypy>=1.11",
+    "httpx>=0.27",
+    "playwright>=1.45",
+]
 
 # dlib's own models: its CNN detector, and the 68-point predictor that is a peer in evaluations.
 PEERS = ["face_recognition_models>=0.3"]

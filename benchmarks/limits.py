@@ -111,7 +111,7 @@ def main() -> None:
     """Writes the sheet and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="senet-68", help="a .pb, or a name that ships")
-    parser.add_argument("--passes", type=int, default=2, choices=(1, 2))
+    parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("limits.jpg"))
     options = parser.parse_args()
     picture, figures = sheet(options.model, options.passes)

@@ -37,7 +37,7 @@ def evaluate_models(
     detector_model: Path | None = None,
     dlib_model: Path | None = None,
     correct: bool = True,
-    passes: int = 2,
+    passes: int = 3,
     page: bool = True,
 ) -> dict[str, Any]:
     """Measures models on the same faces and boxes; writes metrics, a CSV by face and a page.
@@ -56,8 +56,7 @@ def evaluate_models(
       dlib_model: the file of the peer `dlib`; None: that of the package face_recognition_models.
       correct: bring the boxes to the canonical box first; False shows what that is worth to a
         model. Peers get the boxes that they were made for in any case.
-      passes: 1: every face is cut out once, by its box; 2: anew where its box was poor
-        (`Predictor`).
+      passes: how often a face is cut out at most: anew where its box was poor (`Predictor`).
       page: write `evaluation.html`.
 
     Returns:
@@ -191,7 +190,7 @@ def load_model(
     stack: contextlib.ExitStack,
     model: Path | str | None,
     engine: EngineName | None = None,
-    passes: int = 2,
+    passes: int = 3,
 ) -> Landmarker:
     """A model by its file or name, or a training run's best checkpoint, through a frozen copy.
 

