@@ -299,8 +299,11 @@ class Predictor:
             if not seen_in:
                 break
             again = self._look(photo, np.stack(list(seen_in.values())), unsure)
+            index = list(seen_in)
+            if unsure:  # what is no face comes to look like one in some box: a face does in each
+                again["confidence"] = np.minimum(again["confidence"], found["confidence"][index])
             for name, values in again.items():
-                found[name][list(seen_in)] = values
+                found[name][index] = values
         return found
 
     def align(self, photo: Photo, face: Face, size: int = TEMPLATE_SIDE) -> np.ndarray:

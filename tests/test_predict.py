@@ -180,6 +180,16 @@ def test_passes_end_where_the_box_stays(monkeypatch):
     assert nme(found, truth) < 0.05
 
 
+def test_no_further_look_makes_a_face_of_what_is_none():
+    """A badge on the suit, which the detector takes for a face now and then."""
+    badge = np.array([[126.0, 335, 216, 426]])
+    one, three = (
+        Predictor(engine="opencv", passes=passes).predict(portrait()[0], badge)[0].confidence
+        for passes in (1, 3)
+    )
+    assert three <= one < 0.5
+
+
 def test_models_without_maps_are_asked_twice(full_run, tmp_path):
     """Their spread is how far the answers to a crop and to its mirror image lie apart."""
     from export.confidence import with_spread
