@@ -17,7 +17,7 @@ import numpy as np
 
 from data_tools.datasets.synthetic import portrait
 from data_tools.turned_mesh import fit_face, landmarks_of, render, turn_face
-from export.predictor import Predictor
+from export.predictor import PASSES, Predictor
 from senet_landmark.drawing import GREEN, RED, contact_sheet, draw_label, draw_points
 from senet_landmark.geometry import box_from_landmarks
 from senet_landmark.images import write_picture
@@ -111,7 +111,7 @@ def main() -> None:
     """Writes the sheet and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="senet-68", help="a .pb, or a name that ships")
-    parser.add_argument("--passes", type=int, default=3)
+    parser.add_argument("--passes", type=int, default=PASSES)
     parser.add_argument("--out", type=Path, default=Path("limits.jpg"))
     options = parser.parse_args()
     picture, figures = sheet(options.model, options.passes)

@@ -16,7 +16,7 @@ from data_tools import face_boxes
 from export.engines.interface import EngineName
 from export.face_sources import Photos, Records, Source, source_of
 from export.peers import Landmarker, Peer, load_dlib_predictor, load_mediapipe
-from export.predictor import Predictor, find_model
+from export.predictor import PASSES, Predictor, find_model
 from senet_landmark.errors import InputError
 from senet_landmark.evaluate import Measured, metrics_of, write_metrics
 from senet_landmark.files import write_bytes
@@ -37,7 +37,7 @@ def evaluate_models(
     detector_model: Path | None = None,
     dlib_model: Path | None = None,
     correct: bool = True,
-    passes: int = 3,
+    passes: int = PASSES,
     page: bool = True,
 ) -> dict[str, Any]:
     """Measures models on the same faces and boxes; writes metrics, a CSV by face and a page.
@@ -190,7 +190,7 @@ def load_model(
     stack: contextlib.ExitStack,
     model: Path | str | None,
     engine: EngineName | None = None,
-    passes: int = 3,
+    passes: int = PASSES,
 ) -> Landmarker:
     """A model by its file or name, or a training run's best checkpoint, through a frozen copy.
 

@@ -26,7 +26,10 @@ DEFAULT_MODEL = "senet-68"
 RECROP_IOU = (0.25, 0.9)
 """A face whose landmarks' box overlaps the one that it was cut out by so much (IoU) is cut out anew
 by that of its landmarks: with more the box was good, with less the landmarks are none. Chosen on
-validation faces, as is the number of passes (RESULTS.md, 12)."""
+validation faces, as are the passes (RESULTS.md, 12)."""
+
+PASSES = 3
+"""How often a face is looked at, at most, where nothing else is said."""
 
 ColourOrder = Literal["RGB", "BGR"]
 
@@ -106,7 +109,7 @@ class Predictor:
         *,
         detector: str | Find | FaceDetector = "dlib",
         detector_model: Path | None = None,
-        passes: int = 3,
+        passes: int = PASSES,
         threads: int = 0,
     ):
         if passes < 1:
@@ -287,23 +290,23 @@ class Predictor:
             }
         canonical = np.stack([geometry.correct_box(box, known[source]) for box in boxes])
         found = self._look(photo, canonical, unsure)
-        seen_in = dict(enumerate(canonical))
+        boxes_of = dict(enumerate(canonical))  # index of a face -> the box of its last look
         for _ in range(self._passes - 1):
-            own = {i: self._own_box(found["landmarks"][i], photo) for i in seen_in}
-            seen_in = {
-                index: box
-                for index, box in own.items()
+            own = {i: self._own_box(found["landmarks"][i], photo) for i in boxes_of}
+            boxes_of = {
+                i: box
+                for i, box in own.items()
                 if box is not None
-                and RECROP_IOU[0] <= geometry.iou(box, seen_in[index]) < RECROP_IOU[1]
+                and RECROP_IOU[0] <= geometry.iou(box, boxes_of[i]) < RECROP_IOU[1]
             }
-            if not seen_in:
+            if not boxes_of:
                 break
-            again = self._look(photo, np.stack(list(seen_in.values())), unsure)
-            index = list(seen_in)
+            faces = list(boxes_of)
+            again = self._look(photo, np.stack(list(boxes_of.values())), unsure)
             if unsure:  # what is no face comes to look like one in some box: a face does in each
-                again["confidence"] = np.minimum(again["confidence"], found["confidence"][index])
+                again["confidence"] = np.minimum(again["confidence"], found["confidence"][faces])
             for name, values in again.items():
-                found[name][index] = values
+                found[name][faces] = values
         return found
 
     def align(self, photo: Photo, face: Face, size: int = TEMPLATE_SIDE) -> np.ndarray:

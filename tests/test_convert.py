@@ -481,6 +481,16 @@ def test_eight_bits(many_records, tmp_path, monkeypatch, capsys):
     apart = np.linalg.norm(found - expected, axis=2)
     assert 0.01 < apart.mean() < 0.5 and apart.max() < 2
 
+    # With the head in eight bits too it loses more.
+    (tmp_path / "whole").mkdir()
+    whole = copy_of(SHIPPED, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(quantise, "last_layers", lambda model: [])
+        convert(whole, "tflite-int8", records=many_records)
+    worse = load_contract(whole.with_name("m-int8.tflite")).metrics[quantise.METRICS[0]]
+    assert worse - exact > 1.5 * (own - exact)
+    shutil.rmtree(whole.parent)
+
     before = contents(tmp_path)
     monkeypatch.setattr(quantise, "TOLERANCE", 0.9)
     with pytest.raises(InputError, match=r"m-int8\.tflite: not written.* loses too much: NME on"):

@@ -139,17 +139,17 @@ def test_photo_is_shown_with_its_points_and_figures(page, models):
     left, top, right, _ = np.round(face["box"]).astype(int)
     assert np.abs(picture[top, (left + right) // 2].astype(int) - (250, 210, 40)).max() < 80
     table = page.get_by_role("table", name="The face")
-    for name, value, unit, step in [
-        ("yaw", face["pose"]["yaw"], "°", 0.1),
-        ("roll", face["pose"]["roll"], "°", 0.1),
-        ("is a face", 100 * face["confidence"], "%", 0.1),
-        ("detector's score", face["score"], "", 0.01),
+    for name, value, unit, digits in [
+        ("yaw", face["pose"]["yaw"], "°", 1),
+        ("roll", face["pose"]["roll"], "°", 1),
+        ("is a face", 100 * face["confidence"], "%", 1),
+        ("detector's score", face["score"], "", 2),
     ]:
         row = table.get_by_role("row", name=re.compile(f"^{name}"))
         text = row.inner_text().split("\t")[1]
-        assert text.endswith(unit)
+        assert re.fullmatch(rf"-?\d+\.\d{{{digits}}}{unit}", text)
         # A half is rounded up there and to the even digit here.
-        assert float(text.removesuffix(unit)) == pytest.approx(value, abs=0.501 * step)
+        assert float(text.removesuffix(unit)) == pytest.approx(value, abs=0.501 / 10**digits)
     times = page.get_by_role("table", name="Milliseconds")
     rows = dict(line.split("\t") for line in times.inner_text().splitlines() if "\t" in line)
     assert list(rows)[:3] == ["decoding", "finding faces", "landmarks"]
