@@ -61,6 +61,8 @@ def test_every_step_on_a_few_faces(synthetic_tree, tmp_path, capsys):
     turned = tmp_path / "turned"
     assert run("turn-views", "--root", synthetic_tree, "--out", turned, "--views", 1) == 0
     assert "24 views of 24 photos" in capsys.readouterr().out
+    assert run("turn-views", "--root", synthetic_tree, "--out", turned, "--views", 1) == 0
+    assert "0 views of 24 photos" in (told := capsys.readouterr().out) and "24 were there" in told
     options = ("--loop.batch-size", 4, "--loop.validate-every", 4)
     train = ("train", "--records", records, "--run", folder, *options)
     assert run(*train, "--steps", 2) == 0

@@ -8,10 +8,13 @@ data=$(realpath "$1")
 mkdir -p "$2"
 cd "$2"
 
-records() { senet-landmark build-records "$@"; }
+records() { # OUT OPTIONS; finished ones stay
+  [ -e "$1/report.json" ] || senet-landmark build-records --out "$@"
+}
 label() { # MODEL DATASET ROOT NAME
-  senet-landmark pseudo-label --model "$1" --dataset "$2" --root "$3" --out "labelled-$4"
-  records --dataset csv --root "labelled-$4" --out "records-$4"
+  [ -e "labelled-$4/report.json" ] ||
+    senet-landmark pseudo-label --model "$1" --dataset "$2" --root "$3" --out "labelled-$4"
+  records "records-$4" --dataset csv --root "labelled-$4"
 }
 train() { senet-landmark train --records records --loop.cache-mb 15000 "$@"; }
 mixed() { train --loop.ema-decay 0.999 --loop.more-records "$@"; }
@@ -24,9 +27,9 @@ last() {
 
 # Frontal photos; the same turned out of plane; frames of videos, a fifth of the people kept apart.
 senet-landmark turn-views --root "$data/300W_LP" --views 1 --out turned
-records --dataset 300w_lp --root "$data/300W_LP" --out records
-records --dataset 300w_lp --root turned --out records-turned
-records --dataset ytf --root "$data/ytf" --records.test 0.2 --out records-ytf
+records records --dataset 300w_lp --root "$data/300W_LP"
+records records-turned --dataset 300w_lp --root turned
+records records-ytf --dataset ytf --root "$data/ytf" --records.test 0.2
 
 # A teacher, which labels MTFL; the large model goes on from it.
 train --run start --steps 3100

@@ -42,10 +42,13 @@ def turn_views(
     report = write_turned_views(
         root, out, views=views, max_yaw=max_yaw, step=step, seed=seed, workers=workers
     )
-    low, median, high = report["yaw_degrees"]
+    besides = f"; {report['views_present']} were there" if report["views_present"] else ""
+    if report["views"]:
+        low, median, high = report["yaw_degrees"]
+        besides += f"; |yaw| {low:.0f} to {high:.0f} degrees, median {median:.0f}"
     print(
-        f"{report['views']} views of {report['photos']} photos in {report['seconds']} s -> {out}; "
-        f"|yaw| {low:.0f} to {high:.0f} degrees, median {median:.0f}."
+        f"{report['views']} views of {report['photos']} photos in {report['seconds']} s -> {out}"
+        f"{besides}."
     )
     if report["not_turned_count"]:
         print(f"{report['not_turned_count']} copied without views; {out / 'report.json'} says why.")
