@@ -34,8 +34,9 @@ from export.latency import (
     project_environment,
     with_opencv_threads,
 )
+from export.models import find_model
 from export.peers import find_dlib_model
-from export.predictor import Predictor, find_model
+from export.predictor import Predictor
 from senet_landmark.errors import InputError
 from senet_landmark.files import write_bytes, write_json
 

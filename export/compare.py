@@ -24,7 +24,7 @@ from export.evaluate import evaluate_models, unique_names
 from export.face_sources import Photos, Records, faces_at
 from export.freeze import freeze
 from export.graph_costs import count_constants, count_flops, load_graph
-from export.predictor import find_model
+from export.models import find_model
 from senet_landmark.checkpoints import latest_checkpoint, load_run, load_state, step_of
 from senet_landmark.errors import InputError
 from senet_landmark.model import build_model

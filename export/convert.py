@@ -13,8 +13,8 @@ from export.contract import Contract, contract_path, load_contract, save_contrac
 from export.engines.interface import Engine, EngineName
 from export.engines.registry import ENGINES, load_engine
 from export.equality import Outputs, differences
+from export.models import find_model
 from export.onnx_model import write_onnx
-from export.predictor import find_model
 from export.recorded_faces import recorded_faces
 from export.saved_model import CONTRACT, check_place, saved_model_engine, saved_model_written_whole
 from senet_landmark import geometry

@@ -15,8 +15,9 @@ from tqdm import tqdm
 from data_tools import face_boxes
 from export.engines.interface import EngineName
 from export.face_sources import Photos, Records, Source, source_of
+from export.models import find_model
 from export.peers import Landmarker, Peer, load_dlib_predictor, load_mediapipe
-from export.predictor import PASSES, Predictor, find_model
+from export.predictor import PASSES, Predictor
 from senet_landmark.errors import InputError
 from senet_landmark.evaluate import Measured, metrics_of, write_metrics
 from senet_landmark.files import write_bytes

@@ -13,15 +13,13 @@ from export.contract import load_contract
 from export.detection import FaceDetector, Find, make_detector
 from export.engines.interface import EngineName
 from export.engines.registry import choose_engine, load_engine
+from export.models import find_model
 from senet_landmark import geometry
 from senet_landmark.attributes import get_attribute, split_probabilities
 from senet_landmark.errors import InputError
 from senet_landmark.images import decode_photo, read_photo
 from senet_landmark.pose import pose_of
 from senet_landmark.schemes import Scheme
-
-PRETRAINED = Path(__file__).parent / "pretrained"
-DEFAULT_MODEL = "senet-68"
 
 RECROP_IOU = (0.25, 0.9)
 """A face whose landmarks' box overlaps the one that it was cut out by so much (IoU) is cut out anew
@@ -62,25 +60,6 @@ class Face:
     uncertainty: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     pose: np.ndarray | None = None
     attributes: dict[str, tuple[str, float]] = field(default_factory=dict)
-
-
-def find_model(model: Path | str | None = None) -> Path:
-    """A model's path from a path, a name of `export/pretrained/`, or nothing for the default.
-
-    Raises:
-      InputError: there is neither such a file nor such a name.
-    """
-    name = str(model or DEFAULT_MODEL)
-    shipped = PRETRAINED / f"{name}.pb"
-    if shipped.is_file():
-        return shipped
-    if not Path(name).is_file():
-        names = ", ".join(sorted(path.stem for path in PRETRAINED.glob("*.pb"))) or "none"
-        raise InputError(
-            f"{name}: no such model. Give the path of a .pb that `senet-landmark freeze` wrote, "
-            f"or the name of one that ships with the package ({names})."
-        )
-    return Path(name)
 
 
 class Predictor:

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 
 from data_tools.datasets.synthetic import portrait, portrait_path
-from export.predictor import DEFAULT_MODEL, Predictor, find_model
+from export.models import DEFAULT_MODEL, find_model
+from export.predictor import Predictor
 from export.service import app
 from export.service.answer import Models
 from export.service.input import Limits

@@ -7,8 +7,8 @@ import pytest
 
 from export.bench import BATCH, _measure, bench, table
 from export.engines.registry import ENGINES
+from export.models import find_model
 from export.peers import find_dlib_model
-from export.predictor import find_model
 from senet_landmark.cli import main
 from senet_landmark.errors import InputError
 

@@ -11,7 +11,8 @@ import pytest
 from conftest import REPOSITORY
 
 from data_tools.datasets.synthetic import portrait, portrait_path
-from export.predictor import Predictor, find_model
+from export.models import find_model
+from export.predictor import Predictor
 from senet_landmark.cli import main
 from senet_landmark.files import written_whole
 from senet_landmark.geometry import box_from_landmarks

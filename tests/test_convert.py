@@ -25,7 +25,8 @@ from export.contract import contract_path, load_contract
 from export.convert import convert, real_crops
 from export.engines.registry import choose_engine, load_engine
 from export.freeze import freeze
-from export.predictor import Predictor, find_model
+from export.models import find_model
+from export.predictor import Predictor
 from export.saved_model import saved_model_engine
 from senet_landmark import checkpoints, geometry
 from senet_landmark.cli import main

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from data_tools.datasets.synthetic import portrait
-from export.predictor import Predictor, find_model
+from export.models import find_model
+from export.predictor import Predictor
 from senet_landmark.geometry import box_from_landmarks
 from senet_landmark.images import write_picture
 

@@ -14,7 +14,8 @@ from export.engines.registry import load_engine
 from export.equality import described
 from export.evaluate import Photos, evaluate_models
 from export.freeze import FORBIDDEN, freeze
-from export.predictor import Predictor, find_model
+from export.models import find_model
+from export.predictor import Predictor
 from export.recorded_faces import recorded_faces
 from senet_landmark import checkpoints, geometry
 from senet_landmark.errors import InputError

@@ -10,11 +10,12 @@ from export.contract import load_contract
 from export.evaluate import evaluate_models
 from export.face_sources import Photos
 from export.graph_costs import count_constants, count_flops, load_graph
-from export.predictor import PRETRAINED, Predictor, find_model
+from export.models import PRETRAINED, find_model, shipped_models
+from export.predictor import Predictor
 from senet_landmark.geometry import box_from_landmarks
 from senet_landmark.metrics import nme_inter_ocular
 
-NAMES = sorted(path.stem for path in PRETRAINED.glob("*.pb"))
+NAMES = shipped_models()
 
 LIMITS = {"senet-68": 3.6, "senet-68-small": 4.1}
 """NME by the eye corners, percent, on every eighth photo of HELEN's test set."""

@@ -25,7 +25,7 @@ from served import (
 )
 
 from data_tools.datasets.synthetic import portrait
-from export.predictor import DEFAULT_MODEL
+from export.models import DEFAULT_MODEL
 from export.service.answer import load_models
 from export.service.input import Limits
 from export.service.lines import LINES

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 from served import PHOTO, ask, refused, write_narrow_model
 
-from export.predictor import DEFAULT_MODEL, Predictor
-from export.service import answer, app
+from export.models import DEFAULT_MODEL, PRETRAINED
+from export.predictor import Predictor
+from export.service import app
 from export.service.answer import load_models
 from export.writers import face_json
 from senet_landmark.cli import main
@@ -93,13 +94,11 @@ def test_bad_arguments_are_told_of(capsys, tmp_path, monkeypatch):
 
 def test_all_that_ship_are_served_by_default(monkeypatch, tmp_path):
     """The default one first, whatever its place in the alphabet."""
-    shipped = Path(answer.PRETRAINED)
     for suffix in (".pb", ".json"):
-        for name in (f"{DEFAULT_MODEL}", "a-model"):
-            source = shipped / f"{DEFAULT_MODEL}{suffix}"
+        for name in (DEFAULT_MODEL, "a-model"):
+            source = PRETRAINED / f"{DEFAULT_MODEL}{suffix}"
             (tmp_path / f"{name}{suffix}").write_bytes(source.read_bytes())
-    for module in ("export.service.answer", "export.predictor"):
-        monkeypatch.setattr(f"{module}.PRETRAINED", tmp_path)
+    monkeypatch.setattr("export.models.PRETRAINED", tmp_path)
     assert list(load_models().predictors) == [DEFAULT_MODEL, "a-model"]
 
 

@@ -31,7 +31,8 @@ from served import (
 from data_tools.datasets.synthetic import portrait
 from data_tools.face_boxes import LANDMARKS
 from export.convert import convert
-from export.predictor import DEFAULT_MODEL, Predictor
+from export.models import DEFAULT_MODEL
+from export.predictor import Predictor
 from export.service.answer import load_models
 from export.service.input import Limits
 from senet_landmark.geometry import box_from_landmarks

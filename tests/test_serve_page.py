@@ -13,7 +13,7 @@ import pytest
 from served import NARROW, running, with_detector, write_narrow_model
 
 from data_tools.datasets.synthetic import portrait, portrait_path
-from export.predictor import DEFAULT_MODEL
+from export.models import DEFAULT_MODEL
 from export.service.answer import load_models
 from export.service.input import Limits
 from export.writers import face_json

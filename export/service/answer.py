@@ -12,7 +12,8 @@ from fastapi import HTTPException
 from data_tools import face_boxes
 from export.detection import FaceDetector, make_detector
 from export.engines.interface import EngineName
-from export.predictor import DEFAULT_MODEL, PRETRAINED, Predictor
+from export.models import shipped_models
+from export.predictor import Predictor
 from export.service.input import Limits, check_boxes, decode_upload
 from export.service.lines import LINES
 from export.writers import face_json
@@ -51,8 +52,7 @@ def load_models(
       InputError: a model cannot be loaded, or two are called the same.
     """
     if not models:
-        shipped = sorted(path.stem for path in PRETRAINED.glob("*.pb"))
-        models = sorted(shipped, key=lambda name: name != DEFAULT_MODEL)
+        models = shipped_models()
     found = make_detector(detector, detector_model)
     predictors: dict[str, Predictor] = {}
     for model in models:

@@ -1,0 +1,33 @@
+"""Models by their paths, or by the names of those that ship in `export/pretrained/`."""
+
+from pathlib import Path
+
+from senet_landmark.errors import InputError
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+DEFAULT_MODEL = "senet-68"
+
+
+def shipped_models() -> list[str]:
+    """Names of the models that ship: the default one first, the others by name."""
+    names = sorted(path.stem for path in PRETRAINED.glob("*.pb"))
+    return sorted(names, key=lambda name: name != DEFAULT_MODEL)
+
+
+def find_model(model: Path | str | None = None) -> Path:
+    """A model's path from a path, a name of `shipped_models`, or nothing for the default.
+
+    Raises:
+      InputError: there is neither such a file nor such a name.
+    """
+    name = str(model or DEFAULT_MODEL)
+    shipped = PRETRAINED / f"{name}.pb"
+    if shipped.is_file():
+        return shipped
+    if not Path(name).is_file():
+        names = ", ".join(shipped_models()) or "none"
+        raise InputError(
+            f"{name}: no such model. Give the path of a .pb that `senet-landmark freeze` wrote, "
+            f"or the name of one that ships with the package ({names})."
+        )
+    return Path(name)
