@@ -31,7 +31,7 @@ class TrainResult:
     Attributes:
       steps: steps done.
       minutes: minutes trained, all sessions added up.
-      loss: mean training loss since the last summary.
+      loss: mean training loss since the last summary; None where no step was left to train.
       best_nme: lowest validation NME (inter-ocular), percent; None without a validation.
       best_step: the step of it.
       figures: of the validation that the run stands for (see `validation.Validation`).
@@ -42,7 +42,7 @@ class TrainResult:
 
     steps: int
     minutes: float = 0.0
-    loss: float = math.nan
+    loss: float | None = None
     best_nme: float | None = None
     best_step: int = 0
     figures: dict[str, float] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Loop:
         self._begun = time.monotonic()
         self._minutes_before = self._state.minutes
         self._losses: list[float] = []
-        self._last_loss = math.nan
+        self._last_loss: float | None = None
         self._task_losses: list[np.ndarray] = []
         if self._restored:  # what a killed session left behind beyond it
             self._keep_best()
@@ -233,7 +233,8 @@ class Loop:
         return 0 < patience * self._options.validate_every <= waited and bool(self._state.best_nme)
 
     def _summarise(self, progress: Progress, rate: float) -> None:
-        loss = self._mean_loss(forget=True)
+        self._last_loss = loss = float(np.mean(self._losses))
+        self._losses.clear()
         faces = progress.rate(self._step)
         progress.write(
             self._step,
@@ -316,12 +317,8 @@ class Loop:
         """How many steps the run will have, at the pace so far."""
         return max(self._step, round(self._step / max(self._done(), 1e-9)))
 
-    def _mean_loss(self, forget: bool = False) -> float:
-        mean = float(np.mean(self._losses)) if self._losses else self._last_loss
-        if forget:
-            self._last_loss = mean
-            self._losses.clear()
-        return mean
+    def _mean_loss(self) -> float | None:
+        return float(np.mean(self._losses)) if self._losses else self._last_loss
 
 
 def _in_steps(options: TrainConfig, faces: int) -> TrainConfig:

@@ -504,6 +504,7 @@ def test_finished_run_does_nothing_more(small_run):
     before = checkpoints.latest_checkpoint(small_run.run)
     result = train(short(steps=6), small_run.records, small_run.run)
     assert result.steps == 6 and checkpoints.latest_checkpoint(small_run.run) == before
+    assert result.loss is None and "NaN" not in (small_run.run / "result.json").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -136,9 +136,10 @@ def make_train(default: Config) -> Callable[..., None]:
             return
         ended = {"interrupted": "Interrupted, saved", "early_stopped": "Stopped early"}
         best = "none" if result.best_nme is None else f"{result.best_nme:.2f}%"
+        mean_loss = "" if result.loss is None else f"loss {result.loss:.4g}, "
         print(
             f"{ended.get(result.ended, 'Done')} at step {result.steps} after {result.minutes:.1f} "
-            f"minutes: loss {result.loss:.4g}, best validation NME {best} "
+            f"minutes: {mean_loss}best validation NME {best} "
             f"(step {result.best_step}).\nLook at {run / 'report.html'}"
         )
         if not result.interrupted:
