@@ -32,6 +32,7 @@ def cut_out(photo: np.ndarray, box: list[float]) -> tuple[np.ndarray, np.ndarray
 
 
 def with_opencv(model: str, image: np.ndarray) -> np.ndarray:
+    """The points [1, 68, 2] of an RGB image float32 [1, 128, 128, 3], in shares of its sides."""
     net = cv2.dnn.readNet(model)
     onnx = model.endswith(".onnx")
     net.setInput(image if onnx else np.ascontiguousarray(image.transpose(0, 3, 1, 2)))
@@ -39,6 +40,7 @@ def with_opencv(model: str, image: np.ndarray) -> np.ndarray:
 
 
 def with_onnxruntime(model: str, image: np.ndarray) -> np.ndarray:
+    """As `with_opencv`."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
