@@ -154,3 +154,22 @@ def pytest_collection_modifyitems(items):
         return SLOW_LAST.index(name) + 1 if name in SLOW_LAST else 0
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    """What a service answers with: the default model, and one that gives other landmarks."""
+    from served import write_narrow_model
+
+    from export.models import DEFAULT_MODEL
+    from export.service.answer import load_models
+
+    return load_models([DEFAULT_MODEL, write_narrow_model(tmp_path_factory.mktemp("models"))])
+
+
+@pytest.fixture(scope="session")
+def portrait_faces(models):
+    """Model -> the portrait's faces, by the predictor itself."""
+    from served import PHOTO, faces_of
+
+    return {name: faces_of(name, models, PHOTO) for name in models.predictors}

@@ -21,12 +21,10 @@ from served import (
     refused,
     running,
     with_detector,
-    write_narrow_model,
 )
 
 from data_tools.datasets.synthetic import portrait
 from export.models import DEFAULT_MODEL
-from export.service.answer import load_models
 from export.service.input import Limits
 from export.service.lines import LINES
 from senet_landmark.geometry import box_from_landmarks
@@ -37,29 +35,17 @@ LIMITS = Limits(megabytes=2, megapixels=20, workers=2, queue=60, seconds=1)
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    return load_models([DEFAULT_MODEL, write_narrow_model(folder)])
-
-
-@pytest.fixture(scope="module")
 def url(models):
     with running(models, LIMITS) as address:
         yield address
 
 
-@pytest.fixture(scope="module")
-def expected(models):
-    """Model -> the portrait's faces, by the predictor itself."""
-    return {name: faces_of(name, models, PHOTO) for name in models.predictors}
-
-
-def test_answer_is_the_predictors(url, expected):
+def test_answer_is_the_predictors(url, portrait_faces):
     answer = ask(url).json()
     assert list(answer) == ["image", "model", "engine", "scheme", "milliseconds", "faces"]
     assert answer["image"] == {"width": 512, "height": 512}
     assert (answer["model"], answer["scheme"]) == (DEFAULT_MODEL, "300w_68")
-    assert answer["faces"] == expected[DEFAULT_MODEL]
+    assert answer["faces"] == portrait_faces[DEFAULT_MODEL]
     times = answer["milliseconds"]
     assert all(value > 0 for value in times.values())
     parts = times["decode"] + times["detect"] + times["landmarks"]
@@ -70,8 +56,8 @@ def test_answer_is_the_predictors(url, expected):
     assert np.linalg.norm(found - truth, axis=1).mean() < 0.06 * eyes
 
 
-def test_photo_comes_in_any_of_the_forms(url, expected):
-    faces = expected[DEFAULT_MODEL]
+def test_photo_comes_in_any_of_the_forms(url, portrait_faces):
+    faces = portrait_faces[DEFAULT_MODEL]
     assert ask(url, headers={"Content-Type": "application/octet-stream"}).json()["faces"] == faces
     assert ask(url, headers={}).json()["faces"] == faces
     assert ask(url, iter([PHOTO[:1000], PHOTO[1000:]])).json()["faces"] == faces  # chunked
@@ -81,11 +67,11 @@ def test_photo_comes_in_any_of_the_forms(url, expected):
     assert ask(url, png, {"Content-Type": "image/png"}).json()["faces"] == faces
 
 
-def test_model_and_boxes_are_the_askers_choice(url, models, expected):
+def test_model_and_boxes_are_the_askers_choice(url, models, portrait_faces):
     answer = ask(url, params={"model": NARROW}).json()
-    assert answer["model"] == NARROW and answer["faces"] == expected[NARROW]
+    assert answer["model"] == NARROW and answer["faces"] == portrait_faces[NARROW]
     differences = [
-        np.array(faces[0]["landmarks"]) for faces in (expected[NARROW], expected[DEFAULT_MODEL])
+        np.array(portrait_faces[name][0]["landmarks"]) for name in (NARROW, DEFAULT_MODEL)
     ]
     assert np.abs(differences[0] - differences[1]).max() > 1  # the two models can be told apart
     boxes = np.round([box_from_landmarks(portrait()[1]), [60, 60, 180, 200]], 1)

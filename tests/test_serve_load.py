@@ -33,7 +33,6 @@ from data_tools.face_boxes import LANDMARKS
 from export.convert import convert
 from export.models import DEFAULT_MODEL
 from export.predictor import Predictor
-from export.service.answer import load_models
 from export.service.input import Limits
 from senet_landmark.geometry import box_from_landmarks
 from senet_landmark.images import encode_png
@@ -42,21 +41,9 @@ LIMITS = Limits(megabytes=2, workers=2, queue=60)
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    return load_models([DEFAULT_MODEL, write_narrow_model(folder)])
-
-
-@pytest.fixture(scope="module")
 def url(models):
     with running(models, LIMITS) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def expected(models):
-    """Model -> the portrait's faces, by the predictor itself."""
-    return {name: faces_of(name, models, PHOTO) for name in models.predictors}
 
 
 def test_forty_at_once_of_which_some_are_bad(url, models):
@@ -110,7 +97,7 @@ def wait_until(true):
         time.sleep(0.01)
 
 
-def test_work_and_queue_are_bounded(models, expected):
+def test_work_and_queue_are_bounded(models, portrait_faces):
     gate = Gate(models.detector.find)
     limits = Limits(workers=2, queue=3)
     with running(with_detector(models, gate), limits) as url, ThreadPoolExecutor(9) as pool:
@@ -127,7 +114,7 @@ def test_work_and_queue_are_bounded(models, expected):
         done = [future.result() for future in asked]
         assert [d.status_code for d in done].count(200) == 5
         assert all(
-            d.json()["faces"] == expected[DEFAULT_MODEL] for d in done if d.status_code == 200
+            d.json()["faces"] == portrait_faces[DEFAULT_MODEL] for d in done if d.status_code == 200
         )
         assert gate.most == 2 and gate.calls == 5
         assert ask(url).status_code == 200  # the places are free again
@@ -180,14 +167,14 @@ def test_client_that_sends_all_before_it_listens_gets_the_answer(url):
             urllib.request.urlopen(request, timeout=20)
 
 
-def test_nothing_is_written(url, expected, monkeypatch, tmp_path):
+def test_nothing_is_written(url, portrait_faces, monkeypatch, tmp_path):
     """A form of some size would otherwise go through a temporary file."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
     with pytest.raises(OSError):
         tempfile.mkstemp()
     padded = PHOTO + bytes(1_900_000 - len(PHOTO))  # decoders stop at the photo's end
     answer = ask_form(url, {"photo": ("a.jpg", padded)})
-    assert answer.json()["faces"] == expected[DEFAULT_MODEL]
+    assert answer.json()["faces"] == portrait_faces[DEFAULT_MODEL]
 
 
 # ---- threads

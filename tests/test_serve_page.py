@@ -10,11 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from served import NARROW, running, with_detector, write_narrow_model
+from served import NARROW, running, with_detector
 
 from data_tools.datasets.synthetic import portrait, portrait_path
 from export.models import DEFAULT_MODEL
-from export.service.answer import load_models
 from export.service.input import Limits
 from export.writers import face_json
 
@@ -24,12 +23,6 @@ playwright = pytest.importorskip(
 
 GREEN = (60, 220, 60)
 SYSTEM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models")
-    return load_models([DEFAULT_MODEL, write_narrow_model(folder)])
 
 
 @pytest.fixture(scope="module")
