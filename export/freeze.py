@@ -11,10 +11,11 @@ from tensorflow.python.tools.optimize_for_inference_lib import optimize_for_infe
 
 from data_tools.datasets.registry import DATASETS
 from export.confidence import fit_confidence, fit_expected_errors, separation, with_spread
-from export.contract import Contract, TensorSpec, contract_path, save_contract
+from export.contract import Contract, TensorSpec, contract_path, load_contract, save_contract
 from export.engines.interface import Engine
 from export.engines.registry import load_engine
 from export.equality import differences
+from export.models import frozen_start
 from export.old_tensorflow import younger_parts
 from export.recorded_faces import RecordedFaces, recorded_faces
 from senet_landmark import __version__
@@ -243,13 +244,19 @@ def _datasets(config: Config, info: RecordsInfo) -> list[str]:
         except InputError:
             found.append(folder.name)
     if config.train.start_from:
-        start = Path(config.train.start_from)
-        try:
-            begun, its_info, _ = load_run(start)
-            found += _datasets(begun, its_info)
-        except InputError:
-            found.append(start.name)
+        found += _datasets_of_start(config.train.start_from)
     return list(dict.fromkeys(found))
+
+
+def _datasets_of_start(start: str) -> list[str]:
+    """As `_datasets`, of what a run started from: a run, or a frozen model."""
+    try:
+        if model := frozen_start(start):
+            return str(load_contract(model).training["dataset"]).split(", ")
+        begun, info, _ = load_run(start)
+        return _datasets(begun, info)
+    except InputError:
+        return [Path(start).name]
 
 
 def _licence(datasets: list[str]) -> str:

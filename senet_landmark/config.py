@@ -177,7 +177,8 @@ class TrainConfig:
     seed: int = 0
     """Seed of weights, data order and augmentation."""
     start_from: str = ""
-    """Folder of a run whose weights this one begins with; its landmark scheme may be another."""
+    """What this run's first weights are of: folder of a run, a `.pb`, or the name of a model that
+    ships, such as senet-68; its landmark scheme may be another."""
     more_records: tuple[str, ...] = ()
     """Folders of further records, whose training faces are added; one named twice is seen twice as
     often. Faces that share an identity with a held-out face of the run's own records are left out,

@@ -1,4 +1,6 @@
-"""Fine-tuning: the first weights of a run out of another run's, whose landmarks may be others.
+"""Fine-tuning: the first weights of a run out of another run's, or of a frozen model.
+
+Their landmarks may be others.
 
 What the two networks share is taken as it is. The layer that gives the landmarks is converted where
 the landmark scheme is another: a new point begins as the mean of old ones, by a table of
@@ -16,6 +18,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from export.models import frozen_start, shipped_models
+from export.thaw import normalised, thaw
 from senet_landmark import checkpoints
 from senet_landmark.checkpoints import Weights
 from senet_landmark.config import NO_AUGMENTATION, Config, NetworkConfig
@@ -28,8 +32,9 @@ from senet_landmark.runtime import session_config
 from senet_landmark.scheme_conversion import can_convert, convert
 from senet_landmark.schemes import Scheme, get_scheme
 
-FITTED_FACES = 256
-"""Faces that tell the points that no table knows."""
+SEEN_FACES = 256
+"""Faces of the new records that tell the points that no table knows, and the batch norm of a frozen
+model, at most."""
 
 NEAREST = 6
 """Old points that such a point may be made of: those nearest to it."""
@@ -51,13 +56,34 @@ _SAID: dict[Origin, str] = {
 
 
 @dataclass(frozen=True)
+class _Start:
+    """What a run goes on from.
+
+    Attributes:
+      what: it is, for messages.
+      scheme: name of its landmark scheme.
+      weights: by the names of variables.
+      step: that they are from; 0 of a frozen model.
+      checkpoint: path of the checkpoint, or of the `.pb`.
+      frozen: it is a `.pb`, whose batch norm is to be made anew.
+    """
+
+    what: str
+    scheme: str
+    weights: Weights
+    step: int
+    checkpoint: str
+    frozen: bool = False
+
+
+@dataclass(frozen=True)
 class StartReport:
     """Where a run's first weights come from.
 
     Attributes:
-      checkpoint: path of the checkpoint that the run starts from.
-      step: the step that it is from.
-      source: landmark scheme of that run.
+      checkpoint: path of the checkpoint, or the frozen model, that the run starts from.
+      step: the step that it is from; 0 of a frozen model.
+      source: landmark scheme of the start.
       target: landmark scheme of the new run.
       taken: names of the variables that are taken as they are.
       converted: names of those of the landmarks' layer, where it is converted.
@@ -106,7 +132,8 @@ def initial_weights(
       maker: makes the new run's batches. Its records have the scheme, and its faces, without
         augmentation, tell the points that no table knows.
       start: folder of the run to start from, or prefix of one of its checkpoints
-        (`RUN/checkpoints/model.ckpt-500`).
+        (`RUN/checkpoints/model.ckpt-500`), or a frozen model: the path of its `.pb`, or the name of
+        one that ships.
       threads: as in `runtime.session_config`.
 
     Returns:
@@ -114,14 +141,19 @@ def initial_weights(
       the averaged weights where the start has such; and the report.
 
     Raises:
-      InputError: the start is no run, has no checkpoint, or has another network or width.
+      InputError: the start is no run and no model, has no checkpoint, or has another network or
+        width.
     """
-    begun, info, values, step, checkpoint = _read(Path(start))
-    source, target = get_scheme(info.scheme), maker.store.scheme
+    begun = _read(start, network)
+    source, target = get_scheme(begun.scheme), maker.store.scheme
     # What the landmarks need at inference must fit; heads of further tasks may begin anew.
     plain = replace(network, pose=False, attributes=())
     needed = _shapes(plain, source.points)
-    _check(begun.network, network, needed, values, start)
+    _check(begun, network, needed, start)
+    values = begun.weights
+    if begun.frozen:
+        images = [maker.batch(step)["image"] for step in range(-(-SEEN_FACES // maker.batch_size))]
+        values = normalised(values, plain, source.points, images, threads)
     wanted = _shapes(network, target.points, is_training=True)
     layer: set[str] = set()
     means, origins = np.eye(target.points), _all(target, "same")
@@ -131,7 +163,7 @@ def initial_weights(
         layer = {name for name, shape in needed.items() if shape != more[name]}
         means, origins = _known_means(source, target)
         if "fitted" in origins:
-            seen, truth = _seen(begun.network, source, maker, values, checkpoint, threads)
+            seen, truth = _seen(plain, source, maker, values, begun.checkpoint, threads)
             for point in np.flatnonzero(np.array(origins) == "fitted"):
                 means[point] = fitted_mean(seen, truth[:, point])
     weights = {}
@@ -141,8 +173,8 @@ def initial_weights(
         elif name in values and values[name].shape == shape:
             weights[name] = values[name]
     return weights, StartReport(
-        checkpoint=checkpoint,
-        step=step,
+        checkpoint=begun.checkpoint,
+        step=begun.step,
         source=source.name,
         target=target.name,
         taken=tuple(sorted(set(weights) - layer)),
@@ -251,15 +283,14 @@ def _seen(
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the old model sees on faces of the new records [N, K, 2], and their truth [N, L, 2]."""
     plain = replace(maker, augment=NO_AUGMENTATION, shape_model=None)
-    count = min(FITTED_FACES, len(maker.store))
+    count = min(SEEN_FACES, len(maker.store))
     chosen = np.linspace(0, len(maker.store) - 1, count).round().astype(int)
     batches = [
         plain.faces(part, np.random.default_rng(0))
         for part in np.array_split(chosen, -(-count // 64))
     ]
     with tf.Graph().as_default(), tf.Session(config=session_config(threads)) as session:
-        without_tasks = replace(network, pose=False, attributes=())
-        model = build_model(without_tasks, scheme.points, is_training=False)
+        model = build_model(network, scheme.points, is_training=False)
         checkpoints.assign_weights(session, values, checkpoint)
         seen = [session.run(model.landmarks, {model.image: b["image"]}) for b in batches]
     return np.concatenate(seen), np.concatenate([batch["landmarks"] for batch in batches])
@@ -273,41 +304,51 @@ def _shapes(network: NetworkConfig, points: int, is_training: bool = False) -> S
         return {v.op.name: tuple(v.shape.as_list()) for v in slim.get_model_variables()}
 
 
-def _check(
-    begun: NetworkConfig, network: NetworkConfig, needed: Shapes, values: Weights, start: Path | str
-) -> None:
+def _check(begun: "_Start", network: NetworkConfig, needed: Shapes, start: Path | str) -> None:
     """Refuses a start whose network is another. Raises InputError that names a variable."""
     for name, shape in needed.items():
-        if name in values and values[name].shape == shape:
+        found = begun.weights.get(name)
+        if found is not None and found.shape == shape:
             continue
-        there, here = resolved(begun), resolved(network)
-        found = f"is {list(values[name].shape)} there" if name in values else "is not there"
+        there = f"is {list(found.shape)} there" if found is not None else "is not there"
         raise InputError(
-            f"{start}: is a run of {_options(there)}; this one, of {_options(here)}, cannot start "
-            f"from it: variable {name} {found}, {list(shape)} here. Give the same network options "
-            "(they are in the start's config.json), or train from the beginning."
+            f"{start}: is {begun.what}; this run, of {_options(network)}, cannot start from it: "
+            f"variable {name} {there}, {list(shape)} here. Give the same network options (a run "
+            "has them in its config.json), or train from the beginning."
         )
 
 
 def _options(network: NetworkConfig) -> str:
-    normalised = ", batch_norm" if network.batch_norm else ""
-    return f"{network.name} (head {network.head}, width {network.width:g}{normalised})"
+    network = resolved(network)
+    batch_norm = ", batch_norm" if network.batch_norm else ""
+    return f"{network.name} (head {network.head}, width {network.width:g}{batch_norm})"
 
 
-def _read(start: Path) -> tuple[Config, RecordsInfo, Weights, int, str]:
-    """A run's configuration and records, weights, the step that they are from, their checkpoint."""
-    if not Path(f"{start}.index").is_file():
-        begun, info, _ = checkpoints.load_run(start)
-        return begun, info, *checkpoints.weights_of(start)
-    for run in (start.parent, start.parent.parent):
+def _read(start: Path | str, network: NetworkConfig) -> _Start:
+    """What `initial_weights` is given to start from."""
+    path = Path(start)
+    if model := frozen_start(start):
+        weights, scheme = thaw(model, network)
+        what = f"a frozen model of {network.name}"
+        return _Start(what, scheme, weights, 0, str(model), frozen=True)
+    if Path(f"{path}.index").is_file():
+        config, info = _run_of(path)
+        prefix = str(path)
+        weights, step = checkpoints.read_weights(prefix), checkpoints.step_of(prefix)
+    elif not path.exists():
+        raise InputError(
+            f"{start}: does not exist. Give the folder of a run, the .pb of a model, or the name "
+            f"of one that ships ({', '.join(shipped_models())})."
+        )
+    else:
+        config, info, _ = checkpoints.load_run(path)
+        weights, step, prefix = checkpoints.weights_of(path)
+    return _Start(f"a run of {_options(config.network)}", info.scheme, weights, step, prefix)
+
+
+def _run_of(prefix: Path) -> tuple[Config, RecordsInfo]:
+    """What the run of a checkpoint says of itself. Raises InputError where there is none."""
+    for run in (prefix.parent, prefix.parent.parent):
         if (run / "config.json").is_file():
-            begun, info, _ = checkpoints.load_run(run)
-            prefix = str(start)
-            return (
-                begun,
-                info,
-                checkpoints.read_weights(prefix),
-                checkpoints.step_of(prefix),
-                prefix,
-            )
-    raise InputError(f"{start}: has no config.json of its run beside it; give the run's folder.")
+            return checkpoints.load_run(run)[:2]
+    raise InputError(f"{prefix}: has no config.json of its run beside it; give the run's folder.")
