@@ -1,5 +1,6 @@
 """The commands, as a person gives them: help, results, and one line for each kind of bad input."""
 
+import inspect
 import json
 import re
 import shutil
@@ -12,8 +13,10 @@ from conftest import REPOSITORY
 
 from data_tools.datasets.synthetic import portrait, portrait_path
 from export.models import find_model
-from export.predictor import Predictor
+from export.predictor import PASSES, Predictor
 from senet_landmark.cli import main
+from senet_landmark.commands.inference import predict
+from senet_landmark.commands.model import evaluate
 from senet_landmark.files import written_whole
 from senet_landmark.geometry import box_from_landmarks
 from senet_landmark.images import write_picture
@@ -35,6 +38,12 @@ def test_help_has_examples(capsys, command):
         run(command, "--help")
     assert end.value.code == 0
     assert f"senet-landmark {command}" in capsys.readouterr().out.split("For example:")[1]
+
+
+def test_default_of_the_passes_is_the_predictors():
+    # The commands repeat it, as they import the predictor only when they run.
+    for command in (predict, evaluate):
+        assert inspect.signature(command).parameters["passes"].default == PASSES
 
 
 def test_no_command_lists_them(capsys):
