@@ -233,30 +233,36 @@ def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_siz
 
 
 def _datasets(config: Config, info: RecordsInfo) -> list[str]:
-    """The data sets that weights saw, those of the runs they started from too.
+    """The data sets that weights saw, those of what they started from too.
 
     Of further records, or a run, that are gone, the folder's name.
     """
+    found = _datasets_of_records(config, info)
+    start, seen = config.train.start_from, set[str]()
+    while start and start not in seen:  # a folder may have been made anew from what began with it
+        seen.add(start)
+        try:
+            if model := frozen_start(start):
+                told = load_contract(model).training.get("dataset", Path(start).stem)
+                found += str(told).split(", ")
+                break
+            config, info, _ = load_run(start)
+        except InputError:
+            found.append(Path(start).name)
+            break
+        found += _datasets_of_records(config, info)
+        start = config.train.start_from
+    return list(dict.fromkeys(found))
+
+
+def _datasets_of_records(config: Config, info: RecordsInfo) -> list[str]:
     found = [info.dataset]
     for folder in map(Path, config.train.more_records):
         try:
             found.append(load_records_info(folder).dataset)
         except InputError:
             found.append(folder.name)
-    if config.train.start_from:
-        found += _datasets_of_start(config.train.start_from)
-    return list(dict.fromkeys(found))
-
-
-def _datasets_of_start(start: str) -> list[str]:
-    """As `_datasets`, of what a run started from: a run, or a frozen model."""
-    try:
-        if model := frozen_start(start):
-            return str(load_contract(model).training["dataset"]).split(", ")
-        begun, info, _ = load_run(start)
-        return _datasets(begun, info)
-    except InputError:
-        return [Path(start).name]
+    return found
 
 
 def _licence(datasets: list[str]) -> str:

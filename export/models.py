@@ -36,12 +36,10 @@ def find_model(model: Path | str | None = None) -> Path:
 def frozen_start(start: Path | str) -> Path | None:
     """The `.pb` that a run starts from (`TrainConfig.start_from`); None: it starts from a run.
 
-    A folder, or a checkpoint, goes before a shipped model of its name.
+    As everywhere, a shipped model goes before a folder of its name.
 
     Raises:
       InputError: it ends in .pb, and there is no such file.
     """
-    is_model = Path(start).suffix == ".pb"
-    if is_model or (not Path(start).exists() and str(start) in shipped_models()):
-        return find_model(start)
-    return None
+    is_model = Path(start).suffix == ".pb" or str(start) in shipped_models()
+    return find_model(start) if is_model else None

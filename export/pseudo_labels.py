@@ -10,6 +10,7 @@ import csv
 import io
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from data_tools import face_boxes
 from data_tools.samples import Entry
 from export.face_sources import Photos, source_of
 from export.predictor import Predictor
+from senet_landmark.attributes import get_attribute
 from senet_landmark.augment import mirror_landmarks
 from senet_landmark.drawing import contact_sheet, draw_points
 from senet_landmark.errors import InputError
@@ -72,7 +74,7 @@ def write_pseudo_labels(
     entries = {entry.source: entry for entry in every if entry.identity not in tested}
     source = source_of(faces, [face_boxes.LANDMARKS], None, skipped)
     scheme = _common_scheme(predictors, source.scheme)
-    rows: list[list[object]] = []
+    labelled: list[tuple[AnnotatedFace, np.ndarray]] = []
     pictures: list[np.ndarray] = []
     distances: list[tuple[float, float]] = []
     counts = {"labelled": 0, "far": 0, "doubtful": 0}
@@ -85,18 +87,16 @@ def write_pseudo_labels(
             counts["doubtful"] += 1
         else:
             counts["labelled"] += 1
-            rows.append(_row(entries[face.source], label, Path(out)))
-            if len(pictures) < SHOWN and len(rows) % max(len(entries) // SHOWN, 1) == 0:
+            labelled.append((replace(face, photo=np.empty(0)), label))
+            if len(pictures) < SHOWN and len(labelled) % max(len(entries) // SHOWN, 1) == 0:
                 pictures.append(_picture(face.photo, label, scheme))
-    if not rows:
+    if not labelled:
         raise InputError(
             f"{faces.root}: no face could be labelled ({counts}, {len(skipped)} skipped)."
         )
-    columns = [f"{axis}{i}" for i in range(scheme.points) for axis in "xy"]
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(
-        [["photo", "identity", "subset", *columns], *rows]
-    )
+    rows = _rows(labelled, entries, scheme, Path(out))
+    csv.writer(text, lineterminator="\n").writerows(rows)
     write_bytes(Path(out) / "labels.csv", text.getvalue().encode())
     write_picture(Path(out) / "contact_sheet.png", contact_sheet(pictures))
     median_error, median_disagreement = np.median(distances, axis=0).tolist()
@@ -165,9 +165,25 @@ def both_looks(predictor: Predictor, face: AnnotatedFace) -> list[np.ndarray]:
     return [plain, back[0].astype(np.float32)]
 
 
-def _row(entry: Entry, label: np.ndarray, out: Path) -> list[object]:
-    photo = os.path.relpath(entry.photo, out)
-    return [photo, entry.identity, entry.subset, *np.round(label.astype(float), 2).ravel().tolist()]
+def _rows(
+    labelled: Sequence[tuple[AnnotatedFace, np.ndarray]],
+    entries: dict[str, Entry],
+    scheme: Scheme,
+    out: Path,
+) -> Iterator[list[object]]:
+    """The lines of `labels.csv`; attributes that the data set has stay with their faces."""
+    names = list(dict.fromkeys(name for face, _ in labelled for name in face.attributes))
+    points = [f"{axis}{i}" for i in range(scheme.points) for axis in "xy"]
+    yield ["photo", "identity", "subset", *names, *points]
+    for face, label in labelled:
+        entry = entries[face.source]
+        classes = [
+            get_attribute(name).classes.index(known) if (known := face.attributes.get(name)) else ""
+            for name in names
+        ]
+        photo = os.path.relpath(entry.photo, out)
+        numbers = np.round(label.astype(float), 2).ravel().tolist()
+        yield [photo, entry.identity, entry.subset, *classes, *numbers]
 
 
 def _picture(photo: np.ndarray, label: np.ndarray, scheme: Scheme) -> np.ndarray:

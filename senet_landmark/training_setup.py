@@ -100,6 +100,8 @@ def training_maker(
         paths += more
     own = shards_of(paths, part, parts)
     store = RecordStore(own, options.cache_mb, options.max_corrupt, adapt)
+    if parts == 1:  # of several workers, one may well have no face that has an attribute
+        _check_attributes_known(config.network.attributes, info.attributes, store, records)
     whole = store
     if parts > 1 and config.loss.asm_weight:  # shapes are fitted to all faces
         whole = RecordStore(paths, 0, options.max_corrupt, adapt)
@@ -111,6 +113,22 @@ def training_maker(
         poses=_true_poses(config, store),
         shape_model=_shape_model(config.loss, whole, resumed),
     )
+
+
+def _check_attributes_known(
+    wanted: Sequence[str], names: Sequence[str], store: RecordStore, records: Path
+) -> None:
+    """Raises InputError for an attribute to be learnt that no training face has."""
+    for name in wanted:
+        if name in names:  # that the records have it at all, the loss checks
+            column = names.index(name)
+            known = (store.record(index).attributes[column] for index in range(len(store)))
+            if not np.isfinite(list(known)).any():
+                raise InputError(
+                    f"{records}: none of the {len(store)} training faces tells its {name}, which "
+                    "network.attributes asks for. Leave it out, or give records whose data set has "
+                    "it (a CSV needs a column of that name)."
+                )
 
 
 def _more_records(

@@ -260,6 +260,16 @@ def test_shipped_model_starts_by_its_name_and_hands_on_its_terms(synthetic_recor
     assert theirs == [name for name in given if name != own]
 
 
+def test_runs_that_started_from_each_other_are_frozen(synthetic_records, tmp_path):
+    """A folder may hold another run by now than the one that was started from."""
+    for name, other in (("a", "b"), ("b", "a")):
+        start = TrainConfig(start_from=str(tmp_path / other))
+        save_run(tmp_path / name, TCDCN, synthetic_records, start)
+    freeze(tmp_path / "a", tmp_path / "model.pb", records=synthetic_records)
+    contract = load_contract(tmp_path / "model.pb")
+    assert contract.training["dataset"] == load_records_info(synthetic_records).dataset
+
+
 def test_frozen_start_that_does_not_fit_is_refused(frozen, synthetic_records, tmp_path):
     model = frozen(MAPS)
     for network, message in (

@@ -78,6 +78,24 @@ def test_attributes_are_told_by_their_names(synthetic_records, others, tmp_path)
     assert np.isfinite(values[:count]).all() and np.isnan(values[count:, 0]).all()
 
 
+def test_attribute_that_no_face_tells_is_refused(synthetic_records, tmp_path):
+    def untold(split, number, record):
+        return dataclasses.replace(record, attributes=np.array([1, np.nan], np.float32))
+
+    names = ["gender", "smile"]
+    records = changed_records(synthetic_records, tmp_path / "r", untold, attributes=names)
+    info = load_records_info(records)
+    config = short()
+    for asked in (("gender",), ("smile", "gender")):
+        network = dataclasses.replace(config.network, attributes=asked)
+        config = dataclasses.replace(config, network=network)
+        if "smile" in asked:
+            with pytest.raises(InputError, match=r"none of the .* training faces tells its smile"):
+                training_maker(config, records, info)
+        else:
+            assert training_maker(config, records, info).attributes == info.attributes
+
+
 def test_records_that_do_not_go_together_are_refused(synthetic_records, others, tmp_path):
     crop = dataclasses.asdict(load_records_info(others).records)
     crop["crop"]["margins"] = [0.1] * 4

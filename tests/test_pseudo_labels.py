@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from data_tools.build_records import build_records
-from data_tools.datasets.registry import list_entries, load_sample
+from data_tools.datasets.registry import get_dataset, list_entries, load_sample
 from export.face_sources import Photos
 from export.pseudo_labels import write_pseudo_labels
+from senet_landmark.attributes import ATTRIBUTES
 from senet_landmark.cli import main
 from senet_landmark.errors import InputError
 from senet_landmark.metrics import nme
@@ -45,6 +46,8 @@ def test_labels_are_read_back_and_near_the_true_points(tree, tmp_path):
         five = convert(sample.landmarks[None], "300w_68", "mtfl_5")
         assert nme(five, truth.landmarks[None], get_scheme("mtfl_5"), "bbox_size")[0] < 0.0601
         assert sample.identity == truth.identity
+        for name, value in zip(get_dataset("mtfl").attributes, truth.attributes, strict=True):
+            assert sample.attributes[list(ATTRIBUTES).index(name)] == value
     made = build_records("csv", tmp_path / "labelled", tmp_path / "records", workers=1)
     assert made["faces"] == report["labelled"]
 
@@ -74,5 +77,5 @@ def test_command(tree, tmp_path, capsys):
     assert main(["pseudo-label", "--root", str(tree), "--out", str(out)]) == 0
     told = capsys.readouterr()
     assert "faces ->" in told.out and "Skipped 1" in told.err
-    assert np.loadtxt(out / "labels.csv", str, delimiter=",", max_rows=1).size == 3 + 2 * 68
+    assert np.loadtxt(out / "labels.csv", str, delimiter=",", max_rows=1).size == 3 + 4 + 2 * 68
     assert (out / "contact_sheet.png").exists()

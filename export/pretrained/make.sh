@@ -16,8 +16,10 @@ label() { # MODEL DATASET ROOT NAME
     senet-landmark pseudo-label --model "$1" --dataset "$2" --root "$3" --out "labelled-$4"
   records "records-$4" --dataset csv --root "labelled-$4"
 }
+freeze() { senet-landmark freeze --run "$1" --out "$1.pb"; }
 train() { senet-landmark train --records records --loop.cache-mb 15000 "$@"; }
 mixed() { train --loop.ema-decay 0.999 --loop.more-records "$@"; }
+slow=(--schedule.initial 2e-3 --schedule.final 1e-5)
 # Last, without mirrored faces and made labels: annotations lie a little to one side, and the mean
 # of a face and its mirror image does not.
 last() {
@@ -31,27 +33,32 @@ records records --dataset 300w_lp --root "$data/300W_LP"
 records records-turned --dataset 300w_lp --root turned
 records records-ytf --dataset ytf --root "$data/ytf" --records.test 0.2
 
-# A teacher, which labels MTFL; the large model goes on from it.
+# A teacher labels MTFL; the large model goes on from it, labels MTFL anew, and goes on again.
 train --run start --steps 3100
 mixed records-turned records-ytf \
   --run teacher --loop.start-from start --steps 7800 --schedule.initial 4e-3 --schedule.final 2e-4
-senet-landmark freeze --run teacher --out teacher.pb
+freeze teacher
 label teacher.pb mtfl "$data/mtfl" mtfl-by-teacher
 mixed records records-turned records-ytf records-ytf records-mtfl-by-teacher \
-  --run mirrored --loop.start-from teacher --steps 8000 --schedule.initial 2e-3 --schedule.final 1e-5
-last --run senet-68 --loop.start-from mirrored --steps 3600 --schedule.initial 5e-4
-senet-landmark freeze --run senet-68 --out senet-68.pb
+  --run first-mirrored --loop.start-from teacher --steps 8000 "${slow[@]}"
+last --run first --loop.start-from first-mirrored --steps 3600 --schedule.initial 5e-4
+freeze first
+label first.pb mtfl "$data/mtfl" mtfl-by-first
+mixed records records-turned records-ytf records-ytf records-mtfl-by-first \
+  --run mirrored --loop.start-from first --steps 10000 "${slow[@]}"
+last --run senet-68 --loop.start-from mirrored --steps 3000 --schedule.initial 5e-4
+freeze senet-68
 
 # The large model labels MTFL and 300W anew; the small one learns from these and the annotations.
 label senet-68.pb mtfl "$data/mtfl" mtfl
 label senet-68.pb 300w_lp "$data/300W_LP" 300w
 train --preset senet_small --run small-start --steps 3500
-mixed records-300w records-300w records-turned records-ytf records-ytf records-mtfl \
-  --preset senet_small --run small-mirrored --loop.start-from small-start --steps 23000 \
+mixed records records-300w records-300w records-turned records-ytf records-ytf records-mtfl \
+  --preset senet_small --run small-mirrored --loop.start-from small-start --steps 35000 \
   --schedule.initial 4e-3 --schedule.final 1e-5
 last --preset senet_small --run senet-68-small --loop.start-from small-mirrored --steps 1500 \
   --schedule.initial 4e-4
-senet-landmark freeze --run senet-68-small --out senet-68-small.pb
+freeze senet-68-small
 
 for name in senet-68 senet-68-small; do
   senet-landmark convert --model $name.pb --to onnx
