@@ -1,9 +1,10 @@
 """`.pb` -> weights that training can go on from: the inverse of `freeze.py`.
 
 Freezing folds batch norm into the convolution before it, so that its four values a channel are
-gone. `thaw` puts one in its place that changes nothing. `normalised` then gives it the mean and the
-variance of what its convolution makes of faces, and the scale and offset that undo them: the
-network tells the same as the `.pb`, and in training, where it normalises by the batch, about that.
+gone. `thaw` puts one in its place that changes nothing. `with_batch_norm` then gives it the mean
+and the variance of what its convolution makes of faces, and the scale and offset that undo them:
+the network tells the same as the `.pb`, and in training, where it normalises by the batch, about
+that.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,8 +23,8 @@ from senet_landmark.model import build_model
 from senet_landmark.runtime import session_config
 
 
-class _Normalised(NamedTuple):
-    """A convolution and the batch norm behind it: an operation, and names of variables."""
+class _BatchNorm(NamedTuple):
+    """A batch norm and the convolution before it: an operation, and names of variables."""
 
     convolution: tf.Operation
     epsilon: np.float32
@@ -63,7 +64,7 @@ def thaw(model: Path, network: NetworkConfig) -> tuple[Weights, str]:
         }
     with tf.Graph().as_default():
         build_model(network, contract.landmark_scheme.points, is_training=False)
-        for place in _normalisations():
+        for place in _batch_norms():
             name = place.convolution.name  # `optimize_for_inference` names what it folds by this
             folded, offset = (weights.get(f"{name}_{part}") for part in ("weights", "bn_offset"))
             if folded is not None and offset is not None:
@@ -74,7 +75,7 @@ def thaw(model: Path, network: NetworkConfig) -> tuple[Weights, str]:
     return weights, contract.scheme
 
 
-def normalised(
+def with_batch_norm(
     weights: Weights,
     network: NetworkConfig,
     points: int,
@@ -94,7 +95,7 @@ def normalised(
     found = dict(weights)
     with tf.Graph().as_default(), tf.Session(config=session_config(threads)) as session:
         model = build_model(network, points, is_training=False)
-        places = list(_normalisations())
+        places = list(_batch_norms())
         assign_weights(session, weights, "the start")
         fetches = [tf.nn.moments(p.convolution.outputs[0], [0, 1, 2]) for p in places]
         seen = [session.run(fetches, {model.image: batch}) for batch in images]
@@ -108,7 +109,7 @@ def normalised(
     return found
 
 
-def _normalisations() -> Iterator[_Normalised]:
+def _batch_norms() -> Iterator[_BatchNorm]:
     """The batch norms of the default graph that freezing folds."""
     for op in tf.get_default_graph().get_operations():
         if op.type.startswith("FusedBatchNorm"):
@@ -117,4 +118,4 @@ def _normalisations() -> Iterator[_Normalised]:
             read = (convolution.inputs[1], *op.inputs[1:5])
             names = (tensor.op.inputs[0].op.name for tensor in read)
             epsilon = np.float32(op.get_attr("epsilon"))
-            yield _Normalised(convolution, epsilon, *names)
+            yield _BatchNorm(convolution, epsilon, *names)

@@ -19,7 +19,7 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from export.models import frozen_start, shipped_models
-from export.thaw import normalised, thaw
+from export.thaw import thaw, with_batch_norm
 from senet_landmark import checkpoints
 from senet_landmark.checkpoints import Weights
 from senet_landmark.config import NO_AUGMENTATION, Config, NetworkConfig
@@ -153,7 +153,7 @@ def initial_weights(
     values = begun.weights
     if begun.frozen:
         images = [maker.batch(step)["image"] for step in range(-(-SEEN_FACES // maker.batch_size))]
-        values = normalised(values, plain, source.points, images, threads)
+        values = with_batch_norm(values, plain, source.points, images, threads)
     wanted = _shapes(network, target.points, is_training=True)
     layer: set[str] = set()
     means, origins = np.eye(target.points), _all(target, "same")

@@ -2,7 +2,7 @@
 # Makes the weights of this folder: make.sh DATA OUT
 #
 # DATA holds 300W_LP/, ytf/ and mtfl/ as published. OUT gets records, runs and the models; the same
-# command goes on where it was stopped. About five hours on two cores.
+# command goes on where it was stopped. Three to six hours on two cores, as they are busy.
 set -euo pipefail
 data=$(realpath "$1")
 mkdir -p "$2"
