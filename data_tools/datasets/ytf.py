@@ -5,8 +5,8 @@ facial keypoints project, made by another detector and hence noisy at the contou
     ROOT/test/NAME.jpg, ROOT/test_frames_keypoints.csv
 
 A line is `NAME.jpg,x0,y0,…,x67,y67`, in whole pixels that count from 1. Nothing says so, but read
-as counted from 0 the points lie 1.0 pixels to the right of what a model sees in a face and in its
-mirror image, in the mean, which has no side; counted from 1, 0.1 (`benchmarks/label_offset.py`).
+as counted from 0 the points lie 1.2 pixels to the right of what a model sees in a face and in its
+mirror image, in the mean, which has no side; counted from 1, 0.2 (`benchmarks/label_offset.py`).
 `points="published"` takes them as counted from 0.
 
 The published parts share every person (`Ann_Lee_12.jpg` and `Ann_Lee_31.jpg`), so they are subsets
