@@ -17,7 +17,7 @@ from senet_landmark.metrics import nme_inter_ocular
 
 NAMES = shipped_models()
 
-LIMITS = {"senet-68": 3.5, "senet-68-small": 3.9}
+LIMITS = {"senet-68": 3.5, "senet-68-attributes": 3.8, "senet-68-small": 3.9}
 """NME by the eye corners, percent, on every eighth photo of HELEN's test set."""
 
 
@@ -35,7 +35,8 @@ def test_names_and_sizes():
     assert set(NAMES) == set(LIMITS)
     files = [path for path in PRETRAINED.iterdir() if path.suffix in (".pb", ".onnx", ".json")]
     assert len(files) == 3 * len(NAMES)
-    assert sum(path.stat().st_size for path in files) < 6e6
+    for name, most in (("senet-68", 6e6), ("senet-68-attributes", 6e6), ("senet-68-small", 1e6)):
+        assert sum(path.stat().st_size for path in files if path.stem == name) < most
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,6 +61,21 @@ def test_costs(name):
 def test_real_photos(name, boxes, some_of_helen, tmp_path):
     metrics = evaluate_models([name], Photos("300w", some_of_helen), tmp_path, boxes=[boxes])
     assert metrics["n"] > 38 and metrics["nme_inter_ocular"] < LIMITS[name]
+
+
+def test_attributes_of_real_faces(shared_data, tmp_path):
+    """60 of MTFL's test photos."""
+    root, tree = shared_data("mtfl"), tmp_path / "mtfl"
+    tree.mkdir()
+    lines = (root / "testing.txt").read_text().splitlines()[::50]
+    (tree / "testing.txt").write_text("\n".join(lines))
+    (tree / "training.txt").write_text("")
+    (tree / "AFLW").symlink_to(root / "AFLW")
+    found = evaluate_models(["senet-68-attributes"], Photos("mtfl", tree), tmp_path / "out")
+    assert found["n"] == len(lines)
+    least = {"gender": 80, "smile": 80, "glasses": 95, "head_pose": 70}
+    right = found["attribute_accuracy"]
+    assert {name for name in least if right[name] < least[name]} == set(), right
 
 
 @pytest.mark.parametrize("name", NAMES)

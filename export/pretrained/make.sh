@@ -49,9 +49,15 @@ mixed records records-turned records-ytf records-ytf records-mtfl-by-first \
 last --run senet-68 --loop.start-from mirrored --steps 3000 --schedule.initial 5e-4
 freeze senet-68
 
-# The large model labels MTFL and 300W anew; the small one learns from these and the annotations.
+# The large model labels MTFL and 300W anew: one learns MTFL's attributes with these labels, the small
+# one learns from these and the annotations.
 label senet-68.pb mtfl "$data/mtfl" mtfl
 label senet-68.pb 300w_lp "$data/300W_LP" 300w
+senet-landmark train --records records-mtfl --loop.cache-mb 15000 --loop.ema-decay 0.999 \
+  --loop.more-records records-mtfl records records-ytf --run senet-68-attributes \
+  --loop.start-from "$PWD/senet-68" --steps 3000 "${slow[@]}" \
+  --network.attributes gender smile glasses head_pose --loss.attribute-weights 4 4 4 4
+freeze senet-68-attributes
 train --preset senet_small --run small-start --steps 3500
 mixed records records-300w records-300w records-turned records-ytf records-ytf records-mtfl \
   --preset senet_small --run small-mirrored --loop.start-from small-start --steps 35000 \
@@ -60,6 +66,6 @@ last --preset senet_small --run senet-68-small --loop.start-from small-mirrored 
   --schedule.initial 4e-4
 freeze senet-68-small
 
-for name in senet-68 senet-68-small; do
+for name in senet-68 senet-68-small senet-68-attributes; do
   senet-landmark convert --model $name.pb --to onnx
 done
