@@ -268,7 +268,9 @@ def _datasets_of_records(config: Config, info: RecordsInfo) -> list[str]:
 def _licence(datasets: list[str]) -> str:
     """The terms of weights that were trained on these data sets."""
     whole = f"Weights follow the terms of their training data ({', '.join(datasets)})"
-    research = [name for name in datasets if name in DATASETS and DATASETS[name].research_only]
+    known = [name.removesuffix(" (csv)") for name in datasets]  # of pseudo-labels: whose photos
+    research = [name for name in known if name in DATASETS and DATASETS[name].research_only]
+    research = list(dict.fromkeys(research))
     return f"{whole}; for research only: {', '.join(research)}." if research else f"{whole}."
 
 

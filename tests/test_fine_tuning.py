@@ -260,6 +260,16 @@ def test_shipped_model_starts_by_its_name_and_hands_on_its_terms(synthetic_recor
     assert theirs == [name for name in given if name != own]
 
 
+def test_pseudo_labels_have_the_terms_of_their_photos(synthetic_records, tmp_path):
+    def same(split, number, record):
+        return record
+
+    labelled = changed_records(synthetic_records, tmp_path / "records", same, dataset="mtfl (csv)")
+    save_run(tmp_path / "run", TCDCN, labelled)
+    freeze(tmp_path / "run", tmp_path / "model.pb", records=labelled)
+    assert load_contract(tmp_path / "model.pb").licence.endswith("for research only: mtfl.")
+
+
 def test_runs_that_started_from_each_other_are_frozen(synthetic_records, tmp_path):
     """A folder may hold another run by now than the one that was started from."""
     for name, other in (("a", "b"), ("b", "a")):

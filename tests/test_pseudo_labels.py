@@ -49,7 +49,7 @@ def test_labels_are_read_back_and_near_the_true_points(tree, tmp_path):
         for name, value in zip(get_dataset("mtfl").attributes, truth.attributes, strict=True):
             assert sample.attributes[list(ATTRIBUTES).index(name)] == value
     made = build_records("csv", tmp_path / "labelled", tmp_path / "records", workers=1)
-    assert made["faces"] == report["labelled"]
+    assert made["faces"] == report["labelled"] and made["dataset"] == "mtfl (csv)"
 
 
 def test_limits_leave_faces_out(tree, tmp_path):

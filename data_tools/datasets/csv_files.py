@@ -30,6 +30,7 @@ from data_tools.datasets.files import annotation_of, line_at, lines_of, numbers,
 from data_tools.samples import Entry, Sample, numbered, sample_of
 from senet_landmark.attributes import ATTRIBUTES, get_attribute
 from senet_landmark.errors import InputError
+from senet_landmark.files import read_json
 from senet_landmark.schemes import get_scheme
 
 BOX = ("left", "top", "right", "bottom")
@@ -62,6 +63,13 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
                 subset=row.get("subset", ""),
                 test=row.get("split", "") == "test",
             )
+
+
+def labelled_dataset(entry: Entry) -> str:
+    """The data set whose photos `pseudo-label` labelled, by its report; empty: none says so."""
+    path = annotation_of(entry).parent / "report.json"
+    report = read_json(path) if path.is_file() else {}
+    return str(report["dataset"]) if isinstance(report, dict) and "labelled" in report else ""
 
 
 def load(entry: Entry) -> Sample:
