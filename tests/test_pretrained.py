@@ -17,7 +17,7 @@ from senet_landmark.metrics import nme_inter_ocular
 
 NAMES = shipped_models()
 
-LIMITS = {"senet-68": 3.5, "senet-68-attributes": 3.8, "senet-68-small": 3.9}
+LIMITS = {"senet-68": 3.5, "senet-68-attributes": 3.6, "senet-68-small": 3.9}
 """NME by the eye corners, percent, on every eighth photo of HELEN's test set."""
 
 

@@ -265,7 +265,10 @@ def use_camera(monkeypatch):
         monkeypatch.setattr(clip_module.cv2, "VideoCapture", lambda number: camera)
         return camera
 
+    # A shell starts what it runs in the background with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield use
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupt():

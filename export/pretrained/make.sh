@@ -20,12 +20,11 @@ freeze() { senet-landmark freeze --run "$1" --out "$1.pb"; }
 train() { senet-landmark train --records records --loop.cache-mb 15000 "$@"; }
 mixed() { train --loop.ema-decay 0.999 --loop.more-records "$@"; }
 slow=(--schedule.initial 2e-3 --schedule.final 1e-5)
-# Last, without mirrored faces and made labels: annotations lie a little to one side, and the mean
-# of a face and its mirror image does not.
-last() {
-  train --loop.more-records records-turned records-ytf --augment.no-mirror --loop.no-keep-best \
-    --schedule.final 1e-5 --schedule.warmup-steps 50 --loop.ema-decay 0.998 "$@"
-}
+# Last, without mirrored faces and, but for attributes, made labels: annotations lie a little to one
+# side, and the mean of a face and its mirror image does not.
+unmirrored=(--augment.no-mirror --loop.no-keep-best --schedule.final 1e-5 --schedule.warmup-steps 50
+  --loop.ema-decay 0.998)
+last() { train --loop.more-records records-turned records-ytf "${unmirrored[@]}" "$@"; }
 
 # Frontal photos; the same turned out of plane; frames of videos, a fifth of the people kept apart.
 senet-landmark turn-views --root "$data/300W_LP" --views 1 --out turned
@@ -53,10 +52,15 @@ freeze senet-68
 # one learns from these and the annotations.
 label senet-68.pb mtfl "$data/mtfl" mtfl
 label senet-68.pb 300w_lp "$data/300W_LP" 300w
-senet-landmark train --records records-mtfl --loop.cache-mb 15000 --loop.ema-decay 0.999 \
-  --loop.more-records records-mtfl records records-ytf --run senet-68-attributes \
-  --loop.start-from "$PWD/senet-68" --steps 3000 "${slow[@]}" \
-  --network.attributes gender smile glasses head_pose --loss.attribute-weights 4 4 4 4
+attributes() {
+  senet-landmark train --records records-mtfl --loop.cache-mb 15000 \
+    --network.attributes gender smile glasses head_pose --loss.attribute-weights 4 4 4 4 "$@"
+}
+attributes --run attributes-mirrored --loop.start-from "$PWD/senet-68" --steps 3000 "${slow[@]}" \
+  --loop.ema-decay 0.999 --loop.more-records records-mtfl records records-ytf
+attributes --run senet-68-attributes --loop.start-from attributes-mirrored --steps 1500 \
+  --schedule.initial 5e-4 "${unmirrored[@]}" \
+  --loop.more-records records records records records-turned records-ytf records-ytf
 freeze senet-68-attributes
 train --preset senet_small --run small-start --steps 3500
 mixed records records-300w records-300w records-turned records-ytf records-ytf records-mtfl \
