@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 
 from data_tools import face_boxes
-from data_tools.datasets.csv_files import labelled_dataset
-from data_tools.datasets.registry import get_dataset
+from data_tools.datasets.registry import get_dataset, recorded_name
 from data_tools.samples import Entry
 from data_tools.shards import Shard, read_stats
 from senet_landmark.config import to_json
@@ -65,7 +64,7 @@ def make_report(shards: list[Shard], leaking: list[Entry], seconds: float) -> di
     faces = sum(by_split.values())
     return {
         "schema_version": SCHEMA_VERSION,
-        "dataset": _dataset_name(job.dataset, used[0].photos[0][0]),
+        "dataset": recorded_name(job.dataset, used[0].photos[0][0]),
         "scheme": used[0].photos[0][0].scheme,
         "attributes": list(get_dataset(job.dataset).attributes),
         "records": to_json(job.config),
@@ -90,12 +89,6 @@ def make_report(shards: list[Shard], leaking: list[Entry], seconds: float) -> di
         "seconds": round(seconds, 1),
         "faces_per_second": round(faces / max(seconds, 1e-6), 1),
     }
-
-
-def _dataset_name(dataset: str, entry: Entry) -> str:
-    """`mtfl (csv)` of MTFL's photos with pseudo-labels, whose terms are MTFL's."""
-    labelled = labelled_dataset(entry) if dataset == "csv" else ""
-    return f"{labelled} ({dataset})" if labelled else dataset
 
 
 def _range_of(values: list[float]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from tensorflow.python.framework.meta_graph import strip_graph_default_valued_attrs
 from tensorflow.python.tools.optimize_for_inference_lib import optimize_for_inference
 
-from data_tools.datasets.registry import DATASETS
+from data_tools.datasets.registry import DATASETS, photos_of
 from export.confidence import fit_confidence, fit_expected_errors, separation, with_spread
 from export.contract import Contract, TensorSpec, contract_path, load_contract, save_contract
 from export.engines.interface import Engine
@@ -268,9 +268,8 @@ def _datasets_of_records(config: Config, info: RecordsInfo) -> list[str]:
 def _licence(datasets: list[str]) -> str:
     """The terms of weights that were trained on these data sets."""
     whole = f"Weights follow the terms of their training data ({', '.join(datasets)})"
-    known = [name.removesuffix(" (csv)") for name in datasets]  # of pseudo-labels: whose photos
-    research = [name for name in known if name in DATASETS and DATASETS[name].research_only]
-    research = list(dict.fromkeys(research))
+    photos = dict.fromkeys(map(photos_of, datasets))
+    research = [name for name in photos if name in DATASETS and DATASETS[name].research_only]
     return f"{whole}; for research only: {', '.join(research)}." if research else f"{whole}."
 
 

@@ -18,23 +18,21 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-from export.models import frozen_start, shipped_models
-from export.thaw import thaw, with_batch_norm
+from export.thaw import with_batch_norm
 from senet_landmark import checkpoints
 from senet_landmark.checkpoints import Weights
-from senet_landmark.config import NO_AUGMENTATION, Config, NetworkConfig
+from senet_landmark.config import NO_AUGMENTATION, NetworkConfig
 from senet_landmark.errors import InputError
 from senet_landmark.input_pipeline import BatchMaker
 from senet_landmark.model import build_model
-from senet_landmark.networks.registry import resolved
-from senet_landmark.records import RecordsInfo
+from senet_landmark.run_start import Start, described, read_start
 from senet_landmark.runtime import session_config
 from senet_landmark.scheme_conversion import can_convert, convert
 from senet_landmark.schemes import Scheme, get_scheme
 
 SEEN_FACES = 256
 """Faces of the new records that tell the points that no table knows, and the batch norm of a frozen
-model, at most."""
+model: of the latter, whole batches."""
 
 NEAREST = 6
 """Old points that such a point may be made of: those nearest to it."""
@@ -53,27 +51,6 @@ _SAID: dict[Origin, str] = {
     "inverse": "points by the table read backwards",
     "fitted": "points fitted to faces of the records",
 }
-
-
-@dataclass(frozen=True)
-class _Start:
-    """What a run goes on from.
-
-    Attributes:
-      what: it is, for messages.
-      scheme: name of its landmark scheme.
-      weights: by the names of variables.
-      step: that they are from; 0 of a frozen model.
-      checkpoint: path of the checkpoint, or of the `.pb`.
-      frozen: it is a `.pb`, whose batch norm is to be made anew.
-    """
-
-    what: str
-    scheme: str
-    weights: Weights
-    step: int
-    checkpoint: str
-    frozen: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,7 +121,7 @@ def initial_weights(
       InputError: the start is no run and no model, has no checkpoint, or has another network or
         width.
     """
-    begun = _read(start, network)
+    begun = read_start(start, network)
     source, target = get_scheme(begun.scheme), maker.store.scheme
     # What the landmarks need at inference must fit; heads of further tasks may begin anew.
     plain = replace(network, pose=False, attributes=())
@@ -304,7 +281,7 @@ def _shapes(network: NetworkConfig, points: int, is_training: bool = False) -> S
         return {v.op.name: tuple(v.shape.as_list()) for v in slim.get_model_variables()}
 
 
-def _check(begun: "_Start", network: NetworkConfig, needed: Shapes, start: Path | str) -> None:
+def _check(begun: Start, network: NetworkConfig, needed: Shapes, start: Path | str) -> None:
     """Refuses a start whose network is another. Raises InputError that names a variable."""
     for name, shape in needed.items():
         found = begun.weights.get(name)
@@ -312,43 +289,7 @@ def _check(begun: "_Start", network: NetworkConfig, needed: Shapes, start: Path 
             continue
         there = f"is {list(found.shape)} there" if found is not None else "is not there"
         raise InputError(
-            f"{start}: is {begun.what}; this run, of {_options(network)}, cannot start from it: "
+            f"{start}: is {begun.what}; this run, of {described(network)}, cannot start from it: "
             f"variable {name} {there}, {list(shape)} here. Give the same network options (a run "
             "has them in its config.json), or train from the beginning."
         )
-
-
-def _options(network: NetworkConfig) -> str:
-    network = resolved(network)
-    batch_norm = ", batch_norm" if network.batch_norm else ""
-    return f"{network.name} (head {network.head}, width {network.width:g}{batch_norm})"
-
-
-def _read(start: Path | str, network: NetworkConfig) -> _Start:
-    """What `initial_weights` is given to start from."""
-    path = Path(start)
-    if model := frozen_start(start):
-        weights, scheme = thaw(model, network)
-        what = f"a frozen model of {network.name}"
-        return _Start(what, scheme, weights, 0, str(model), frozen=True)
-    if Path(f"{path}.index").is_file():
-        config, info = _run_of(path)
-        prefix = str(path)
-        weights, step = checkpoints.read_weights(prefix), checkpoints.step_of(prefix)
-    elif not path.exists():
-        raise InputError(
-            f"{start}: does not exist. Give the folder of a run, the .pb of a model, or the name "
-            f"of one that ships ({', '.join(shipped_models())})."
-        )
-    else:
-        config, info, _ = checkpoints.load_run(path)
-        weights, step, prefix = checkpoints.weights_of(path)
-    return _Start(f"a run of {_options(config.network)}", info.scheme, weights, step, prefix)
-
-
-def _run_of(prefix: Path) -> tuple[Config, RecordsInfo]:
-    """What the run of a checkpoint says of itself. Raises InputError where there is none."""
-    for run in (prefix.parent, prefix.parent.parent):
-        if (run / "config.json").is_file():
-            return checkpoints.load_run(run)[:2]
-    raise InputError(f"{prefix}: has no config.json of its run beside it; give the run's folder.")

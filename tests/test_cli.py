@@ -15,8 +15,8 @@ from data_tools.datasets.synthetic import portrait, portrait_path
 from export.models import find_model
 from export.predictor import PASSES, Predictor
 from senet_landmark.cli import main
-from senet_landmark.commands.inference import predict
-from senet_landmark.commands.model import evaluate
+from senet_landmark.commands.inference import predict as predict_command
+from senet_landmark.commands.model import evaluate as evaluate_command
 from senet_landmark.files import written_whole
 from senet_landmark.geometry import box_from_landmarks
 from senet_landmark.images import write_picture
@@ -42,7 +42,7 @@ def test_help_has_examples(capsys, command):
 
 def test_default_of_the_passes_is_the_predictors():
     # The commands repeat it, as they import the predictor only when they run.
-    for command in (predict, evaluate):
+    for command in (predict_command, evaluate_command):
         assert inspect.signature(command).parameters["passes"].default == PASSES
 
 

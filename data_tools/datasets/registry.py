@@ -30,6 +30,11 @@ def _read_photo_file(entry: Entry) -> np.ndarray:
     return read_photo(entry.photo)
 
 
+def _its_own(entry: Entry) -> str:
+    del entry
+    return ""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """How a data set is read.
@@ -43,6 +48,7 @@ class Dataset:
       attributes: names of the attributes, in the order of `Sample.attributes`.
       photo: reads an entry's photo, RGB uint8 [H, W, 3].
       research_only: its publisher allows no other use; weights trained on it follow.
+      photos_of: names the data set that an entry's photo is of, where that is another; else empty.
     """
 
     entries: Callable[[Path, str], Iterable[Entry]]
@@ -52,6 +58,7 @@ class Dataset:
     attributes: tuple[str, ...] = ()
     photo: Callable[[Entry], np.ndarray] = _read_photo_file
     research_only: bool = False
+    photos_of: Callable[[Entry], str] = _its_own
 
 
 DATASETS = {
@@ -105,6 +112,7 @@ DATASETS = {
         csv_files.load,
         "NAME.csv beside the photos",
         attributes=tuple(ATTRIBUTES),
+        photos_of=csv_files.labelled_dataset,
     ),
     "tfds_300w_lp": Dataset(
         tfds_300w_lp.entries,
@@ -122,6 +130,17 @@ def get_dataset(name: str) -> Dataset:
     if name not in DATASETS:
         raise InputError(f"Unknown data set {name!r}. Known: {', '.join(sorted(DATASETS))}.")
     return DATASETS[name]
+
+
+def recorded_name(name: str, entry: Entry) -> str:
+    """What its records are called: `mtfl (csv)` where a CSV labels MTFL's photos."""
+    photos = get_dataset(name).photos_of(entry)
+    return f"{photos} ({name})" if photos else name
+
+
+def photos_of(recorded: str) -> str:
+    """The data set whose photos, and so whose terms, records of a `recorded_name` have."""
+    return recorded.partition(" (")[0]
 
 
 def list_entries(name: str, root: Path | str, points: str = "auto") -> list[Entry]:

@@ -19,6 +19,10 @@ label() { # MODEL DATASET ROOT NAME
 freeze() { senet-landmark freeze --run "$1" --out "$1.pb"; }
 train() { senet-landmark train --records records --loop.cache-mb 15000 "$@"; }
 mixed() { train --loop.ema-decay 0.999 --loop.more-records "$@"; }
+attributes() {
+  senet-landmark train --records records-mtfl --loop.cache-mb 15000 \
+    --network.attributes gender smile glasses head_pose --loss.attribute-weights 4 4 4 4 "$@"
+}
 slow=(--schedule.initial 2e-3 --schedule.final 1e-5)
 # Last, without mirrored faces and, but for attributes, made labels: annotations lie a little to one
 # side, and the mean of a face and its mirror image does not.
@@ -52,10 +56,6 @@ freeze senet-68
 # one learns from these and the annotations.
 label senet-68.pb mtfl "$data/mtfl" mtfl
 label senet-68.pb 300w_lp "$data/300W_LP" 300w
-attributes() {
-  senet-landmark train --records records-mtfl --loop.cache-mb 15000 \
-    --network.attributes gender smile glasses head_pose --loss.attribute-weights 4 4 4 4 "$@"
-}
 attributes --run attributes-mirrored --loop.start-from "$PWD/senet-68" --steps 3000 "${slow[@]}" \
   --loop.ema-decay 0.999 --loop.more-records records-mtfl records records-ytf
 attributes --run senet-68-attributes --loop.start-from attributes-mirrored --steps 1500 \
