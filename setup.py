@@ -1,4 +1,4 @@
-"""Installs senet_landmark, data_tools and export, their data and the command `senet-landmark`."""
+"""Installs the package with its data, and the command `senet-landmark`."""
 
 import re
 from pathlib import Path
@@ -44,13 +44,29 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10",
-    packages=find_packages(include=["senet_landmark*", "data_tools*", "export*"]),
+    packages=[
+        *find_packages(include=["senet_landmark*"]),
+        *(f"senet_landmark.{name}" for name in find_packages(include=["data_tools*", "export*"])),
+    ],
+    # The two folders lie beside the core here, and below it where they are installed: a top-level
+    # module called `export` would collide with people's own.
+    package_dir={
+        "senet_landmark.data_tools": "data_tools",
+        "senet_landmark.export": "export",
+    },
     package_data={
-        "senet_landmark": ["assets/*", "templates/*"],
-        "data_tools": ["assets/*"],
-        "data_tools.datasets": ["assets/*"],
-        "data_tools.inspection": ["templates/*"],
-        "export": ["pretrained/*", "templates/*", "assets/*", "examples/*"],
+        "senet_landmark": ["py.typed"],
+        "senet_landmark.detectors": ["assets/*"],
+        "senet_landmark.face": ["assets/*"],
+        "senet_landmark.training.report": ["templates/*"],
+        "senet_landmark.visualisation": ["templates/*"],
+        "senet_landmark.data_tools.inspection": ["templates/*"],
+        "senet_landmark.data_tools.synthesis": ["assets/*"],
+        "senet_landmark.export": ["pretrained/*", "examples/*"],
+        "senet_landmark.export.comparison": ["templates/*"],
+        "senet_landmark.export.evaluation": ["templates/*"],
+        "senet_landmark.export.freezing": ["assets/*"],
+        "senet_landmark.export.service": ["templates/*"],
     },
     install_requires=[
         "tensorflow>=2.15",
@@ -83,5 +99,5 @@ setup(
         # With the extras whose code the tests run.
         "dev": [*TOOLS, *BEAM, *TFDS, *PEERS, *ONNX, *TFLITE, *SERVE],
     },
-    entry_points={"console_scripts": ["senet-landmark = senet_landmark.cli:main"]},
+    entry_points={"console_scripts": ["senet-landmark = senet_landmark.cli.app:main"]},
 )

@@ -17,6 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from senet_landmark.detectors.registry import DLIB, default_corrections
+from senet_landmark.detectors.search import find_annotated_faces
+from senet_landmark.face.boxes import canonical_box
 from senet_landmark.runtime import start_tensorflow
 
 # A worker's peak is read from /proc while it runs: getrusage would count the copy of the main
@@ -25,7 +28,7 @@ MEMORY = """
 import json, os, pathlib, re, resource, sys, threading, time
 from senet_landmark.runtime import start_tensorflow
 start_tensorflow()
-from data_tools.build_records import build_records
+from senet_landmark.data_tools.records.build_records import build_records
 
 def watch():
     while True:
@@ -67,19 +70,18 @@ def plain_loop(root: Path, out: Path) -> int:
     """Faces written by one process without plan, report or second pass."""
     import tensorflow.compat.v1 as tf
 
-    from data_tools import face_boxes
-    from data_tools.datasets.registry import list_entries, load_photo, load_sample
-    from data_tools.photos import make_record
     from senet_landmark.config import RecordsConfig
-    from senet_landmark.records import encode_example
+    from senet_landmark.data.records import encode_example
+    from senet_landmark.data_tools.datasets.registry import list_entries, load_photo, load_sample
+    from senet_landmark.data_tools.records.photos import make_record
 
-    correction = face_boxes.DEFAULT_CORRECTIONS[face_boxes.DLIB]
+    correction = default_corrections()[DLIB]
     entries = list_entries("300w_lp", root)
     with tf.io.TFRecordWriter(str(out)) as writer:
         for entry in entries:
             sample, photo = load_sample("300w_lp", entry), load_photo("300w_lp", entry)
-            truth = face_boxes.canonical_box(sample.landmarks, sample.scheme)
-            (box,) = face_boxes.find_annotated_faces(photo, [truth])
+            truth = canonical_box(sample.landmarks, sample.scheme)
+            (box,) = find_annotated_faces(photo, [truth])
             record, _ = make_record(sample, photo, RecordsConfig(), "300w_lp", box, correction)
             writer.write(encode_example(record))
     return len(entries)
@@ -89,7 +91,7 @@ def measure(root: Path, faces: int, workers: int, rounds: int) -> dict[str, list
     """Faces per second of each round, by name."""
     from joblib.externals.loky import get_reusable_executor
 
-    from data_tools.build_records import build_records
+    from senet_landmark.data_tools.records.build_records import build_records
 
     rates: dict[str, list[float]] = {"plain loop": [], f"build-records, {workers} workers": []}
     names = list(rates)

@@ -24,12 +24,12 @@ start_tensorflow()
 import tensorflow.compat.v1 as tf  # noqa: E402
 
 from senet_landmark.config import Config  # noqa: E402
-from senet_landmark.input_pipeline import BatchMaker, batches  # noqa: E402
+from senet_landmark.data.input_pipeline import BatchMaker, batches  # noqa: E402
+from senet_landmark.data.records import load_records_info  # noqa: E402
 from senet_landmark.presets import get_preset  # noqa: E402
-from senet_landmark.records import load_records_info  # noqa: E402
 from senet_landmark.runtime import session_config  # noqa: E402
-from senet_landmark.training_graph import build_training_graph  # noqa: E402
-from senet_landmark.training_setup import training_maker  # noqa: E402
+from senet_landmark.training.graph import build_training_graph  # noqa: E402
+from senet_landmark.training.setup import training_maker  # noqa: E402
 
 SECONDS = 4.0
 """How long one measurement is, at least."""
@@ -44,8 +44,8 @@ def records_folder(given: str, config: Config, faces: int) -> Iterator[Path]:
     if given:
         yield Path(given)
         return
-    from data_tools.build_records import build_records
-    from data_tools.datasets.synthetic import write_synthetic
+    from senet_landmark.data_tools.records.build_records import build_records
+    from senet_landmark.data_tools.synthesis.synthetic_tree import write_synthetic
 
     with tempfile.TemporaryDirectory() as folder:
         print(f"making {faces} synthetic faces …", flush=True)

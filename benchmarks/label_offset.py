@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from export.face_sources import Photos, source_of
-from export.predictor import Predictor
-from export.pseudo_labels import both_looks
-from senet_landmark.metrics import normaliser
+from senet_landmark.evaluation.metrics import normaliser
+from senet_landmark.export.evaluation.face_sources import Photos, source_of
+from senet_landmark.export.inference.predictor import Predictor
+from senet_landmark.export.labelling.pseudo_labels import both_looks
 
 
 def main() -> None:

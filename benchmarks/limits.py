@@ -15,14 +15,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_tools.datasets.synthetic import portrait
-from data_tools.turned_mesh import fit_face, landmarks_of, render, turn_face
-from export.predictor import PASSES, Predictor
-from senet_landmark.drawing import GREEN, RED, contact_sheet, draw_label, draw_points
-from senet_landmark.geometry import box_from_landmarks
-from senet_landmark.images import write_picture
-from senet_landmark.metrics import nme
-from senet_landmark.schemes import get_scheme
+from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
+from senet_landmark.data_tools.synthesis.turned_mesh import (
+    fit_face,
+    landmarks_of,
+    render,
+    turn_face,
+)
+from senet_landmark.evaluation.metrics import nme
+from senet_landmark.export.inference.predictor import PASSES, Predictor
+from senet_landmark.face.geometry import box_from_landmarks
+from senet_landmark.face.schemes import get_scheme
+from senet_landmark.io.images import write_picture
+from senet_landmark.visualisation.drawing import GREEN, RED, contact_sheet, draw_label, draw_points
 
 SIDE = 360
 """Side of the photos in pixels; the face is about half of it."""

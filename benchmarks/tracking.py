@@ -4,7 +4,7 @@
 
 Every clip goes through a video file, with sensor noise and MPEG-4 compression, and through
 `predict_video` as a user calls it; the truth is what the clip was drawn by
-(`data_tools/made_clips.py`).
+(`made_clips.py`).
 
 Smoothing: a face that keeps still, one that sways slowly, and one that sways by its own width in
 half a second. Jitter is the mean distance by which a landmark moves from frame to frame otherwise
@@ -31,15 +31,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_tools import made_clips
-from data_tools.datasets.registry import list_entries, load_sample
-from data_tools.datasets.synthetic import portrait
-from data_tools.identity_scores import score_identities
-from export import appearance, tracks
-from export.predictor import Predictor
-from export.video import predict_video
-from senet_landmark.geometry import box_from_landmarks
-from senet_landmark.images import read_photo
+import made_clips
+from identity_scores import score_identities
+from senet_landmark.data_tools.datasets.registry import list_entries, load_sample
+from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
+from senet_landmark.export.inference.predictor import Predictor
+from senet_landmark.export.video import appearance, tracks
+from senet_landmark.export.video.video import predict_video
+from senet_landmark.face.geometry import box_from_landmarks
+from senet_landmark.io.images import read_photo
 
 RATE, WIDTH, HEIGHT, NOISE = 25.0, 640, 480, 4.0
 FACE = 120.0

@@ -52,10 +52,10 @@ def measure(preset: str, options: dict[str, int]) -> float:
     start_tensorflow()
     import tensorflow.compat.v1 as tf
 
+    from senet_landmark.face.schemes import get_scheme
     from senet_landmark.networks.registry import get_network
     from senet_landmark.presets import get_preset
-    from senet_landmark.schemes import get_scheme
-    from senet_landmark.training_graph import build_training_graph
+    from senet_landmark.training.graph import build_training_graph
 
     config = get_preset(preset)
     config = replace(config, train=replace(config.train, replicas=2, batch_size=64))

@@ -1,1 +1,1 @@
-"""Data sets -> face boxes -> crops -> sharded TFRecords."""
+"""Photos and annotations -> records. Imports the core; never `export`."""

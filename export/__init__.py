@@ -1,1 +1,1 @@
-"""From checkpoint to a frozen graph, and from a photo to landmarks with that graph alone."""
+"""Runs -> frozen models, and all that is done with them. Imports the core and `data_tools`."""

@@ -1,6 +1,69 @@
-"""senet_landmark: train a facial-landmark detector and run it anywhere as one frozen graph.
+"""Train a facial-landmark detector, and run it anywhere as one frozen graph.
 
-Importing this package, `geometry`, `schemes`, `pose` or `metrics` never loads TensorFlow.
+The core: what the two packages beside it, `data_tools` and `export`, build on. It imports neither
+of them, `cli` excepted. Importing it loads neither TensorFlow nor OpenCV: a public name is looked
+up when it is first used (docs/python.md), and the four that need TensorFlow start it in graph mode.
 """
 
-__version__ = "0.1.0"
+import os
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.2.0"
+
+# Installed, `data_tools` and `export` lie inside this folder (setup.py, package_dir). In a checkout
+# they lie beside it, and are found there.
+_folder = os.path.dirname(__file__)
+if not os.path.isdir(os.path.join(_folder, "export")):
+    __path__.append(os.path.dirname(_folder))
+
+_INFERENCE = {
+    "Config": ("senet_landmark.config", "Config"),
+    "Face": ("senet_landmark.export.inference.predictor", "Face"),
+    "InputError": ("senet_landmark.errors", "InputError"),
+    "Predictor": ("senet_landmark.export.inference.predictor", "Predictor"),
+    "get_preset": ("senet_landmark.presets", "get_preset"),
+}
+_TENSORFLOW = {
+    "build_records": ("senet_landmark.data_tools.records.build_records", "build_records"),
+    "convert": ("senet_landmark.export.conversion.convert", "convert"),
+    "evaluate": ("senet_landmark.export.evaluation.evaluate", "evaluate_models"),
+    "freeze": ("senet_landmark.export.freezing.freeze", "freeze"),
+    "train": ("senet_landmark.training.train", "train"),
+}
+"""Public name -> (module, name in it); those below start TensorFlow first."""
+
+__all__ = [
+    "Config", "Face", "InputError", "Predictor", "build_records", "convert", "evaluate", "freeze",
+    "get_preset", "train",
+]  # fmt: skip
+
+if TYPE_CHECKING:
+    from senet_landmark.config import Config
+    from senet_landmark.data_tools.records.build_records import build_records
+    from senet_landmark.errors import InputError
+    from senet_landmark.export.conversion.convert import convert
+    from senet_landmark.export.evaluation.evaluate import evaluate_models as evaluate
+    from senet_landmark.export.freezing.freeze import freeze
+    from senet_landmark.export.inference.predictor import Face, Predictor
+    from senet_landmark.presets import get_preset
+    from senet_landmark.training.train import train
+
+
+def __getattr__(name: str) -> Any:
+    """Looks a public name up (PEP 562), and keeps it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    if name in _TENSORFLOW:
+        from senet_landmark.runtime import start_tensorflow
+
+        start_tensorflow()
+    module, inside = (_INFERENCE | _TENSORFLOW)[name]
+    value = getattr(importlib.import_module(module), inside)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

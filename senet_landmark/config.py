@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from senet_landmark.errors import InputError
-from senet_landmark.files import read_json, write_json
-from senet_landmark.geometry import CropSpec
+from senet_landmark.face.geometry import CropSpec
+from senet_landmark.io.files import read_json, write_json
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from senet_landmark.config import (
     TrainConfig,
 )
 from senet_landmark.errors import InputError
-from senet_landmark.geometry import CropSpec
+from senet_landmark.face.geometry import CropSpec
 
 # The original write-up's recipe, kept as it was, mistakes included. What the default changes:
 #  - The network ends in a ReLU (`fully_connected_9/Relu`): no coordinate can be negative, though

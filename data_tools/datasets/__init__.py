@@ -1,1 +1,1 @@
-"""The data sets, one file each, and the registry that names them."""
+"""Data sets as published -> samples: one file a data set, and a registry."""

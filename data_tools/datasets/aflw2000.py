@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.datasets.files import annotation_of, photos_and_annotations
-from data_tools.datasets.mat_files import load_mat, points_of
-from data_tools.datasets.w300lp import pose_of_mat
-from data_tools.samples import Entry, Sample, sample_of
+from senet_landmark.data_tools.datasets.files import annotation_of, photos_and_annotations
+from senet_landmark.data_tools.datasets.mat_files import load_mat, points_of
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
+from senet_landmark.data_tools.datasets.w300lp import pose_of_mat
 from senet_landmark.errors import InputError
-from senet_landmark.pose import MEAN_FACE_3D
+from senet_landmark.face.pose import MEAN_FACE_3D
 
 POINTS = ("auto", "pt3d_68", "pt2d")
 """auto: `pt3d_68`."""

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from data_tools.datasets.files import annotation_of
-from data_tools.samples import Entry, Sample, sample_of
+from senet_landmark.data_tools.datasets.files import annotation_of
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 
 KEYS = {"train": ("IsTr", "phisTr", "bboxesTr"), "test": ("IsT", "phisT", "bboxesT")}

@@ -13,8 +13,9 @@ The first line names the columns, in any order; commas separate, double quotes p
     split               `test` for what is only for testing; anything else, or nothing: training
     subset              a name to report figures by
     left, top, right, bottom      face box in pixels
-    yaw, pitch, roll    degrees, signs as in `senet_landmark.pose`
-    gender, smile, …    any name in `senet_landmark.attributes`, its class from 0; empty: unknown
+    yaw, pitch, roll    degrees, signs as in `senet_landmark.face.pose`
+    gender, smile, …    any name in `senet_landmark.face.attributes`, its class from 0; empty
+                        where unknown
     score, confidence   as `predict --write csv` writes them; not read
 
 The scheme is told by the number of landmarks. A photo may have several lines, one a face.
@@ -26,15 +27,20 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.datasets.files import annotation_of, line_at, lines_of, numbers, scheme_with
-from data_tools.samples import Entry, Sample, numbered, sample_of
-from senet_landmark.attributes import ATTRIBUTES, get_attribute
+from senet_landmark.data_tools.datasets.files import (
+    annotation_of,
+    line_at,
+    lines_of,
+    numbers,
+    scheme_with,
+)
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, numbered, sample_of
 from senet_landmark.errors import InputError
-from senet_landmark.files import read_json
-from senet_landmark.schemes import get_scheme
+from senet_landmark.face.attributes import ATTRIBUTES, get_attribute
+from senet_landmark.face.schemes import get_scheme
+from senet_landmark.io.columns import BOX, POSE
+from senet_landmark.io.files import read_json
 
-BOX = ("left", "top", "right", "bottom")
-POSE = ("yaw", "pitch", "roll")
 TEXTS = ("photo", "identity", "split", "subset")
 UNREAD = ("score", "confidence")
 

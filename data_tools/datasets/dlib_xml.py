@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.datasets.files import annotation_of, scheme_with
-from data_tools.samples import Entry, Sample, numbered, sample_of
+from senet_landmark.data_tools.datasets.files import annotation_of, scheme_with
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, numbered, sample_of
 from senet_landmark.errors import InputError
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.samples import Entry
+from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.errors import InputError
-from senet_landmark.images import PHOTO_SUFFIXES
-from senet_landmark.schemes import SCHEMES
+from senet_landmark.face.schemes import SCHEMES
+from senet_landmark.io.images import PHOTO_SUFFIXES
 
 
 def walk(root: Path, suffixes: Collection[str]) -> list[Path]:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.io
 
 from senet_landmark.errors import InputError
-from senet_landmark.pose import rotation_matrix
+from senet_landmark.face.pose import rotation_matrix
 
 # Outer eye corners' distance, and origin, of the Basel Face Model in which Pose_Para's scale and
 # translation are expressed: means over the fits of 8 AFLW2000-3D photos (spread: 1 %).
@@ -57,7 +57,7 @@ def pose_para(
     """The `Pose_Para` of a face: a point X of the Basel Face Model is at scale R X + t, y up.
 
     Args:
-        pose: yaw, pitch, roll in degrees, as in `senet_landmark.pose`.
+        pose: yaw, pitch, roll in degrees, as in `senet_landmark.face.pose`.
         scale: pixels a unit of `MEAN_FACE_3D` (the distance of the outer eye corners).
         centre: (2,) pixels, where the origin of `MEAN_FACE_3D` is seen.
         height: of the photo in pixels.

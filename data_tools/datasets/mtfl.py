@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from data_tools.datasets.files import annotation_of, line_at, lines_of, numbers
-from data_tools.samples import Entry, Sample, sample_of
+from senet_landmark.data_tools.datasets.files import annotation_of, line_at, lines_of, numbers
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 
 ATTRIBUTES = ("gender", "smile", "glasses", "head_pose")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.datasets import (
+from senet_landmark.data_tools.datasets import (
     aflw2000,
     cofw,
     csv_files,
@@ -18,12 +18,12 @@ from data_tools.datasets import (
     wflw,
     ytf,
 )
-from data_tools.samples import Entry, Sample
-from senet_landmark.attributes import ATTRIBUTES
+from senet_landmark.data_tools.datasets.samples import Entry, Sample
 from senet_landmark.errors import InputError
-from senet_landmark.files import require_folder
-from senet_landmark.images import read_photo
-from senet_landmark.schemes import get_scheme
+from senet_landmark.face.attributes import ATTRIBUTES
+from senet_landmark.face.schemes import get_scheme
+from senet_landmark.io.files import require_folder
+from senet_landmark.io.images import read_photo
 
 
 def _read_photo_file(entry: Entry) -> np.ndarray:

@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from data_tools.datasets.tfrecord_files import record_at, records_in
-from data_tools.samples import Entry, Sample, sample_of
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
+from senet_landmark.data_tools.datasets.tfrecord_files import record_at, records_in
 from senet_landmark.errors import InputError
-from senet_landmark.images import decode_photo
-from senet_landmark.pose import pose_from_para
+from senet_landmark.face.pose import pose_from_para
+from senet_landmark.io.images import decode_photo
 from senet_landmark.runtime import import_quietly
 
 POINTS = ("auto", "landmarks_2d", "landmarks_3d", "landmarks_origin")

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from senet_landmark.data.tfrecords import FOOT, HEAD, tfrecords_in
 from senet_landmark.errors import InputError
-from senet_landmark.tfrecords import FOOT, HEAD, tfrecords_in
 
 _BATCH = 64
 

@@ -7,7 +7,7 @@
 NAME is the source photo's with the number of the view: `image00001_0`, `image00001_1`, … `pt2d` is
 reported to be the same for all views of a photo, hence wrong for the turned ones, so that
 `landmarks/` wins where it exists. `pts_2d` follows the visible contour, `pts_3d` the true jaw.
-Pose is `Pose_Para`'s, in degrees, with its own signs: see `senet_landmark.pose`.
+Pose is `Pose_Para`'s, in degrees, with its own signs: see `senet_landmark.face.pose`.
 """
 
 import re
@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.datasets.files import annotation_of, photos_and_annotations
-from data_tools.datasets.mat_files import load_mat, points_of
-from data_tools.samples import Entry, Sample, sample_of
+from senet_landmark.data_tools.datasets.files import annotation_of, photos_and_annotations
+from senet_landmark.data_tools.datasets.mat_files import load_mat, points_of
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
-from senet_landmark.pose import pose_from_para
+from senet_landmark.face.pose import pose_from_para
 
 POINTS = ("auto", "pt2d", "pts_2d", "pts_3d")
 """auto: `pts_2d` where `landmarks/` has the view, `pt2d` otherwise."""

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_tools.datasets.files import annotation_of, line_at, lines_of, numbers
-from data_tools.samples import Entry, Sample, numbered, sample_of
+from senet_landmark.data_tools.datasets.files import annotation_of, line_at, lines_of, numbers
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, numbered, sample_of
 from senet_landmark.errors import InputError
 
 POINTS = ("auto", "98", "68")

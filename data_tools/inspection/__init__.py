@@ -1,1 +1,1 @@
-"""What `inspect` computes and draws: one file a matter, `data_tools.inspect_records` joins them."""
+"""Records -> one page of pictures and figures, and a list of suspects."""

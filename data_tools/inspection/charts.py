@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 from matplotlib.ticker import MaxNLocator
 
-from data_tools.inspection.survey import Shape
-from senet_landmark.charts import COLOURS, INK, legend, plain, svg_of
+from senet_landmark.data_tools.inspection.survey import Shape
+from senet_landmark.visualisation.charts import COLOURS, INK, legend, plain, svg_of
 
 
 def histograms(

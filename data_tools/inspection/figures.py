@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from data_tools.inspection.survey import Survey
-from data_tools.inspection.suspects import Suspect
-from senet_landmark.attributes import get_attribute
 from senet_landmark.config import to_json
+from senet_landmark.data_tools.inspection.survey import Survey
+from senet_landmark.data_tools.inspection.suspects import Suspect
+from senet_landmark.face.attributes import get_attribute
 
 
 def figures_of(survey: Survey, suspects: dict[str, list[Suspect]]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ judged by the faces of the other folds.
 
 import numpy as np
 
-from data_tools.inspection.pictures import FEATURES, Moments, add_moments, moments
-from data_tools.inspection.shapes import FOLDS
+from senet_landmark.data_tools.inspection.pictures import FEATURES, Moments, add_moments, moments
+from senet_landmark.face.procrustes import FOLDS
 
 BATCH = 2000
 

@@ -7,14 +7,21 @@ from typing import Any
 import cv2
 import numpy as np
 
-from data_tools.inspection import charts
-from data_tools.inspection.survey import Shape, Survey
-from data_tools.inspection.suspects import KINDS, Suspect
-from data_tools.report import draw_record
-from senet_landmark import geometry
-from senet_landmark.drawing import GREEN, RED, YELLOW, contact_sheet, draw_box, draw_points
-from senet_landmark.pages import data_uri, jpeg_uri
-from senet_landmark.pages import render as render_page
+from senet_landmark.data_tools.inspection import charts
+from senet_landmark.data_tools.inspection.survey import Shape, Survey
+from senet_landmark.data_tools.inspection.suspects import KINDS, Suspect
+from senet_landmark.data_tools.records.report import draw_record
+from senet_landmark.face import geometry
+from senet_landmark.visualisation.drawing import (
+    GREEN,
+    RED,
+    YELLOW,
+    contact_sheet,
+    draw_box,
+    draw_points,
+)
+from senet_landmark.visualisation.pages import data_uri, jpeg_uri
+from senet_landmark.visualisation.pages import render as render_page
 
 SIDE = 240
 """Side of a suspect's picture in pixels."""

@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data_tools.inspection.shapes import FOLDS
-from senet_landmark import geometry
-from senet_landmark.images import decode_photo
-from senet_landmark.pose import pose_of
+from senet_landmark.face import geometry
+from senet_landmark.face.pose import pose_of
+from senet_landmark.face.procrustes import FOLDS
+from senet_landmark.io.images import decode_photo
 
 PATCH = 24
 """Side in pixels of the face, brought into the mean's frame, that features are taken from."""

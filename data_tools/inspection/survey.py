@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data_tools.inspection.likeness import likeness
-from data_tools.inspection.pictures import (
+from senet_landmark.data_tools.inspection.likeness import likeness
+from senet_landmark.data_tools.inspection.pictures import (
     MEAN_SIDE,
     Job,
     Looks,
@@ -18,7 +18,9 @@ from data_tools.inspection.pictures import (
     empty_looks,
     look_at,
 )
-from data_tools.inspection.shapes import (
+from senet_landmark.data_tools.inspection.table import Face, Folder
+from senet_landmark.data_tools.parallel import as_completed, worker_count
+from senet_landmark.face.procrustes import (
     FOLDS,
     Aligned,
     align,
@@ -26,9 +28,7 @@ from data_tools.inspection.shapes import (
     mean_shape,
     shape_residuals,
 )
-from data_tools.inspection.table import Face, Folder
-from data_tools.parallel import as_completed, worker_count
-from senet_landmark.schemes import Scheme, get_scheme
+from senet_landmark.face.schemes import Scheme, get_scheme
 
 SWAPPED = 0.6
 """A face is mirrored when its indices permuted bring it this much nearer to the mean."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_tools.inspection.copies import equal_pairs, near_pairs
-from data_tools.inspection.shapes import threshold
-from data_tools.inspection.survey import Survey
+from senet_landmark.data_tools.inspection.copies import equal_pairs, near_pairs
+from senet_landmark.data_tools.inspection.survey import Survey
+from senet_landmark.face.procrustes import threshold
 
 
 @dataclass(frozen=True)

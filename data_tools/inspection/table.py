@@ -7,10 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from data_tools.inspection.pictures import read_picture
-from senet_landmark.errors import InputError
-from senet_landmark.files import read_json, require_folder
-from senet_landmark.records import (
+from senet_landmark.data.records import (
     REPORT_NAME,
     Record,
     RecordsInfo,
@@ -18,7 +15,10 @@ from senet_landmark.records import (
     parse_example,
     shard_paths,
 )
-from senet_landmark.tfrecords import HEAD, tfrecords_in
+from senet_landmark.data.tfrecords import HEAD, tfrecords_in
+from senet_landmark.data_tools.inspection.pictures import read_picture
+from senet_landmark.errors import InputError
+from senet_landmark.io.files import read_json, require_folder
 
 
 @dataclass(frozen=True)

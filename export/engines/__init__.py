@@ -1,1 +1,1 @@
-"""One file a runtime that a frozen model runs in; `registry.load_engine` chooses among them."""
+"""One file a runtime, and a registry. Imports nothing above the contract."""

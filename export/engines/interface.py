@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from export.contract import Contract
+from senet_landmark.frozen.contract import Contract
 
 Outputs = dict[str, np.ndarray]
 """The contract's outputs by their names: landmarks, float32 [N, K, 2], and where the model has them

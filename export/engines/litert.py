@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from export.contract import Contract
-from export.engines.interface import Engine, Outputs, over_threads
 from senet_landmark.errors import InputError
+from senet_landmark.export.engines.interface import Engine, Outputs, over_threads
+from senet_landmark.frozen.contract import Contract
 
 
 def tflite_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:

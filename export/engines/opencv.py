@@ -8,9 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from export.contract import Contract
-from export.engines.interface import Engine, Outputs, in_batches
 from senet_landmark.errors import InputError
+from senet_landmark.export.engines.interface import Engine, Outputs, in_batches
+from senet_landmark.frozen.contract import Contract
 
 
 def reads_tensorflow() -> bool:

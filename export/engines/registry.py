@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from export.contract import Contract, check_digest
-from export.engines import opencv
-from export.engines.interface import Engine, EngineName, Loader, in_batches
-from export.engines.litert import tflite_engine
-from export.engines.onnx_runtime import onnxruntime_engine
-from export.engines.tensorflow_graph import tensorflow2_engine, tensorflow_engine
 from senet_landmark.errors import InputError
+from senet_landmark.export.engines import opencv
+from senet_landmark.export.engines.interface import Engine, EngineName, Loader, in_batches
+from senet_landmark.export.engines.litert import tflite_engine
+from senet_landmark.export.engines.onnx_runtime import onnxruntime_engine
+from senet_landmark.export.engines.tensorflow_graph import tensorflow2_engine, tensorflow_engine
+from senet_landmark.frozen.contract import Contract, check_digest
 
 
 class EngineSpec(NamedTuple):

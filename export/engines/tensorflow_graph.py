@@ -1,13 +1,13 @@
 """TensorFlow: a `.pb` in a session of a graph, or wrapped as a function for TensorFlow 2."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from export.contract import Contract
-from export.engines.interface import Engine, Outputs
 from senet_landmark.errors import InputError
+from senet_landmark.export.engines.interface import Engine, Outputs
+from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.graph import import_graph
 
 
 def tensorflow_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
@@ -29,7 +29,7 @@ def tensorflow_engine(model: Path, contract: Contract, threads: int = 0) -> Engi
     config = session_config(threads)
     config.use_per_session_threads = threads > 0
     with tf.Graph().as_default() as graph:
-        tensors = imported(model, contract)
+        tensors = import_graph(model, contract)
     outputs = contract.outputs
     session = tf.Session(graph=graph, config=config)
     call = session.make_callable([tensors[name] for name in outputs], [tensors["image"]])
@@ -65,7 +65,7 @@ def tensorflow2_engine(model: Path, contract: Contract, threads: int = 0) -> Eng
             "tf.config.threading.set_intra_op_parallelism_threads first, or use tensorflow."
         )
     outputs = contract.outputs
-    wrapped = tf.compat.v1.wrap_function(lambda: imported(model, contract), [])
+    wrapped = tf.compat.v1.wrap_function(lambda: import_graph(model, contract), [])
     image = wrapped.graph.get_tensor_by_name(contract.input.name)
     function = wrapped.prune(
         image, [wrapped.graph.get_tensor_by_name(tensor.name) for tensor in outputs.values()]
@@ -76,24 +76,3 @@ def tensorflow2_engine(model: Path, contract: Contract, threads: int = 0) -> Eng
         return {name: value.numpy() for name, value in zip(outputs, found, strict=True)}
 
     return run
-
-
-def imported(model: Path, contract: Contract) -> dict[str, Any]:
-    """A `.pb` imported into the default graph: `image` and the outputs by their names.
-
-    Raises:
-      InputError: as `tensorflow_engine`.
-    """
-    import tensorflow.compat.v1 as tf
-
-    graph_def = tf.GraphDef()
-    try:
-        graph_def.ParseFromString(model.read_bytes())
-        tf.import_graph_def(graph_def, name="")
-        graph = tf.get_default_graph()
-        tensors = {"image": graph.get_tensor_by_name(contract.input.name)}
-        for name, tensor in contract.outputs.items():
-            tensors[name] = graph.get_tensor_by_name(tensor.name)
-    except Exception as error:  # protobuf's DecodeError has no stable public name
-        raise InputError(f"{model}: is not a frozen graph of this project ({error}).") from error
-    return tensors

@@ -1,1 +1,1 @@
-"""The page and the HTTP endpoint of `senet-landmark serve`."""
+"""The page in the browser, and the HTTP endpoint behind it."""

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from fastapi import HTTPException
 
-from data_tools import face_boxes
-from export.detection import FaceDetector, make_detector
-from export.engines.interface import EngineName
-from export.models import shipped_models
-from export.predictor import Predictor
-from export.service.input import Limits, check_boxes, decode_upload
-from export.service.lines import LINES
-from export.writers import face_json
+from senet_landmark.detectors.registry import FaceDetector, make_detector
 from senet_landmark.errors import InputError
+from senet_landmark.export.engines.interface import EngineName
+from senet_landmark.export.inference.predictor import Predictor
+from senet_landmark.export.inference.writers import face_json
+from senet_landmark.export.service.input import Limits, check_boxes, decode_upload
+from senet_landmark.export.service.lines import LINES
+from senet_landmark.face.boxes import LANDMARKS
+from senet_landmark.frozen.models import shipped_models
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def answer(
     start = time.perf_counter()
     pixels = decode_upload(photo, limits)
     decoded = time.perf_counter()
-    source: str | None = face_boxes.LANDMARKS
+    source: str | None = LANDMARKS
     scores = None
     if boxes is None:
         source = detector.source

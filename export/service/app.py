@@ -17,9 +17,10 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
-from export.service.answer import Models, answer, choose_model, describe
-from export.service.guard import LOCAL_HOSTS, guarded, is_loopback, page_policy
-from export.service.input import (
+from senet_landmark.errors import InputError
+from senet_landmark.export.service.answer import Models, answer, choose_model, describe
+from senet_landmark.export.service.guard import LOCAL_HOSTS, guarded, is_loopback, page_policy
+from senet_landmark.export.service.input import (
     Limits,
     check_length,
     heard_out,
@@ -28,9 +29,8 @@ from export.service.input import (
     photo_of,
     read_body,
 )
-from senet_landmark.errors import InputError
 
-PAGE = Path(__file__).parents[1] / "templates" / "serve.html"
+PAGE = Path(__file__).parent / "templates" / "serve.html"
 
 
 def make_app(models: Models, limits: Limits | None = None, local: bool = True) -> ASGIApp:

@@ -12,9 +12,9 @@ from python_multipart import create_form_parser
 from python_multipart.exceptions import FormParserError
 from starlette.requests import ClientDisconnect
 
-from export.engines.interface import cores
 from senet_landmark.errors import InputError
-from senet_landmark.images import decode_photo, read_header
+from senet_landmark.export.engines.interface import cores
+from senet_landmark.io.images import decode_photo, read_header
 
 FORM_OVERHEAD = 65_536
 """Bytes that a form may have beside its photo."""

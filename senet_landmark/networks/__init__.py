@@ -1,1 +1,4 @@
-"""The networks, one file each, and the registry that names them."""
+"""Crop -> landmarks: layers, heads, one file a network, a registry, and the model around them.
+
+Imports `face` and the configuration; never `training`.
+"""

@@ -11,12 +11,7 @@ import tf_slim as slim
 
 from senet_landmark.config import NetworkConfig
 from senet_landmark.networks import heads
-from senet_landmark.networks.layers import (
-    Bottleneck,
-    EndPoints,
-    conv_arg_scope,
-    inverted_residuals,
-)
+from senet_landmark.networks.layers import Bottleneck, EndPoints, conv_arg_scope, inverted_residuals
 
 STEM_CHANNELS = 32
 

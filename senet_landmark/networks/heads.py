@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
-from senet_landmark.attributes import get_attribute
+from senet_landmark.face.attributes import get_attribute
 from senet_landmark.networks.layers import EndPoints
 
 GRID_REACH = 0.1

@@ -1,0 +1,123 @@
+"""What every data set is read into."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from senet_landmark.face.pose import known_pose
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One annotated face of a data set, found but not read yet: small, so that millions fit.
+
+    Attributes:
+      photo: the photo's file, or the file that holds it among others (COFW, TFDS).
+      source: path of the photo below the data set's root, with slashes; `#1`, `#2`, … behind it
+        where the photo has further faces, or the file further photos. Names the sample.
+      identity: what must stay on one side of a split: the person, or the source photo of views.
+      annotations: candidate files with the annotation, the first that exists is read.
+      scheme: landmark scheme of what `load` will read.
+      place: where in the annotation's file the face is: a byte offset or a number.
+      line: the line that a message names; 0 where the file is of this face alone.
+      subset: part of the data set as published: AFW, challenging, training …
+      test: whether that part is published for testing.
+      points: which annotation `load` reads, where a data set has several.
+    """
+
+    photo: Path
+    source: str
+    identity: str
+    annotations: tuple[Path, ...]
+    scheme: str
+    place: int = 0
+    line: int = 0
+    subset: str = ""
+    test: bool = False
+    points: str = "auto"
+
+    @property
+    def shot(self) -> tuple[Path, int]:
+        """What the faces of one photo have in common, and no other photo's faces."""
+        return (self.photo, self.place if self.photo in self.annotations else -1)
+
+    @property
+    def where(self) -> str:
+        """File and line of the annotation, for messages."""
+        path = next((p for p in self.annotations if p.is_file()), None) or self.photo
+        return f"{path}, line {self.line}" if self.line else str(path)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One annotated face.
+
+    Attributes:
+      photo, source, identity, scheme, subset: see `Entry`.
+      landmarks: float32 [K, 2], 0-based pixels of the photo; may lie outside it; NaN where the
+        data set does not say where the landmark is.
+      visible: bool [K]; False where the data set says that the landmark is hidden.
+      box: annotated face box, float64 [4]; None where the data set has none.
+      pose: float32 [3], yaw, pitch, roll in degrees; NaN where unknown.
+      attributes: float32 [A], the classes of the data set's attributes, NaN where unknown.
+    """
+
+    photo: Path
+    source: str
+    identity: str
+    scheme: str
+    landmarks: np.ndarray
+    visible: np.ndarray
+    box: np.ndarray | None = None
+    pose: np.ndarray = field(default_factory=lambda: np.full(3, np.nan, np.float32))
+    attributes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    subset: str = ""
+
+
+def sample_of(
+    entry: Entry,
+    landmarks: np.ndarray,
+    *,
+    visible: np.ndarray | None = None,
+    box: np.ndarray | None = None,
+    pose: Iterable[float] = (np.nan,) * 3,
+    attributes: Iterable[float] = (),
+) -> Sample:
+    """The sample of an entry with what was read; a landmark is visible unless said otherwise."""
+    if visible is None:
+        visible = np.ones(len(landmarks), bool)
+    return Sample(
+        photo=entry.photo,
+        source=entry.source,
+        identity=entry.identity,
+        scheme=entry.scheme,
+        landmarks=np.asarray(landmarks, np.float32),
+        visible=np.asarray(visible, bool),
+        box=None if box is None else np.asarray(box, np.float64),
+        pose=np.array(list(pose), np.float32),
+        attributes=np.array(list(attributes), np.float32),
+        subset=entry.subset,
+    )
+
+
+def numbered(source: str, seen: dict[str, int]) -> str:
+    """`source` for a photo's first face, `source#1`, `source#2` … for the next; see `Entry`."""
+    count = seen.get(source, 0)
+    seen[source] = count + 1
+    return f"{source}#{count}" if count else source
+
+
+def by_photo(entries: Iterable[Entry]) -> list[tuple[Entry, ...]]:
+    """The entries grouped by photo, both in order of first appearance."""
+    groups: dict[object, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.shot, []).append(entry)
+    return [tuple(group) for group in groups.values()]
+
+
+def yaw_of(sample: Sample) -> float | None:
+    """The annotated yaw in degrees, else the one fitted to the landmarks; None without either."""
+    pose = known_pose(sample.pose, sample.landmarks, sample.scheme)
+    return None if pose is None else pose[0]

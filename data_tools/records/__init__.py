@@ -1,0 +1,1 @@
+"""Samples -> sharded TFRecords: plan, boxes, split, worker processes, Apache Beam, report."""

@@ -1,0 +1,234 @@
+"""From one photo to the records of its faces: the functions that every builder runs.
+
+They run in worker processes, on this machine or (`beam.py`) on a cluster, without TensorFlow, which
+takes seconds to import.
+"""
+
+import contextlib
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from senet_landmark.config import RecordsConfig
+from senet_landmark.data.records import Record
+from senet_landmark.data_tools.datasets.registry import load_photo, load_sample
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, yaw_of
+from senet_landmark.detectors.registry import DETECTORS, get_detector
+from senet_landmark.detectors.search import find_annotated_faces
+from senet_landmark.errors import InputError
+from senet_landmark.face import geometry
+from senet_landmark.face.boxes import LANDMARKS, canonical_box
+from senet_landmark.face.geometry import Box, BoxCorrection
+from senet_landmark.io.images import encode_png
+
+Photo = tuple[Entry, ...]
+"""All faces of one photo that are on one side of the split."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for every photo of a build."""
+
+    dataset: str
+    config: RecordsConfig
+    box_source: str = LANDMARKS
+    correction: BoxCorrection = field(default_factory=BoxCorrection)
+    detector_model: Path | None = None
+
+
+@dataclass(frozen=True)
+class FoundBox:
+    """The box that a source has for a face.
+
+    Attributes:
+      found: left, top, right, bottom in photo pixels; None where the source has none.
+      canonical: the box of its landmarks.
+    """
+
+    found: tuple[float, ...] | None
+    canonical: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Face:
+    """What became of one face.
+
+    Attributes:
+      source: names the face.
+      record: what is recorded; None where it was skipped.
+      reason: why it was skipped; empty otherwise.
+      photo: the photo's file, for the message.
+      missed: whether the detector did not find it; it has the landmarks' box then.
+      yaw: degrees; None where unknown.
+      side: longer side of its box in pixels of the photo.
+      low, high: range of its landmarks in the recorded crop.
+      digest: of the photo's pixels, equal for copies of one photo; empty for its further faces.
+    """
+
+    source: str
+    photo: str
+    record: Record | None = None
+    reason: str = ""
+    missed: bool = False
+    yaw: float | None = None
+    side: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    digest: str = ""
+
+
+def photo_boxes(job: Job, photo: Photo, _: object = None) -> dict[str, FoundBox]:
+    """The boxes that the job's source has for the faces of one photo, by `Entry.source`.
+
+    A face that cannot be read is left out: `photo_faces` meets the same error and reports it.
+    """
+    return _boxes(job, *_read(job, photo, pixels=job.box_source in DETECTORS))
+
+
+def photo_faces(job: Job, photo: Photo, boxes: dict[str, FoundBox] | None = None) -> list[Face]:
+    """The records of the faces of one photo, or why there is none; in the order of the entries.
+
+    Args:
+      job: the build.
+      photo: its faces.
+      boxes: what `photo_boxes` gave; None: find them now.
+    """
+    samples, pixels = _read(job, photo)
+    if boxes is None:
+        boxes = _boxes(job, samples, pixels)
+    faces: list[Face] = []
+    digest = ""
+    if isinstance(pixels, np.ndarray):
+        # A sixteenth of the pixels tells photos apart, in a sixteenth of the time.
+        digest = hashlib.blake2b(pixels[::4, ::4].tobytes(), digest_size=12).hexdigest()
+    for entry in photo:
+        sample, box = samples[entry.source], boxes.get(entry.source)
+        try:
+            if isinstance(sample, InputError):
+                raise sample
+            if isinstance(pixels, InputError):
+                raise pixels
+            assert pixels is not None
+            faces.append(_face(job, sample, pixels, digest, box.found if box else None))
+            digest = ""  # of the photo's first face alone
+        except InputError as error:
+            faces.append(Face(entry.source, str(entry.photo), reason=str(error)))
+    return faces
+
+
+Samples = dict[str, Sample | InputError]
+"""`Entry.source` -> its sample, or why it cannot be read."""
+Pixels = np.ndarray | InputError | None
+"""RGB uint8 [H, W, 3], or why the photo cannot be read; None where nobody asked."""
+
+
+def _read(job: Job, photo: Photo, pixels: bool = True) -> tuple[Samples, Pixels]:
+    samples: Samples = {}
+    for entry in photo:
+        try:
+            samples[entry.source] = load_sample(job.dataset, entry)
+        except InputError as error:
+            samples[entry.source] = error
+    if not pixels or all(isinstance(sample, InputError) for sample in samples.values()):
+        return samples, None
+    try:
+        return samples, load_photo(job.dataset, photo[0])
+    except InputError as error:
+        return samples, error
+
+
+def _boxes(job: Job, samples: Samples, pixels: Pixels) -> dict[str, FoundBox]:
+    truths: dict[str, Box] = {}
+    for source, sample in samples.items():
+        if not isinstance(sample, InputError):
+            with contextlib.suppress(InputError):
+                truths[source] = canonical_box(sample.landmarks, sample.scheme)
+    found: list[Box | None] = []
+    if job.box_source == LANDMARKS or not truths:
+        return {}
+    if job.box_source in DETECTORS:
+        if not isinstance(pixels, np.ndarray):
+            return {}
+        detect = get_detector(job.box_source, job.detector_model)
+        found = find_annotated_faces(pixels, list(truths.values()), detect)
+    else:
+        found = [getattr(samples[source], "box", None) for source in truths]
+    return {
+        source: FoundBox(
+            None if box is None else tuple(np.asarray(box).tolist()), tuple(canonical.tolist())
+        )
+        for (source, canonical), box in zip(truths.items(), found, strict=True)
+    }
+
+
+def _face(
+    job: Job, sample: Sample, pixels: np.ndarray, digest: str, found: tuple[float, ...] | None
+) -> Face:
+    record, side = make_record(
+        sample, pixels, job.config, job.dataset,
+        None if found is None else np.array(found), job.correction,
+    )  # fmt: skip
+    known = record.landmarks[np.isfinite(record.landmarks).all(axis=1)]
+    return Face(
+        source=sample.source,
+        photo=str(sample.photo),
+        record=record,
+        missed=job.box_source != LANDMARKS and found is None,
+        yaw=yaw_of(sample),
+        side=side,
+        low=float(known.min()),
+        high=float(known.max()),
+        digest=digest,
+    )
+
+
+def make_record(
+    sample: Sample,
+    photo: np.ndarray,
+    config: RecordsConfig,
+    dataset: str,
+    found: np.ndarray | None = None,
+    correction: BoxCorrection = BoxCorrection(),
+) -> tuple[Record, float]:
+    """One face -> its record, and the longer side of its box in pixels of the photo.
+
+    Args:
+      sample: the face.
+      photo: RGB uint8 [H, W, 3].
+      config: crop, context and size.
+      dataset: name of the data set.
+      found: a detector's or annotator's box in pixels, corrected here; None: the landmarks' box.
+      correction: of that source's boxes.
+
+    Raises:
+      InputError: the box has no area, or lies outside a photo that the crop is clipped to; the
+        message names the photo.
+    """
+    size = (photo.shape[1], photo.shape[0])
+    try:
+        if found is None:
+            box = canonical_box(sample.landmarks, sample.scheme)
+        else:
+            box = geometry.correct_box(found, correction)
+        region = geometry.expand(geometry.crop_box(box, config.crop, size), config.context)
+    except InputError as error:
+        raise InputError(f"{sample.photo}: {error}") from error
+    transform = geometry.to_crop(region)
+    image = geometry.warp(photo, transform, (config.size, config.size))
+    record = Record(
+        image=encode_png(image),
+        landmarks=geometry.apply(transform, sample.landmarks),
+        visible=sample.visible,
+        box=geometry.apply(transform, box.reshape(2, 2)).ravel(),
+        region=region,
+        scheme=sample.scheme,
+        dataset=dataset,
+        subset=sample.subset,
+        source=sample.source,
+        identity=sample.identity,
+        pose=sample.pose,
+        attributes=sample.attributes,
+    )
+    return record, float((box[2:] - box[:2]).max())

@@ -1,0 +1,123 @@
+"""What a build says of itself: `report.json`, and the contact sheet beside it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senet_landmark.config import to_json
+from senet_landmark.data.records import SCHEMA_VERSION, Record, parse_example
+from senet_landmark.data.tfrecords import tfrecords_in
+from senet_landmark.data_tools.datasets.registry import get_dataset, recorded_name
+from senet_landmark.data_tools.datasets.samples import Entry
+from senet_landmark.data_tools.records.shards import Shard, read_stats
+from senet_landmark.detectors.registry import default_corrections
+from senet_landmark.face.pose import yaw_band
+from senet_landmark.io.images import decode_photo, write_picture
+from senet_landmark.visualisation.drawing import RED, YELLOW, contact_sheet, draw_box, draw_points
+
+
+def make_report(shards: list[Shard], leaking: list[Entry], seconds: float) -> dict[str, Any]:
+    """The report of shards that are all written.
+
+    Args:
+      shards: all of a build.
+      leaking: entries that the split left out.
+      seconds: that the build took, this session.
+    """
+    job = shards[0].job
+    splits: dict[str, list[str]] = {shard.split: [] for shard in shards}
+    by_split = dict.fromkeys(splits, 0)
+    bands: dict[str, dict[str, int]] = {}
+    skipped = [
+        {
+            "photo": str(entry.photo),
+            "face": entry.source,
+            "reason": f"{entry.photo}: its identity, {entry.identity}, is in the published test "
+            "part; left out of training.",
+        }
+        for entry in leaking
+    ]
+    missed: list[str] = []
+    sides: list[float] = []
+    copies: dict[str, dict[str, str]] = {}
+    low, high = np.inf, -np.inf
+    for shard in shards:
+        stats = read_stats(shard)
+        skipped += stats.skipped
+        missed += stats.missed
+        sides += stats.sides
+        lost = set(stats.missed)
+        for source, yaw, digest in zip(stats.sources, stats.yaws, stats.digests, strict=True):
+            band = bands.setdefault(yaw_band(yaw), {"faces": 0, "missed": 0})
+            band["faces"] += 1
+            band["missed"] += source in lost
+            if digest:
+                copies.setdefault(digest, {})[source] = shard.split
+        if stats.sources:
+            splits[shard.split].append(shard.name)
+            by_split[shard.split] += len(stats.sources)
+            low, high = min(low, stats.low), max(high, stats.high)
+    duplicates = [photos for photos in copies.values() if len(photos) > 1]
+    used = [shard for shard in shards if shard.photos]
+    corrections = {**default_corrections(), job.box_source: job.correction}
+    faces = sum(by_split.values())
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "dataset": recorded_name(job.dataset, used[0].photos[0][0]),
+        "scheme": used[0].photos[0][0].scheme,
+        "attributes": list(get_dataset(job.dataset).attributes),
+        "records": to_json(job.config),
+        "splits": splits,
+        "held_out": job.config.held_out_name,
+        "box_source": job.box_source,
+        "box_corrections": {name: to_json(c) for name, c in sorted(corrections.items())},
+        "faces": faces,
+        "faces_by_split": by_split,
+        "faces_by_yaw": {band: bands[band] for band in sorted(bands)},
+        "missed_count": len(missed),
+        "missed": sorted(missed),
+        "skipped_count": len(skipped),
+        "skipped": skipped,
+        "duplicate_photos": len(duplicates),
+        "duplicates": [sorted(photos) for photos in duplicates],
+        "duplicates_across_splits": [
+            sorted(photos) for photos in duplicates if len(set(photos.values())) > 1
+        ],
+        "box_side_pixels": _range_of(sides),
+        "landmark_range": [round(low, 3), round(high, 3)] if faces else [0.0, 0.0],
+        "seconds": round(seconds, 1),
+        "faces_per_second": round(faces / max(seconds, 1e-6), 1),
+    }
+
+
+def _range_of(values: list[float]) -> dict[str, float]:
+    numbers = np.array(values or [0.0])
+    return {
+        "min": round(float(numbers.min()), 1),
+        "median": round(float(np.median(numbers)), 1),
+        "max": round(float(numbers.max()), 1),
+    }
+
+
+def draw_contact_sheet(out: Path, report: dict[str, Any], most: int = 48) -> None:
+    """Draws faces of the first shard as `contact_sheet.png`."""
+    names = [name for split in report["splits"].values() for name in split]
+    pictures = []
+    for _, data in tfrecords_in(out / names[0]):
+        pictures.append(draw_record(parse_example(data)))
+        if len(pictures) == most:
+            break
+    write_picture(out / "contact_sheet.png", contact_sheet(pictures))
+
+
+def draw_record(record: Record, image: np.ndarray | None = None) -> np.ndarray:
+    """The recorded crop with its canonical box and landmarks, hidden ones in red; RGB uint8."""
+    image = decode_photo(record.image) if image is None else image
+    size = np.array(image.shape[1::-1])
+    box = (record.box.reshape(2, 2) * size - 0.5).ravel()
+    points = record.landmarks * size - 0.5
+    known = np.isfinite(points).all(axis=1)
+    picture = draw_box(image, box, YELLOW)
+    picture = draw_points(picture, points[known & ~record.visible], RED)
+    return draw_points(picture, points[known & record.visible])

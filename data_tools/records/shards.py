@@ -1,0 +1,145 @@
+"""One TFRecord file to be: its photos, their boxes, what is written and what is known of it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from senet_landmark.data.records import encode_example
+from senet_landmark.data_tools.records.photos import Face, FoundBox, Job, Photo
+from senet_landmark.face import geometry
+from senet_landmark.face.geometry import BoxCorrection
+from senet_landmark.io.files import read_json, write_json, written_whole
+
+PARTS = ".parts"
+"""Folder, below the records', of what an unfinished build has done; removed at its end."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One TFRecord file to be: all that a worker needs."""
+
+    name: str
+    split: str
+    photos: tuple[Photo, ...]
+    out: Path
+    job: Job
+
+    @property
+    def faces(self) -> int:
+        """Number of faces that it may have."""
+        return sum(len(photo) for photo in self.photos)
+
+    @property
+    def path(self) -> Path:
+        """The TFRecord file."""
+        return self.out / self.name
+
+    @property
+    def boxes_path(self) -> Path:
+        """Boxes of the shard's faces, where they are not the landmarks' own."""
+        return self.out / PARTS / f"{self.name}.boxes.json"
+
+    @property
+    def stats_path(self) -> Path:
+        """What is known of the shard once its file is whole."""
+        return self.out / PARTS / f"{self.name}.stats.json"
+
+    @property
+    def is_boxed(self) -> bool:
+        """Whether its boxes are there, from before an interruption."""
+        return self.boxes_path.exists()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether its file is there, from before an interruption."""
+        return self.path.exists() and self.stats_path.exists()
+
+
+def work_of(shard: Shard) -> Iterator[tuple[Job, Photo, dict[str, FoundBox] | None]]:
+    """The arguments of `photo_boxes` and `photo_faces` for each photo of a shard, in order."""
+    boxes = read_boxes(shard) if shard.is_boxed else None
+    for photo in shard.photos:
+        own = None
+        if boxes is not None:
+            own = {e.source: boxes[e.source] for e in photo if e.source in boxes}
+        yield shard.job, photo, own
+
+
+def write_boxes(shard: Shard, photos: Iterable[dict[str, FoundBox]]) -> None:
+    """Writes what `photo_boxes` gave for the photos of a shard; `read_boxes` reads it."""
+    values = {name: asdict(box) for boxes in photos for name, box in boxes.items()}
+    write_json(shard.boxes_path, values)
+
+
+def read_boxes(shard: Shard) -> dict[str, FoundBox]:
+    """The boxes of a shard's faces, by `Entry.source`."""
+    values = read_json(shard.boxes_path)
+    return {name: FoundBox(v["found"], v["canonical"]) for name, v in values.items()}
+
+
+def fit_boxes(boxes: Iterable[FoundBox]) -> BoxCorrection | None:
+    """The correction of a source's boxes to the canonical ones; None where it has none."""
+    pairs = [(box.found, box.canonical) for box in boxes if box.found is not None]
+    if not pairs:
+        return None
+    source, canonical = (np.array(side) for side in zip(*pairs, strict=True))
+    return geometry.fit_correction(source, canonical)
+
+
+def write_faces(shard: Shard, photos: Iterable[list[Face]]) -> None:
+    """Writes a shard's file as its photos' faces come, in order, then what is known of it.
+
+    Raises:
+      OSError: the file could not be written, a full disk for one; no part of it is left.
+    """
+    import tensorflow.compat.v1 as tf
+
+    stats = Stats()
+    with written_whole(shard.path) as temporary:
+        try:
+            with tf.io.TFRecordWriter(str(temporary)) as writer:
+                for face in (face for faces in photos for face in faces):
+                    if face.record is not None:
+                        writer.write(encode_example(face.record))
+                    stats.add(face)
+                writer.flush()
+        except tf.errors.OpError as error:
+            reason = error.message.split(";")[-1].strip()
+            raise OSError(None, f"the file could not be written ({reason})", str(shard.path)) from (
+                error
+            )
+    write_json(shard.stats_path, asdict(stats))
+
+
+@dataclass
+class Stats:
+    """What is known of a shard's faces: of those recorded, in their order, and of the others."""
+
+    sources: list[str] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+    yaws: list[float | None] = field(default_factory=list)
+    sides: list[float] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    low: float = np.inf
+    high: float = -np.inf
+
+    def add(self, face: Face) -> None:
+        """Counts one face."""
+        if face.record is None:
+            self.skipped.append({"photo": face.photo, "face": face.source, "reason": face.reason})
+            return
+        self.sources.append(face.source)
+        self.digests.append(face.digest)
+        self.yaws.append(None if face.yaw is None else round(face.yaw, 1))
+        self.sides.append(round(face.side, 1))
+        self.low, self.high = min(self.low, face.low), max(self.high, face.high)
+        if face.missed:
+            self.missed.append(face.source)
+
+
+def read_stats(shard: Shard) -> Stats:
+    """What `write_faces` wrote of a shard."""
+    return Stats(**read_json(shard.stats_path))

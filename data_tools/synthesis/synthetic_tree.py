@@ -1,0 +1,142 @@
+"""A face data set made from one public-domain portrait, laid out as 300W-LP.
+
+For trying every step, and for the tests, on a machine without data: hundreds of faces with other
+shapes, expressions, poses, colours, light and backgrounds, all of them warps of one photo. The
+landmarks are exact, because what moves the pixels moves them. It is no substitute for photos of
+many people: a model trained on it alone will not do on real ones.
+
+Source of the portrait: NASA, official portrait of astronaut Eileen Collins (public domain), as
+distributed with scikit-image (`skimage.data.astronaut`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from senet_landmark.data_tools.datasets.mat_files import pose_para, view_files
+from senet_landmark.data_tools.parallel import as_completed, worker_count
+from senet_landmark.data_tools.synthesis import look, shape, warp
+from senet_landmark.data_tools.synthesis.mesh import Mesh, load_mesh, portrait, portrait_path
+from senet_landmark.io.files import write_bytes
+
+__all__ = ["portrait", "portrait_path", "write_synthetic"]
+
+YAW, PITCH, ROLL = 35.0, 20.0, 25.0
+"""Largest angles, degrees; the signs are those of `senet_landmark.face.pose`."""
+FACE_SIZE = (150.0, 230.0)
+"""Smallest and largest extent of the landmarks before the turn, in a picture of 450 pixels."""
+
+
+def write_synthetic(
+    root: Path | str,
+    *,
+    count: int = 600,
+    views: int = 1,
+    seed: int = 0,
+    size: int = 450,
+    subset: str = "SYNTH",
+    workers: int | None = None,
+    progress: bool = True,
+) -> list[Path]:
+    """Writes a data set in the layout of 300W-LP.
+
+    For face 12, view 0: `root/SUBSET/SYNTH_00012_0.jpg` (RGB, size x size), `SYNTH_00012_0.mat`
+    with `pt2d` (2, 68) float64, `Pose_Para` (1, 7) float32 (pitch, yaw, roll in radians,
+    translation x, y, z, scale) and `roi` (1, 4) int16; and, in `root/landmarks/SUBSET/`,
+    `SYNTH_00012_0_pts.mat` with `pts_2d` (the jaw on the visible contour) and `pts_3d` (the true
+    jaw), (68, 2) float32.
+    Points are pixels, 0-based, finite and inside of the picture. Unlike in the genuine 300W-LP,
+    `pt2d` is right for every view (it equals `pts_2d`).
+
+    Args:
+        root: folder to write to; made when absent, and files of the same names are replaced.
+        count: number of source faces, each a shape, an expression, colours and a background.
+        views: number of times each face is turned.
+        seed: the same seed gives the same files, whatever `workers` and `count`.
+        size: width and height of the photos in pixels, at least 64.
+        subset: name of the folder, and start of the files' names.
+        workers: processes; by default one a core. 1 stays in this process.
+        progress: show a bar.
+
+    Returns:
+        The paths of the photos, in order.
+
+    Raises:
+        ValueError: a number that is out of range, or a subset that is not a plain folder name.
+    """
+    if count < 1 or views < 1 or size < 64:
+        raise ValueError(
+            f"count and views must be at least 1 and size 64, got {count}, {views} and {size}"
+        )
+    if seed < 0:
+        raise ValueError(f"seed must not be negative, got {seed}")
+    if not subset or subset != Path(subset).name or subset == "landmarks":
+        raise ValueError(f"subset must be a plain folder name other than landmarks: {subset!r}")
+    root = Path(root)
+    (root / subset).mkdir(parents=True, exist_ok=True)
+    (root / "landmarks" / subset).mkdir(parents=True, exist_ok=True)
+    work = functools.partial(
+        _write_faces, root=root, views=views, seed=seed, size=size, subset=subset
+    )
+    blocks = [range(first, min(first + 8, count)) for first in range(0, count, 8)]
+    written: dict[int, list[Path]] = {}
+    with tqdm(total=count, desc=subset, unit="face", disable=not progress) as bar:
+        for index, paths in as_completed(work, blocks, worker_count(workers, len(blocks))):
+            written[index] = paths
+            bar.update(len(blocks[index]))
+    return [path for index in range(len(blocks)) for path in written[index]]
+
+
+def _write_faces(indices: Iterable[int], **options: Any) -> list[Path]:
+    return [path for index in indices for path in _write_face(index, **options)]
+
+
+def _write_face(
+    index: int, *, root: Path, views: int, seed: int, size: int, subset: str
+) -> list[Path]:
+    """Draws and writes every view of one face."""
+    mesh = load_mesh()
+    rng = np.random.default_rng([seed, index])
+    face = shape.random_face(mesh, rng)
+    face_look = look.random_look(rng, size)
+    paths = []
+    for view in range(views):
+        rng = np.random.default_rng([seed, index, view])
+        pose, scale, centre = _random_view(mesh, face, rng, size)
+        drawing = warp.draw(mesh, face, pose, scale, centre, size)
+        picture = look.compose(drawing, face_look, rng)
+        name = f"{subset}_{index:05d}_{view}"
+        photo = root / subset / f"{name}.jpg"
+        data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+        write_bytes(photo, data.tobytes())
+        # Rounded, because the last bits depend on how many threads a matrix product is given.
+        contour, jaw = drawing.contour_points.round(3), drawing.jaw_points.round(3)
+        para, roi = pose_para(pose, scale, centre, size), np.array([[0, 0, size, size]], np.int16)
+        for path, content in view_files(root, subset, name, contour, jaw, para, roi).items():
+            write_bytes(path, content)
+        paths.append(photo)
+    return paths
+
+
+def _random_view(
+    mesh: Mesh, face: np.ndarray, rng: np.random.Generator, size: int
+) -> tuple[tuple[float, float, float], float, np.ndarray]:
+    """Pose in degrees, scale, and where the face's origin goes: all landmarks inside."""
+    # Faces towards the camera, and upright ones, are the more frequent.
+    share = rng.uniform(-1, 1, 3)
+    yaw, pitch, roll = share * np.abs(share) * [YAW, PITCH, ROLL]
+    pose = (float(yaw), float(pitch), float(roll))
+    extent = np.ptp(face[:68, :2], axis=0).mean()
+    scale = float(rng.uniform(*FACE_SIZE)) * size / 450 / extent
+    points, _ = warp.project_landmarks(mesh, face, pose, scale)
+    low, high = points.min(axis=0), points.max(axis=0)
+    centre = (size - 1) / 2 - (low + high) / 2 + rng.normal(0, 0.045 * size, 2)
+    margin = 0.02 * size
+    return pose, scale, np.clip(centre, margin - low, size - 1 - margin - high)

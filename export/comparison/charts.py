@@ -1,0 +1,105 @@
+"""The charts of a comparison: error over cost, and latency."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from senet_landmark.export.speed import latency
+from senet_landmark.visualisation.charts import COLOURS, INK, legend, plain
+
+Row = dict[str, Any]
+"""What is known of one model; see `compare`."""
+
+
+def draw_errors(rows: Sequence[Row]) -> Figure | None:
+    """NME over MFLOPs, a panel a set; area: parameters. Validation NME where there is no set.
+
+    Returns:
+      None where no model has both figures.
+    """
+
+    def figures(row: Row, label: str) -> Mapping[str, Any]:
+        return row["sets"][label] if row["sets"] else {"nme_inter_ocular": row["validation_nme"]}
+
+    panels = {
+        label: [
+            (index, row, figures(row, label))
+            for index, row in enumerate(rows)
+            if row["mflops"] and figures(row, label).get("nme_inter_ocular") is not None
+        ]
+        for label in rows[0]["sets"] or ("validation",)
+    }
+    panels = {label: models for label, models in panels.items() if models}
+    if not panels:
+        return None
+    across = min(len(panels), 3)
+    down = -(-len(panels) // across)
+    width, height = 3.5 * across + 2.2, 3.2 * down
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(
+        0.6 / width, 0.5 / height, 1 - 2.2 / width, 1 - 0.3 / height, wspace=0.25, hspace=0.45
+    )
+    sizes = [row["mflops"] for row in rows if row["mflops"]]
+    largest = max(row["parameters"] for row in rows)
+    for number, (label, models) in enumerate(panels.items(), 1):
+        axes = figure.add_subplot(down, across, number)
+        plain(axes)
+        axes.set_title(label, fontsize=10, color=INK)
+        axes.set_xlabel("MFLOPs a face", fontsize=9, color=INK)
+        axes.set_ylabel("NME, %", fontsize=9, color=INK)
+        axes.set_xscale("log")
+        axes.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        for index, row, of in models:
+            colour, nme = COLOURS[index % len(COLOURS)], of["nme_inter_ocular"]
+            if of.get("interval_95"):
+                axes.plot([row["mflops"]] * 2, of["interval_95"], color=colour, linewidth=1.2)
+            area = 12 + 340 * row["parameters"] / largest
+            axes.scatter(row["mflops"], nme, s=area, color=colour, alpha=0.55, linewidths=0)
+            axes.scatter(row["mflops"], nme, s=5, color=colour)
+        axes.margins(y=0.2)
+        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
+    for index, row in enumerate(rows):
+        figure.axes[across - 1].plot([], [], "o", color=COLOURS[index % 8], label=row["name"])
+    legend(figure.axes[across - 1])
+    return figure
+
+
+def draw_latencies(rows: Sequence[Row]) -> Figure | None:
+    """Bars of the medians, with their quartiles: a colour an engine, paler with all threads.
+
+    Returns:
+      None where nothing was measured.
+    """
+    settings = [(engine, threads) for engine in latency.ENGINES for threads in latency.THREADS]
+    if not any(threads in (row["latency_ms"] or {}).get(engine, {})
+               for row in rows for engine, threads in settings):  # fmt: skip
+        return None
+    step = len(settings) + 1
+    height = 0.6 + 0.13 * step * len(rows)
+    figure = Figure(figsize=(8.6, height))
+    figure.subplots_adjust(0.2, 0.5 / height, 0.74, 1 - 0.08 / height)
+    axes = figure.add_subplot()
+    plain(axes)
+    for number, (engine, threads) in enumerate(settings):
+        found = [row["latency_ms"][engine].get(threads) for row in rows]
+        places = [i * step + number for i, of in enumerate(found) if of]
+        known = [of for of in found if of]
+        medians = [of["median"] for of in known]
+        low = [of["median"] - of["quartiles"][0] for of in known]
+        high = [of["quartiles"][1] - of["median"] for of in known]
+        name = f"{latency.ENGINES[engine]}, {threads.replace('_', ' ')}"
+        colour = COLOURS[number // len(latency.THREADS)]
+        opacity = 1.0 if threads == "one_thread" else 0.5
+        axes.barh(places, medians, color=colour, alpha=opacity, label=name)
+        axes.errorbar(medians, places, xerr=[low, high], fmt="none", ecolor=INK, linewidth=0.8)
+    axes.set_yticks([i * step + (len(settings) - 1) / 2 for i in range(len(rows))])
+    axes.set_yticklabels([row["name"] for row in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("ms a crop", fontsize=9, color=INK)
+    legend(axes)
+    return figure

@@ -1,0 +1,275 @@
+"""`senet-landmark compare`: trains presets, and shows what models cost and reach side by side."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from senet_landmark.detectors.registry import get_detector
+from senet_landmark.errors import InputError
+from senet_landmark.export.comparison.charts import Row
+from senet_landmark.export.comparison.graph_costs import count_constants, count_flops, load_graph
+from senet_landmark.export.comparison.notes import CONSTANTS, VARIABLES, notes_of
+from senet_landmark.export.comparison.page import write_comparison
+from senet_landmark.export.comparison.training import plan_trainings, train_all
+from senet_landmark.export.conversion.convert import Format, convert
+from senet_landmark.export.engines.interface import EngineName
+from senet_landmark.export.engines.registry import load_engine
+from senet_landmark.export.evaluation.evaluate import evaluate_models, unique_names
+from senet_landmark.export.evaluation.face_sources import Photos, Records, faces_at
+from senet_landmark.export.freezing.freeze import freeze
+from senet_landmark.export.speed import latency
+from senet_landmark.face.boxes import ANNOTATION, LANDMARKS
+from senet_landmark.face.scheme_conversion import can_convert
+from senet_landmark.face.schemes import get_scheme
+from senet_landmark.frozen.contract import contract_path, load_contract
+from senet_landmark.frozen.models import find_model
+from senet_landmark.networks.model import build_model
+from senet_landmark.networks.registry import resolved
+from senet_landmark.training.checkpoints import latest_checkpoint, load_run, load_state, step_of
+
+
+def compare(
+    models: Sequence[Path | str],
+    sets: Sequence[tuple[str, Path]],
+    out: Path | str,
+    *,
+    train: Sequence[tuple[str, Path]] = (),
+    minutes: float = 20.0,
+    boxes: str = LANDMARKS,
+    rounds: int = 30,
+    detector_model: Path | None = None,
+) -> dict[str, Any]:
+    """Trains presets, measures models side by side; writes compare.json, .md, .csv and .html.
+
+    Args:
+      models: folders of training runs, which are frozen for it, `.pb` files, or names of models
+        that ship.
+      sets: (data set, its folder) of each that the NME is measured on; `records` is the data set
+        of a folder of records, whose test split is measured.
+      out: folder for the four files, and for `runs`.
+      train: (preset, folder of records) of each run to train first, one after another, in
+        `OUT/runs`; they come after `models`. One that has its minutes is not trained on, one that
+        was interrupted goes on.
+      minutes: of training of each of these.
+      boxes: source of the face boxes.
+      rounds: timed runs of each model on each engine; 0: no latency.
+      detector_model: the file of dlib's CNN detector, for `dlib_cnn`.
+
+    Returns:
+      models: of each, with None where a thing is unknown: name, model (as given), kind (`run` or
+        `pb`), network, head, scheme, input_size (width, height), preset, trained_on, parameters and
+        parameters_are (what was counted), constants (float numbers in the graph), mflops (a face),
+        megabytes (10^6 bytes), latency_ms (see `latency.measure_latency`), minutes, steps,
+        images_seen, train_faces_per_second (images seen by time trained), weights_step (that the
+        weights are from), validation_nme in percent, validation (of a run, the figures of the
+        weights that are frozen, see `validation.Validation`), and sets: label -> n, missed,
+        skipped, nme_inter_ocular and its interval_95, nme_bbox_size, all in percent; or reason.
+      failed: name, model and error of those that could not be trained or loaded.
+      trained: name, preset and records of each run of `train`; minutes: those asked for.
+      sets: label -> dataset, folder, scheme. boxes, engine (that the NME is from), rounds,
+        environment, notes.
+
+    Raises:
+      InputError: no model, or none that can be loaded; an unknown data set; a folder without one; a
+        detector that is absent; what `plan_trainings` refuses, before anything is trained.
+      KeyboardInterrupt: Ctrl-C, or SIGTERM; while training, its message says what was saved.
+    """
+    if not (models or train):
+        raise InputError("Give at least one training run or model to compare, or --train.")
+    if rounds < 0:
+        raise InputError(f"The number of rounds must not be negative, it is {rounds}.")
+    given = [faces_at(name, Path(root)) for name, root in sets]
+    places = dict(zip(unique_names([faces.names for faces in given]), given, strict=True))
+    # Before any model is trained or frozen: a wrong folder or detector is to be told at once.
+    targets = {label: faces.scheme() for label, faces in places.items()}
+    if boxes not in (LANDMARKS, ANNOTATION):
+        get_detector(boxes, detector_model)
+    trainings = plan_trainings(train, minutes, Path(out) / "runs") if train else []
+    problems = train_all(trainings)
+    runs = [training.run for training in trainings]
+    names = _names(models, runs)
+    rows: list[Row] = []
+    failed: list[dict[str, str]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for model, name in zip([*models, *runs], names, strict=True):
+            path = Path(folder) / f"{name}.pb"
+            try:
+                if problem := problems.get(Path(model)):
+                    raise InputError(problem)
+                rows.append({"name": name, "model": str(model), **_describe(model, path)})
+            except Exception as error:  # whatever it is, the other models must not be lost to it
+                problem = str(error).replace(str(path), path.name) or type(error).__name__
+                failed.append({"name": name, "model": str(model), "error": problem})
+        if not rows:
+            reasons = "; ".join(f"{f['model']}: {f['error']}" for f in failed)
+            raise InputError(f"No model can be compared. {reasons}")
+        paths = {row["name"]: Path(folder) / f"{row['name']}.pb" for row in rows}
+        if rounds:
+            unconverted = [_convert(row, paths[row["name"]]) for row in rows]
+            measured = latency.measure_latency(list(paths.values()), rounds)
+            for row, found, missing in zip(rows, measured, unconverted, strict=True):
+                row["latency_ms"] = found | missing
+        engine = _common_engine(list(paths.values()))
+        for label, faces in places.items():
+            able = [row for row in rows if can_convert(row["scheme"], targets[label])]
+            every = _measure(
+                [paths[row["name"]] for row in able], faces, Path(folder) / "out",
+                boxes=(boxes,), engine=engine, detector_model=detector_model, page=False,
+            )  # fmt: skip
+            for row in rows:
+                reason = f"{row['scheme']} cannot be brought to {targets[label]}."
+                row["sets"][label] = {"reason": reason}
+            for row, figures in zip(able, every, strict=True):
+                row["sets"][label] = figures
+    result: dict[str, Any] = {
+        "models": rows,
+        "failed": failed,
+        "trained": [
+            {"name": name, "preset": of.config.preset, "records": str(of.records)}
+            for name, of in zip(names[len(models) :], trainings, strict=True)
+        ],
+        "minutes": minutes if train else None,
+        "sets": {
+            label: {"dataset": dataset, "folder": str(root), "scheme": target}
+            for (label, target), (dataset, root) in zip(targets.items(), sets, strict=True)
+        },
+        "boxes": boxes,
+        "engine": engine,
+        "rounds": rounds,
+        "environment": latency.environment(),
+    }
+    result["notes"] = notes_of(result)
+    write_comparison(Path(out), result)
+    return result
+
+
+def _names(models: Sequence[Path | str], runs: Sequence[Path]) -> list[str]:
+    """What each model is called: its folder's or file's name, with the parent's if need be."""
+    paths = [Path(model).resolve() for model in models]
+    given = [(p.name if p.is_dir() else p.stem, p.parent.name) for p in paths]
+    return unique_names(given + [(run.name, run.parent.name) for run in runs])
+
+
+# --- one model ---------------------------------------------------------------------------------
+
+
+def _describe(model: Path | str, path: Path) -> Row:
+    """What is known of a model without running it; leaves its `.pb` at `path`."""
+    run = Path(model) if Path(model).is_dir() else None
+    if run:
+        freeze(run, path)
+    else:
+        source = find_model(model)
+        load_contract(source)  # its message names the file that the user knows
+        shutil.copy(source, path)
+        shutil.copy(contract_path(source), contract_path(path))
+    contract = load_contract(path)
+    graph, batch = load_graph(path, contract)
+    constants, flops = count_constants(graph), count_flops(graph)
+    training = contract.training
+    return {
+        "kind": "run" if run else "pb",
+        "network": contract.network,
+        "head": None,
+        "scheme": contract.scheme,
+        "input_size": list(contract.size),
+        "preset": training.get("preset"),
+        "trained_on": training.get("dataset"),
+        "parameters": constants,
+        "parameters_are": CONSTANTS,
+        "constants": constants,
+        "mflops": None if flops is None else round(flops / batch / 1e6, 3),
+        "megabytes": round(path.stat().st_size / 1e6, 3),
+        "latency_ms": None,
+        "minutes": training.get("minutes"),
+        "steps": training.get("step"),
+        "images_seen": None,
+        "train_faces_per_second": None,
+        "weights_step": training.get("step"),
+        "validation_nme": contract.metrics.get("validation_nme_inter_ocular"),
+        "validation": {},
+        **(_of_run(run) if run else {}),
+        "sets": {},
+    }
+
+
+def _of_run(run: Path) -> Row:
+    """What only a run's folder says."""
+    config, info, _ = load_run(run)
+    state = load_state(run)
+    with tf.Graph().as_default():
+        build_model(config.network, get_scheme(info.scheme).points, is_training=False)
+        parameters = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
+    found: Row = {
+        "head": resolved(config.network).head,
+        "parameters": parameters,
+        "parameters_are": VARIABLES,
+        "minutes": round(state.minutes, 2),
+        "validation": {key: round(value, 4) for key, value in state.figures.items()},
+    }
+    if "nme_inter_ocular" in state.figures:
+        # A contract has the best of a run, and not every run keeps the weights that had it.
+        found["validation_nme"] = found["validation"]["nme_inter_ocular"]
+    if latest := latest_checkpoint(run):
+        steps = step_of(latest)
+        images = steps * config.train.batch_size
+        found |= {"steps": steps, "images_seen": images}
+        if state.minutes:
+            found["train_faces_per_second"] = round(images / (60 * state.minutes), 1)
+    return found
+
+
+def _convert(row: Row, path: Path) -> dict[str, Any]:
+    """Leaves the conversions of a `.pb` beside it; engine -> why there is none for it."""
+    records = load_run(row["model"])[2] if row["kind"] == "run" else None
+    formats: dict[str, Format] = {".onnx": "onnx", ".tflite": "tflite"}
+    problems = {}
+    for engine, suffix in latency.CONVERTED.items():
+        try:
+            convert(path, formats[suffix], records=records)
+        except Exception as error:  # a converter raises what it likes; the rest must not be lost
+            text = str(error).replace(str(path.parent) + os.sep, "") or type(error).__name__
+            problems[engine] = {"error": text}
+    return problems
+
+
+def _common_engine(models: Sequence[Path]) -> EngineName:
+    """OpenCV if it runs every model, or else TensorFlow: the NME of all is from one engine."""
+    try:
+        for model in models:
+            load_engine(model, load_contract(model), "opencv")
+    except InputError:
+        return "tensorflow"
+    return "opencv"
+
+
+def _measure(
+    models: Sequence[Path], faces: Photos | Records, out: Path, **options: Any
+) -> list[Row]:
+    """The figures of each model on one set, or the reason why there are none."""
+    if not models:
+        return []
+    try:
+        metrics = evaluate_models(models, faces, out, **options)
+    except InputError as error:
+        if len(models) == 1:
+            return [{"reason": str(error).replace(str(models[0]), models[0].name)}]
+        # It may be one model's fault.
+        return [_measure([model], faces, out, **options)[0] for model in models]
+    return [
+        {
+            "n": of["n"],
+            "missed": of["missed_faces"],
+            "skipped": len(metrics["skipped"]),
+            "nme_inter_ocular": of["nme_inter_ocular"],
+            "interval_95": of["interval_95"]["nme_inter_ocular"],
+            "nme_bbox_size": of["nme_bbox_size"],
+        }
+        for of in metrics["models"]
+    ]

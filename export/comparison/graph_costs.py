@@ -1,0 +1,61 @@
+"""What a frozen graph costs: its constants and FLOPs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senet_landmark.errors import InputError
+from senet_landmark.frozen.contract import Contract
+
+
+def load_graph(model: Path, contract: Contract) -> tuple[Any, int]:
+    """A `.pb` as a TensorFlow graph for one face, and the faces that it takes at once.
+
+    A graph for any number of faces gets batch 1, so that the profiler knows every shape.
+
+    Raises:
+      InputError: the file is no graph.
+    """
+    import tensorflow.compat.v1 as tf
+
+    graph_def = tf.GraphDef()
+    try:
+        graph_def.ParseFromString(model.read_bytes())
+        for node in graph_def.node:
+            if node.op == "Placeholder" and node.attr["shape"].shape.dim[0].size < 1:
+                node.attr["shape"].shape.dim[0].size = 1
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(graph_def, name="")
+    except Exception as error:  # protobuf's DecodeError has no stable public name
+        raise InputError(f"{model}: is not a frozen graph of this project ({error}).") from error
+    return graph, max(contract.input.shape[0], 1)
+
+
+def count_constants(graph: Any) -> int:
+    """Numbers in the graph's float constants: weights, biases, and what is fixed, such as grids."""
+    import tensorflow.compat.v1 as tf
+
+    constants = [op for op in graph.get_operations() if op.type == "Const"]
+    return sum(
+        int(np.prod(op.outputs[0].shape.as_list()))
+        for op in constants
+        if op.outputs[0].dtype == tf.float32
+    )
+
+
+def count_flops(graph: Any) -> int | None:
+    """FLOPs of the graph by TensorFlow's profiler: a multiplication and an addition are two.
+
+    Returns:
+      None where a convolution or product has an unknown shape, which the profiler would leave out.
+    """
+    import tensorflow.compat.v1 as tf
+
+    heavy = ("Conv2D", "DepthwiseConv2dNative", "MatMul", "BatchMatMul", "BatchMatMulV2")
+    for op in graph.get_operations():
+        if op.type in heavy and not op.outputs[0].shape.is_fully_defined():
+            return None
+    options = tf.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    return int(tf.profiler.profile(graph, options=options).total_float_ops)

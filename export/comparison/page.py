@@ -1,0 +1,223 @@
+"""The comparison as a page, Markdown tables, CSV and JSON, with two charts."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from senet_landmark.export.comparison.charts import Row, draw_errors, draw_latencies
+from senet_landmark.export.comparison.notes import CONSTANTS
+from senet_landmark.export.speed import latency
+from senet_landmark.io.files import write_bytes, write_json
+from senet_landmark.visualisation.charts import svg_of
+from senet_landmark.visualisation.pages import data_uri, render
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of figures; the least is the best.
+
+    Attributes:
+      title: its head, with the unit.
+      keys: of `_flat`, the figures of one cell.
+      text: how a figure is formatted.
+      ranked: the best of each figure is in bold.
+      unit: what a figure is divided by.
+      tail: model -> what follows its figures.
+    """
+
+    title: str
+    keys: tuple[str, ...]
+    text: str = ".2f"
+    ranked: bool = True
+    unit: float = 1
+    tail: Callable[[Mapping[str, Any]], str] = lambda row: ""
+
+
+def _columns(result: Mapping[str, Any]) -> list[Column]:
+    """Of the table of all models."""
+
+    def mark(row: Mapping[str, Any]) -> str:
+        return "†" if row["parameters_are"] == CONSTANTS else ""
+
+    columns = [
+        Column("parameters, M", ("parameters",), unit=1e6, tail=mark),
+        Column("MFLOPs", ("mflops",), ".1f"),
+        Column("size, MB", ("megabytes",)),
+    ]
+    if result["rounds"]:
+        columns += [
+            Column(f"{name}, ms", (f"{engine} one_thread ms",), ".1f")
+            for engine, name in latency.ENGINES.items()
+        ]
+    columns += [
+        Column("training, min", ("minutes",), ".1f", ranked=False),
+        Column("training, faces/s", ("train_faces_per_second",), ".1f", ranked=False),
+        Column("steps", ("steps",), ",.0f", ranked=False),
+        Column("images seen", ("images_seen",), ",.0f", ranked=False),
+        Column("validation NME, %", ("validation_nme",), ranked=False),
+    ]
+    for label in result["sets"]:
+
+        def interval(row: Mapping[str, Any], label: str = label) -> str:
+            low, high = row[f"{label} low"], row[f"{label} high"]
+            return "" if low is None else f" ({low:.2f}–{high:.2f})"
+
+        columns += [
+            Column(f"{label}: NME, %", (f"{label} nme_inter_ocular",), tail=interval),
+            Column(f"{label}: by box, %", (f"{label} nme_bbox_size",)),
+        ]
+    return columns
+
+
+def _thread_columns(cores: int) -> list[Column]:
+    """Of the page's table of latencies."""
+    return [
+        Column(
+            f"{name}, 1 / {cores} threads",
+            tuple(f"{engine} {threads} ms" for threads in latency.THREADS),
+            ".1f",
+        )
+        for engine, name in latency.ENGINES.items()
+    ]
+
+
+_VALIDATION = {
+    "mse_pixels": "MSE, pixels²",
+    "nme_inter_ocular": "NME, %",
+    "pose_mae_yaw": "yaw error, °",
+    "pose_mae_pitch": "pitch error, °",
+    "pose_mae_roll": "roll error, °",
+}
+_ACCURACY = "accuracy_"
+
+
+def _validation_titles(rows: Sequence[Row]) -> dict[str, str]:
+    """Validation figure that some model has -> its column's title."""
+    known = dict.fromkeys(key for row in rows for key in row["validation"])
+    titles = {key: title for key, title in _VALIDATION.items() if key in known}
+    for key in known:
+        if key.startswith(_ACCURACY):
+            name = key.removeprefix(_ACCURACY).replace("_", " ")
+            titles[key] = f"accuracy of {name}, %"
+    return titles
+
+
+def _flat(row: Row, validation: Sequence[str]) -> dict[str, Any]:
+    """A model's figures without levels: the CSV's line, and what the tables are made of."""
+    levels = ("latency_ms", "sets", "validation")
+    flat = {key: value for key, value in row.items() if key not in levels}
+    flat["input_size"] = "x".join(map(str, row["input_size"]))
+    for engine in latency.ENGINES:
+        of = (row["latency_ms"] or {}).get(engine, {})
+        flat |= {f"{engine} {t} ms": of.get(t, {}).get("median") for t in latency.THREADS}
+    flat |= {f"validation {key}": row["validation"].get(key) for key in validation}
+    for label, figures in row["sets"].items():
+        low, high = figures.get("interval_95") or (None, None)
+        of = {key: figures.get(key) for key in ("n", "missed", "nme_inter_ocular", "nme_bbox_size")}
+        flat |= {f"{label} {k}": v for k, v in {**of, "low": low, "high": high}.items()}
+    return flat
+
+
+def _table(
+    texts: Mapping[str, str], columns: Sequence[Column], rows: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """A table for the page and for Markdown.
+
+    Args:
+      texts: title of each column of words -> its key in `rows`.
+      columns: those of figures.
+      rows: a line each, as `_flat` makes them.
+    """
+    cells = [_cells(column, rows) for column in columns]
+    return {
+        "heads": list(texts),
+        "titles": [column.title for column in columns],
+        "lines": [
+            {
+                "texts": ["–" if row[key] is None else str(row[key]) for key in texts.values()],
+                "cells": [of[i] for of in cells],
+            }
+            for i, row in enumerate(rows)
+        ],
+    }
+
+
+def _cells(column: Column, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each model: parts, (text, is the best) of each figure; tail, what follows them."""
+    best: list[str | None] = []
+    for key in column.keys:
+        known = [row[key] for row in rows if row[key] is not None]
+        # By the text, so that what looks equal is in bold alike; a single model is not "the best".
+        least = format(min(known) / column.unit, column.text) if len(known) > 1 else None
+        best.append(least if column.ranked else None)
+    cells = []
+    for row in rows:
+        shown = [
+            "–" if row[key] is None else format(row[key] / column.unit, column.text)
+            for key in column.keys
+        ]
+        parts = [(text, text == least) for text, least in zip(shown, best, strict=True)]
+        cells.append({"parts": parts, "tail": column.tail(row)})
+    return cells
+
+
+def write_comparison(out: Path, result: Mapping[str, Any]) -> None:
+    """The four files."""
+    models = result["models"]
+    titles = _validation_titles(models)
+    rows = [_flat(row, list(titles)) for row in models]
+    table = _table(
+        {"model": "name", "network": "network", "input": "input_size"}, _columns(result), rows
+    )
+    validation = _table(
+        {"model": "name", "trained on": "trained_on", "input": "input_size"},
+        [Column(title, (f"validation {key}",), ranked=False) for key, title in titles.items()],
+        [row for row in rows if row["kind"] == "run"],
+    )
+    cores = result["environment"]["cores"]
+    page = render(
+        Path(__file__).parent / "templates" / "compare.html",
+        names=[row["name"] for row in rows],
+        table=table,
+        validation=validation if titles else None,
+        failed=result["failed"],
+        notes=result["notes"],
+        sets=list(result["sets"]),
+        errors=_chart(draw_errors(models)),
+        latencies=_chart(draw_latencies(models)),
+        threads=_table({"model": "name"}, _thread_columns(cores), rows),
+    )
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    parts = [_markdown(table)]
+    if titles:
+        parts.append("On the validation split:\n\n" + _markdown(validation))
+    lines = [f"Not compared: {f['name']}: {f['error']}" for f in result["failed"]]
+    parts.append("\n".join(f"- {' '.join(x.split())}" for x in [*lines, *result["notes"]]))
+    write_bytes(out / "compare.csv", stream.getvalue().encode())
+    write_bytes(out / "compare.md", ("\n\n".join(parts) + "\n").encode())
+    write_bytes(out / "compare.html", page.encode())
+    write_json(out / "compare.json", result)
+
+
+def _markdown(table: Mapping[str, Any]) -> str:
+    def text(cell: dict[str, Any]) -> str:
+        parts = [f"**{figure}**" if best else figure for figure, best in cell["parts"]]
+        return " / ".join(parts) + cell["tail"]
+
+    heads, titles = table["heads"], table["titles"]
+    lines = [[*heads, *titles], [*("---" for _ in heads), *("---:" for _ in titles)]]
+    lines += [[*line["texts"], *map(text, line["cells"])] for line in table["lines"]]
+    rows = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
+    return "\n".join(rows)
+
+
+def _chart(figure: Figure | None) -> str:
+    return "" if figure is None else data_uri(svg_of(figure), "svg+xml")

@@ -1,0 +1,125 @@
+"""The runs that `compare` trains itself: a preset on records, for some minutes, one by one."""
+
+import gc
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from senet_landmark.config import Config
+from senet_landmark.data.records import load_records_info, shard_paths
+from senet_landmark.errors import InputError
+from senet_landmark.export.evaluation.evaluate import unique_names
+from senet_landmark.presets import get_preset
+from senet_landmark.training.checkpoints import latest_checkpoint, load_run, load_state, same_recipe
+from senet_landmark.training.train import train
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run to be made.
+
+    Attributes:
+      config: the preset, ended by its minutes alone.
+      records: folder of the records.
+      run: folder of the run.
+    """
+
+    config: Config
+    records: Path
+    run: Path
+
+
+def plan_trainings(
+    presets: Sequence[tuple[str, Path]], minutes: float, folder: Path
+) -> list[Training]:
+    """The runs to make, after all that can be wrong with them before training.
+
+    Args:
+      presets: (preset, folder of records) of each run.
+      minutes: of training of each.
+      folder: where the runs go: `FOLDER/PRESET`, with the records' name before it where two have
+        the same preset.
+
+    Raises:
+      InputError: `minutes` is not above 0; an unknown preset; a folder without records; one pair
+        twice; a folder that holds a run of another configuration or of other records.
+    """
+    if not 0 < minutes < math.inf:
+        raise InputError(f"--minutes must be above 0, it is {minutes:g}.")
+    pairs = [(preset, Path(records).resolve()) for preset, records in presets]
+    for pair, (preset, records) in zip(pairs, presets, strict=True):
+        if pairs.count(pair) > 1:
+            raise InputError(f"--train {preset}={records}: is given twice.")
+    names = unique_names([(preset, records.name) for preset, records in pairs])
+    trainings = []
+    for name, (preset, records) in zip(names, presets, strict=True):
+        config, info = get_preset(preset), load_records_info(records)
+        for split in ("train", info.held_out):
+            shard_paths(records, info, split)
+        # No preset's steps or epochs end a run before its minutes do.
+        loop = replace(config.train, epochs=0, steps=10**9, minutes=minutes)
+        config = replace(config, records=info.records, train=loop)
+        trainings.append(Training(config, Path(records), folder / name))
+        _check_begun(trainings[-1])
+    return trainings
+
+
+def _check_begun(training: Training) -> None:
+    """Refuses a folder whose run the same command did not begin."""
+    run = training.run
+    if latest_checkpoint(run) is None:
+        return
+    begun, info, _ = load_run(run)
+    if info != load_records_info(training.records):
+        raise InputError(
+            f"{run}: was trained on other records than {training.records} now holds. Give another "
+            "--out, or delete that folder."
+        )
+    if not same_recipe(begun, training.config):
+        raise InputError(
+            f"{run}: was begun with another configuration than preset {training.config.preset!r} "
+            "now has. Give another --out, or delete that folder."
+        )
+
+
+def train_all(trainings: Sequence[Training]) -> dict[Path, str]:
+    """Trains each in turn; one that has reached its minutes is left as it is.
+
+    Returns:
+      Folder of each run that could not be trained -> why.
+
+    Raises:
+      KeyboardInterrupt: a training was ended by Ctrl-C or SIGTERM; its message says what was saved.
+    """
+    problems: dict[Path, str] = {}
+    for number, training in enumerate(trainings, 1):
+        run, minutes = training.run, training.config.train.minutes
+        if _is_done(training):
+            continue
+        print(
+            f"[{number}/{len(trainings)}] {training.config.preset} on {training.records}, "
+            f"{minutes:g} minutes -> {run}",
+            file=sys.stderr,
+            flush=True,
+        )
+        try:
+            result = train(training.config, training.records, run)
+        except InputError as error:
+            problems[run] = str(error)
+            continue
+        finally:
+            # Graphs are cycles, and hold the decoded crops of their records.
+            gc.collect()
+        if result.interrupted:
+            raise KeyboardInterrupt(
+                f"{run}: saved at step {result.steps} after {result.minutes:.1f} of {minutes:g} "
+                "minutes. The same command goes on from there."
+            )
+    return problems
+
+
+def _is_done(training: Training) -> bool:
+    trained = latest_checkpoint(training.run) is not None
+    return trained and load_state(training.run).minutes >= training.config.train.minutes

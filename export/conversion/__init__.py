@@ -1,0 +1,1 @@
+"""`.pb` -> ONNX, TFLite, SavedModel, each proven equal."""

@@ -1,0 +1,42 @@
+"""A frozen graph as an `.onnx`."""
+
+from pathlib import Path
+
+import tensorflow.compat.v1 as tf
+
+from senet_landmark.errors import InputError
+from senet_landmark.frozen.contract import Contract
+
+OPSET = 10
+"""Version of ONNX's operators: the newest that OpenCV before 4.8 reads of all networks. Later ones
+have the limits of a Clip and the axes of a Squeeze as inputs."""
+
+BATCH = "batch"
+"""What the file calls its free first dimension."""
+
+
+def write_onnx(model: Path, contract: Contract, out: Path) -> None:
+    """Converts a `.pb` with tf2onnx.
+
+    The tensors keep their names (`image:0`, `landmarks:0`), and the input its order [N, H, W, 3].
+
+    Raises:
+      InputError: tf2onnx is not installed.
+    """
+    try:
+        import tf2onnx
+    except ImportError as error:
+        raise InputError(
+            "ONNX needs tf2onnx: install the extra with `pip install '.[onnx]'`."
+        ) from error
+    converted, _ = tf2onnx.convert.from_graph_def(
+        tf.GraphDef.FromString(model.read_bytes()),
+        input_names=[contract.input.name],
+        output_names=[tensor.name for tensor in contract.outputs.values()],
+        opset=OPSET,
+    )
+    for tensor in (*converted.graph.input, *converted.graph.output):
+        first = tensor.type.tensor_type.shape.dim[0]
+        if first.dim_param:  # tf2onnx numbers it anew at each call
+            first.dim_param = BATCH
+    out.write_bytes(converted.SerializeToString(deterministic=True))

@@ -1,0 +1,217 @@
+"""A frozen graph as a `.tflite`: of 32-bit numbers, or of 8-bit ones but for its last layers.
+
+Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Inference", CVPR 2018: weights and activations in 8 bits, their ranges from real faces. The soft
+argmax stays as it is: in 8 bits a softmax over 256 places is mostly zeros.
+"""
+
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senet_landmark.errors import InputError
+from senet_landmark.evaluation.metrics import nme_inter_ocular
+from senet_landmark.export.engines.interface import Engine
+from senet_landmark.export.engines.litert import tflite_engine, tflite_interpreter
+from senet_landmark.export.freezing.recorded_faces import recorded_faces
+from senet_landmark.face.schemes import Scheme
+from senet_landmark.frozen.contract import Contract
+
+TOLERANCE = 1.05
+"""The NME with 8 bits over that without, at most."""
+
+LEAST, MOST = 100, 300
+"""Training faces that the ranges are measured on."""
+
+HELD_OUT = 1000
+"""Held-out faces that the NME is measured on, at most."""
+
+ROUNDS = 50
+"""Timed runs of each form."""
+
+METRICS = ("int8_nme_inter_ocular", "float_nme_inter_ocular")
+"""Keys of a contract's `metrics`: the NME of this file on the held-out faces, and the `.pb`'s."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What 8 bits cost, and what they bring.
+
+    Attributes:
+      nme: inter-ocular, in percent, on `held_out` faces; `float_nme`: that of the `.pb`.
+      held_out: how many faces.
+      calibrated_on: training faces that the ranges are from.
+      float_megabytes: size of the `.tflite` of 32-bit numbers (10^6 bytes).
+      latency_ms: median of one crop with one thread in LiteRT; `float_latency_ms`: of that file.
+    """
+
+    nme: float
+    float_nme: float
+    held_out: int
+    calibrated_on: int
+    float_megabytes: float
+    latency_ms: float
+    float_latency_ms: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The two NMEs by their `METRICS`."""
+        return dict(zip(METRICS, (round(self.nme, 4), round(self.float_nme, 4)), strict=True))
+
+
+def write_tflite(model: Path, contract: Contract, out: Path) -> None:
+    """Converts a `.pb` to a `.tflite` of 32-bit numbers, for one crop at a time."""
+    out.write_bytes(_converter(model, contract).convert())
+
+
+def write_int8(model: Path, contract: Contract, out: Path, records: Path, expect: Engine) -> Cost:
+    """Converts a `.pb` to a `.tflite` of 8-bit numbers with float32 input and outputs.
+
+    Args:
+      model: the `.pb`.
+      contract: the model's.
+      out: the file to write.
+      records: its training split gives the ranges, its held-out one the NME.
+      expect: the `.pb`'s engine.
+
+    Raises:
+      InputError: too few training faces, or the records are of another scheme.
+    """
+    training, held_out = (
+        recorded_faces(records, contract.scheme, contract.crop, contract.size, split)
+        for split in ("train", None)
+    )
+    crops = training.crops(MOST)
+    if len(crops) < LEAST:
+        raise InputError(
+            f"{records}: has {len(crops)} training faces; 8 bits need {LEAST} to be calibrated on."
+        )
+    out.write_bytes(_quantised(_converter(model, contract), crops))
+    faces, truth = held_out.crops(HELD_OUT), held_out.landmarks(HELD_OUT)
+    scheme = contract.landmark_scheme
+    known = np.isfinite(truth[:, list(scheme.outer_eye_corners)]).all((1, 2))
+    faces, truth = faces[known], truth[known]
+    before = _mean_nme(expect, faces, truth, scheme)
+    after = _mean_nme(tflite_engine(out, contract), faces, truth, scheme)
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "float.tflite"
+        write_tflite(model, contract, plain)
+        times = _latencies([out, plain], crops[:1].astype(np.float32))
+        size = plain.stat().st_size
+    return Cost(after, before, len(faces), len(crops), round(size / 1e6, 3), times[0], times[1])
+
+
+def check_cost(cost: Cost, problem: str) -> None:
+    """Raises InputError, beginning with `problem`, where the NME grew by more than `TOLERANCE`."""
+    if not cost.nme <= TOLERANCE * cost.float_nme:
+        raise InputError(
+            f"{problem} loses too much: NME on {cost.held_out} held-out faces is {cost.nme:.2f}% "
+            f"with 8 bits and {cost.float_nme:.2f}% without, more than {TOLERANCE:g} times that."
+        )
+
+
+def _mean_nme(run: Engine, crops: np.ndarray, truth: np.ndarray, scheme: Scheme) -> float:
+    """In percent, of the crop's own unit: that is one in x and y where crops are square."""
+    known = np.isfinite(truth).all(axis=2)
+    return 100 * float(nme_inter_ocular(run(crops)["landmarks"], truth, scheme, known).mean())
+
+
+def _converter(model: Path, contract: Contract) -> Any:
+    import tensorflow.compat.v1 as tf
+
+    graph = tf.GraphDef.FromString(model.read_bytes())
+    for node in graph.node:
+        if node.name == contract.input.operation:  # of a graph of a fixed batch, too
+            node.attr["shape"].shape.dim[0].size = 1
+    with tempfile.TemporaryDirectory() as folder:
+        single = Path(folder) / "single.pb"
+        single.write_bytes(graph.SerializeToString())
+        return tf.lite.TFLiteConverter.from_frozen_graph(
+            str(single),
+            [contract.input.operation],
+            [tensor.operation for tensor in contract.outputs.values()],
+        )
+
+
+def _quantised(converter: Any, crops: np.ndarray) -> bytes:
+    """The file of 8-bit numbers whose ranges are those in `crops`."""
+    import tensorflow as tf
+
+    def dataset() -> Iterator[list[np.ndarray]]:
+        for crop in crops:
+            yield [crop[None].astype(np.float32)]
+
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = dataset
+    tools = tf.lite.experimental
+    with warnings.catch_warnings():
+        # It runs the model in tf.lite.Interpreter, which is soon to leave TensorFlow.
+        warnings.filterwarnings("ignore", message="(?s).*tf.lite.Interpreter is deprecated")
+        # The only public way to leave chosen operations out.
+        debugger = tools.QuantizationDebugger(converter=converter, debug_dataset=dataset)
+        debugger.options = tools.QuantizationDebugOptions(
+            denylisted_nodes=last_layers(debugger.calibrated_model)
+        )
+        quantised: bytes = debugger.get_nondebug_quantized_model()
+    return quantised
+
+
+def last_layers(model: bytes) -> list[str]:
+    """Names of what the last operations of a `.tflite` give: those that are kept in float.
+
+    All that follows the last full connection; of maps the softmax, its products with constants, and
+    the convolution that makes the maps.
+    """
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    read = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    graph, kinds = read.subgraphs[0], schema.BuiltinOperator
+    codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in read.operatorCodes]
+    maker = {tensor: node for node in graph.operators for tensor in node.outputs}
+
+    def kind(tensor: int) -> int | None:
+        return codes[maker[tensor].opcodeIndex] if tensor in maker else None
+
+    def of_maps(tensor: int) -> bool:
+        if kind(tensor) in (None, kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D):
+            return False
+        return kind(tensor) == kinds.SOFTMAX or any(map(of_maps, maker[tensor].inputs))
+
+    found: dict[int, None] = {}  # a set that keeps its order
+    waiting = list(graph.outputs)
+    while waiting:
+        tensor = waiting.pop()
+        if kind(tensor) is None or tensor in found:
+            continue
+        inputs = list(maker[tensor].inputs)
+        if kind(tensor) == kinds.FULLY_CONNECTED and not any(map(of_maps, inputs)):
+            continue
+        found[tensor] = None
+        if kind(tensor) not in (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D):
+            waiting += inputs
+    return [graph.tensors[tensor].name.decode() for tensor in found]
+
+
+def _latencies(files: list[Path], crop: np.ndarray) -> list[float]:
+    """Median milliseconds of one crop in LiteRT with one thread; the files take turns."""
+    runs: list[Callable[[], None]] = []
+    for file in files:
+        interpreter = tflite_interpreter(file)
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], crop)
+        runs.append(interpreter.invoke)
+    times: list[list[float]] = [[] for _ in runs]
+    for _ in range(ROUNDS):
+        for run, own in zip(runs, times, strict=True):
+            run()  # warm: what ran before has emptied the caches
+            start = time.perf_counter()
+            run()
+            own.append(1e3 * (time.perf_counter() - start))
+    return [round(statistics.median(own), 3) for own in times]

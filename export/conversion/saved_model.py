@@ -1,0 +1,106 @@
+"""A frozen graph as a TensorFlow SavedModel: a folder with a serving signature."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from senet_landmark.config import to_json
+from senet_landmark.errors import InputError
+from senet_landmark.export.engines.interface import Engine, Outputs, in_batches
+from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.graph import import_graph
+from senet_landmark.io.files import write_json
+
+SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+"""`serving_default`: input `image`, outputs `landmarks` and what else the contract has."""
+
+CONTRACT = Path("assets.extra", "contract.json")
+"""Where the contract is in the folder: what is in `assets.extra` is the user's own, and goes with
+the model (TensorFlow, "saved_model/README.md")."""
+
+SERVING = [tf.saved_model.tag_constants.SERVING]
+
+
+@contextlib.contextmanager
+def saved_model_written_whole(out: Path, model: Path, contract: Contract) -> Iterator[Path]:
+    """Yields a temporary folder with the SavedModel; renames it to `out` when the block ends well.
+
+    After an exception `out` is as it was before.
+
+    Args:
+      out: the folder to write; an older SavedModel there is replaced.
+      model: the `.pb`.
+      contract: the model's.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
+        made = Path(temporary) / "made"
+        _write(made, model, contract)
+        yield made
+        # A folder cannot be renamed onto another that holds something.
+        older = Path(temporary) / "older"
+        if out.exists():
+            out.rename(older)
+        try:
+            made.rename(out)
+        except OSError:
+            if older.exists():
+                older.rename(out)
+            raise
+
+
+def check_place(out: Path) -> None:
+    """Raises InputError where a SavedModel must not be written: on other files."""
+    if out.suffix in (".pb", ".onnx", ".tflite", ".json"):
+        raise InputError(
+            f"{out}: a SavedModel is a folder; give a name that does not end in {out.suffix}."
+        )
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not _is_saved_model(out)):
+        raise InputError(f"{out}: exists, and is no SavedModel. Give another name, or remove it.")
+
+
+def _is_saved_model(folder: Path) -> bool:
+    return (folder / "saved_model.pb").is_file()
+
+
+def saved_model_engine(folder: Path, contract: Contract) -> Engine:
+    """The SavedModel's serving signature, run in a session.
+
+    Raises:
+      InputError: the folder holds no SavedModel with the signature of the contract.
+    """
+    with tf.Graph().as_default() as graph:
+        session = tf.Session(graph=graph)
+        try:
+            loaded = tf.saved_model.load(session, SERVING, str(folder))
+            signature = loaded.signature_def[SIGNATURE]
+            image = signature.inputs["image"].name
+            names = {name: signature.outputs[name].name for name in contract.outputs}
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(f"{folder}: is no SavedModel of this project ({error}).") from error
+    size = contract.input.shape[0]
+
+    def run(crops: np.ndarray) -> Outputs:
+        found: Outputs = session.run(names, {image: crops.astype(np.float32, copy=False)})
+        return found
+
+    return in_batches(run, size) if size > 0 else run
+
+
+def _write(folder: Path, model: Path, contract: Contract) -> None:
+    with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
+        tensors = import_graph(model, contract)
+        image = tensors.pop("image")
+        builder = tf.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            session,
+            SERVING,
+            {SIGNATURE: tf.saved_model.predict_signature_def({"image": image}, tensors)},
+            strip_default_attrs=True,  # TensorFlow 1.15 does not know the newer ones
+        )
+        builder.save()
+    write_json(folder / CONTRACT, to_json(contract))

@@ -1,0 +1,1 @@
+"""Models, peers and boxes on annotated faces -> figures and a page."""

@@ -1,0 +1,269 @@
+"""The faces that an evaluation measures: a data set's photos, or a split of records."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from senet_landmark.data_tools.datasets.registry import (
+    get_dataset,
+    list_entries,
+    load_photo,
+    load_sample,
+)
+from senet_landmark.data_tools.datasets.samples import Entry, by_photo
+from senet_landmark.detectors.interface import Detector
+from senet_landmark.detectors.registry import DETECTORS, get_detector
+from senet_landmark.detectors.search import find_annotated_faces
+from senet_landmark.errors import InputError
+from senet_landmark.evaluation.measuring import AnnotatedFace
+from senet_landmark.evaluation.metrics import NORMALISERS, normaliser
+from senet_landmark.face.attributes import get_attribute
+from senet_landmark.face.boxes import ANNOTATION, LANDMARKS, canonical_box
+from senet_landmark.face.geometry import apply, to_pixels
+from senet_landmark.face.pose import known_pose
+from senet_landmark.face.schemes import Scheme, get_scheme
+
+RECORDS = "records"
+"""What a folder of records is called where the name of a data set is asked for."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Where the faces come from: a data set's photos.
+
+    Attributes:
+      dataset: name in `senet_landmark.data_tools.datasets.registry`.
+      root: the data set's folder.
+      points: which of its annotations.
+      kept_out: identities whose faces are left out.
+    """
+
+    dataset: str
+    root: Path
+    points: str = "auto"
+    kept_out: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What a report calls it, and what tells it from its likes."""
+        return self.dataset, self.root.name
+
+    def scheme(self) -> str:
+        """Landmark scheme of the truth. Raises InputError where there is no photo of the set."""
+        return self.entries()[0].scheme
+
+    def entries(self) -> list[Entry]:
+        """The faces. Raises InputError where there is none."""
+        every = list_entries(self.dataset, self.root, self.points)
+        entries = [entry for entry in every if entry.identity not in self.kept_out]
+        if not entries:
+            raise InputError(f"{self.root}: every face's identity is one that is to be left out.")
+        return entries
+
+
+@dataclass(frozen=True)
+class Records:
+    """Where the faces come from: the recorded crops of one split.
+
+    Attributes:
+      folder: made by `build-records`.
+      split: name of the split.
+    """
+
+    folder: Path
+    split: str = "test"
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What a report calls it, and what tells it from its likes."""
+        return self.folder.name, RECORDS
+
+    def scheme(self) -> str:
+        """Landmark scheme of the truth. Raises InputError where the split has no records."""
+        from senet_landmark.data.records import load_records_info, shard_paths
+
+        info = load_records_info(self.folder)
+        shard_paths(self.folder, info, self.split)
+        return info.scheme
+
+
+def faces_at(
+    name: str, folder: Path, points: str = "auto", unseen_by: Sequence[Path] = ()
+) -> Photos | Records:
+    """The photos of data set `name` in a folder; of `records`, the test split of such a folder.
+
+    Args:
+      name: of the data set.
+      folder: of its photos, or of records.
+      points: which of its annotations.
+      unseen_by: folders of records; photos of the identities that are in their training or held-out
+        split are left out.
+    """
+    if name == RECORDS:
+        return Records(folder)
+    return Photos(name, folder, points, seen_identities(unseen_by))
+
+
+def seen_identities(folders: Sequence[Path]) -> frozenset[str]:
+    """The identities that training on these records sees: all but those of their test splits."""
+    from senet_landmark.data.records import identities, load_records_info
+
+    found: set[str] = set()
+    for folder in folders:
+        for split, names in identities(folder, load_records_info(folder)).items():
+            found |= set(names) if split != "test" else set()
+    return frozenset(found)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Annotated faces to iterate over, photo by photo, as often as needed.
+
+    Attributes:
+      name: of the data set, or the records.
+      scheme: landmark scheme of the truth.
+      count: number of faces.
+      photos: () -> the faces of each photo, those that can be read.
+      photo: name of a face -> its photo again.
+    """
+
+    name: str
+    scheme: Scheme
+    count: int
+    photos: Callable[[], Iterator[list[AnnotatedFace]]]
+    photo: Callable[[str], np.ndarray]
+
+
+def source_of(
+    faces: Photos | Records,
+    boxes: Sequence[str],
+    detector_model: Path | None,
+    skipped: list[dict[str, str]],
+) -> Source:
+    """The faces to iterate over, with boxes of each source.
+
+    Args:
+      faces: what they are.
+      boxes: sources of the boxes.
+      detector_model: the file of dlib's CNN detector, for `dlib_cnn`.
+      skipped: the faces that cannot be read are added here, with the reason, as they are met.
+
+    Raises:
+      InputError: there is none, or a source that these faces cannot have.
+    """
+    detectors = {box: get_detector(box, detector_model) for box in boxes if box in DETECTORS}
+    if isinstance(faces, Records):
+        return _records_source(faces, boxes, detectors)
+    entries = faces.entries()
+    by_name = {entry.source: entry for entry in entries}
+
+    def photos() -> Iterator[list[AnnotatedFace]]:
+        for photo in by_photo(entries):
+            yield list(_faces_of(faces.dataset, photo, boxes, detectors, skipped))
+
+    return Source(
+        name=faces.dataset,
+        scheme=get_scheme(entries[0].scheme),
+        count=len(entries),
+        photos=photos,
+        photo=lambda name: load_photo(faces.dataset, by_name[name]),
+    )
+
+
+def _faces_of(
+    dataset: str,
+    photo: tuple[Entry, ...],
+    boxes: Sequence[str],
+    detectors: dict[str, Detector],
+    skipped: list[dict[str, str]],
+) -> Iterator[AnnotatedFace]:
+    """The faces of one photo with their boxes; what cannot be read is added to `skipped`."""
+    samples, truths = [], []
+    for entry in photo:
+        try:
+            sample = load_sample(dataset, entry)
+            truths.append(canonical_box(sample.landmarks, sample.scheme))
+            for kind in NORMALISERS:  # a face that cannot be measured must not end the job
+                normaliser(sample.landmarks[None], get_scheme(sample.scheme), kind, [entry.source])
+            samples.append(sample)
+        except InputError as error:
+            del truths[len(samples) :]
+            skipped.append({"photo": str(entry.photo), "reason": str(error)})
+    if not samples:
+        return
+    try:
+        pixels = load_photo(dataset, photo[0])
+    except InputError as error:
+        skipped.extend({"photo": str(s.photo), "reason": str(error)} for s in samples)
+        return
+    found: dict[str, Sequence[np.ndarray | None]] = {
+        LANDMARKS: truths,
+        ANNOTATION: [sample.box for sample in samples],
+    }
+    for name, detect in detectors.items():
+        found[name] = find_annotated_faces(pixels, truths, detect)
+    for index, sample in enumerate(samples):
+        yield AnnotatedFace(
+            photo=pixels,
+            truth=sample.landmarks,
+            boxes={box: found[box][index] for box in boxes},
+            source=sample.source,
+            subset=sample.subset,
+            pose=known_pose(sample.pose, sample.landmarks, sample.scheme),
+            attributes=_classes(get_dataset(dataset).attributes, sample.attributes),
+        )
+
+
+def _classes(names: Sequence[str], values: np.ndarray) -> dict[str, str | None]:
+    known = {n: v for n, v in zip(names, values, strict=False)}
+    return {
+        name: get_attribute(name).classes[int(value)] if np.isfinite(value) else None
+        for name, value in known.items()
+    }
+
+
+def _records_source(
+    faces: Records,
+    boxes: Sequence[str],
+    detectors: dict[str, Detector],
+) -> Source:
+    """The recorded crops as photos: their landmarks' boxes, or a detector's on the crop."""
+    from senet_landmark.data.input_pipeline import RecordStore
+    from senet_landmark.data.records import load_records_info, shard_paths
+
+    if ANNOTATION in boxes:
+        raise InputError("Records do not hold the annotated boxes; evaluate on the photos.")
+    info = load_records_info(faces.folder)
+    store = RecordStore(shard_paths(faces.folder, info, faces.split), cache_mb=0)
+    places = {store.record(i).source: i for i in range(len(store))}
+
+    def photos() -> Iterator[list[AnnotatedFace]]:
+        for index in range(len(store)):
+            record, pixels = store.record(index), store.image(index)
+            size = (pixels.shape[1], pixels.shape[0])
+            truth = apply(to_pixels(size), record.landmarks).astype(np.float32)
+            own = canonical_box(truth, record.scheme)
+            found: dict[str, np.ndarray | None] = {LANDMARKS: own}
+            for name, detect in detectors.items():
+                (found[name],) = find_annotated_faces(pixels, [own], detect)
+            yield [
+                AnnotatedFace(
+                    photo=pixels,
+                    truth=truth,
+                    boxes={box: found[box] for box in boxes},
+                    source=record.source,
+                    subset=record.subset,
+                    pose=known_pose(record.pose, truth, record.scheme),
+                    attributes=_classes(info.attributes, record.attributes),
+                )
+            ]
+
+    return Source(
+        name=f"{info.dataset} ({faces.split})",
+        scheme=store.scheme,
+        count=len(store),
+        photos=photos,
+        photo=lambda name: store.image(places[name]),
+    )

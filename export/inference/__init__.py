@@ -1,0 +1,1 @@
+"""Photo -> faces with landmarks, and faces -> files. Never imports TensorFlow or evaluation."""

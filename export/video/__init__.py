@@ -1,0 +1,1 @@
+"""Clips and cameras -> faces that keep their identity from frame to frame."""

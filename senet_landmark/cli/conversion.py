@@ -1,0 +1,47 @@
+"""The command `convert`: a frozen model in the formats of other runtimes."""
+
+from pathlib import Path
+from typing import Literal
+
+
+def convert(
+    model: str,
+    to: Literal["onnx", "tflite", "tflite-int8", "savedmodel"],
+    out: Path | None = None,
+    records: Path | None = None,
+) -> None:
+    """Frozen .pb -> ONNX, TFLite, TFLite in 8 bits or SavedModel, checked against it on real crops.
+
+    For example:
+      senet-landmark convert --model model.pb --to onnx
+      senet-landmark convert --model model.pb --to tflite-int8 --records records
+
+    Args:
+      model: A .pb that freeze wrote, or the name of one that ships.
+      to: What to make of it; tflite-int8 is a third of the size.
+      out: The file to write, or the folder of a SavedModel; by default beside the model under its
+        name, with -int8.tflite or _savedmodel behind it; in this folder where the model is one
+        that ships.
+      records: Records to check on, if not the embedded portrait; tflite-int8 needs them.
+    """
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
+    from senet_landmark.export.conversion.convert import convert as start
+    from senet_landmark.export.engines.registry import ENGINES
+    from senet_landmark.export.freezing.parity import described
+
+    made = start(model, to, out, records=records)
+    engines = " and ".join(ENGINES[name].title for name in made.checked_in)
+    print(f"{made.path} ({made.megabytes:.2f} MB), with {made.contract}")
+    if not (cost := made.quantised):
+        print(
+            f"equal to {model} on {made.crops} crops in {engines}: {described(made.differences)}."
+        )
+        return
+    print(
+        f"NME on {cost.held_out} held-out faces: {cost.nme:.3f}%, that of {model} "
+        f"{cost.float_nme:.3f}%; calibrated on {cost.calibrated_on} training faces.\n"
+        f"{made.megabytes:.2f} MB and {cost.latency_ms:.2f} ms a crop, in 32 bits "
+        f"{cost.float_megabytes:.2f} MB and {cost.float_latency_ms:.2f} ms ({engines}, one thread)."
+    )

@@ -1,0 +1,204 @@
+"""Commands about a trained model: freeze, evaluate, compare."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from senet_landmark.cli.common import (
+    BoxSource,
+    DatasetName,
+    EngineName,
+    PeerName,
+    print_skipped,
+    sets_of,
+    trainings_of,
+)
+from senet_landmark.errors import InputError
+
+
+def freeze(run: Path, out: Path, records: Path | None = None, batch_size: int = 0) -> None:
+    """Best checkpoint -> one frozen .pb and its .json contract, checked on real crops.
+
+    For example:
+      senet-landmark freeze --run run --out model.pb
+
+    Args:
+      run: Folder of a training run.
+      out: The .pb to write; the contract goes beside it.
+      records: Records to check on, if not those of the run.
+      batch_size: Faces that the graph takes at once; 0: any number.
+    """
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
+    from senet_landmark.export.freezing.freeze import freeze as start
+    from senet_landmark.export.freezing.parity import described
+
+    result = start(run, out, records=records, batch_size=batch_size)
+    print(
+        f"{result.model} ({result.megabytes:.2f} MB) and {result.contract}, from "
+        f"{result.checkpoint}: equal to it on {result.faces} faces, "
+        f"{described(result.differences)}."
+    )
+
+
+def evaluate(
+    out: Path,
+    root: Path | None = None,
+    dataset: DatasetName = "300w",
+    points: str = "auto",
+    records: Path | None = None,
+    split: str = "test",
+    on: tuple[str, ...] = (),
+    unseen_by: tuple[Path, ...] = (),
+    model: tuple[str, ...] = (),
+    boxes: tuple[BoxSource, ...] = ("landmarks",),
+    peer: tuple[PeerName, ...] = (),
+    detector_model: Path | None = None,
+    dlib_model: Path | None = None,
+    correct: bool = True,
+    passes: int = 3,
+    engine: EngineName | None = None,
+) -> None:
+    """Models on annotated faces -> metrics.json, faces.csv, and evaluation.html with pictures.
+
+    For example:
+      senet-landmark evaluate --dataset 300w --root 300w/helen/testset --out evaluation
+      senet-landmark evaluate --model model.pb run/ --root aflw2000 --dataset aflw2000 \\
+        --boxes landmarks dlib --peer dlib --out evaluation
+      senet-landmark evaluate --records records --split validation --out evaluation
+      senet-landmark evaluate --on 300w=300w/helen/testset ytf=ytf --out evaluation
+
+    Args:
+      out: Folder for the results.
+      root: Folder of the data set; or give records, or on.
+      dataset: Which reader; data_tools/datasets/ has the layout of each at its file's top.
+      points: Which annotation, where a data set has several; a wrong one lists them.
+      records: Folder of records, instead of a data set.
+      split: Which of their splits.
+      on: Several data sets, DATASET=FOLDER each: a folder of results each, and table.md;
+        records=FOLDER is the test split of records.
+      unseen_by: Records that the models were trained with: photos of the identities in their
+        training and held-out splits are left out.
+      model: .pb files, folders of training runs, or names of models that ship; by default
+        senet-68.
+      boxes: The true landmarks' own, the annotation's, or a detector's; several are shown apart.
+      peer: Other people's models, on the same photos and boxes.
+      detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
+      dlib_model: shape_predictor_68_face_landmarks.dat, for the peer dlib; by default that of the
+        package face_recognition_models.
+      correct: Bring the boxes to the canonical one first; --no-correct shows what that is worth.
+      passes: How often a face is cut out at most: anew, by its landmarks, where its box was poor;
+        1 shows what that is worth.
+      engine: What runs the models; by default OpenCV, and TensorFlow for training runs.
+    """
+    if (root is not None) + (records is not None) + bool(on) != 1:
+        raise InputError("Give either the --root of a data set, or --records, or --on.")
+    on_sets = sets_of(on)
+    of_records = records or unseen_by or any(name == "records" for name, _ in on_sets)
+    if engine == "tensorflow" or of_records or any(Path(name).is_dir() for name in model):
+        from senet_landmark.runtime import start_tensorflow
+
+        start_tensorflow()
+    from senet_landmark.export.evaluation.evaluate import evaluate_models, evaluate_sets
+    from senet_landmark.export.evaluation.face_sources import Records, faces_at
+
+    models: list[str | None] = list(model) or [None]
+    options: dict[str, Any] = {
+        "boxes": boxes, "peers": peer, "engine": engine, "detector_model": detector_model,
+        "dlib_model": dlib_model, "correct": correct, "passes": passes,
+    }  # fmt: skip
+    if on:
+        sets = [faces_at(name, folder, points, unseen_by) for name, folder in on_sets]
+        every = evaluate_sets(models, sets, out, **options)
+    elif records:
+        every = [evaluate_models(models, Records(records, split), out, **options)]
+    else:
+        photos = faces_at(dataset, Path(str(root)), points, unseen_by)
+        every = [evaluate_models(models, photos, out, **options)]
+    for metrics in every:
+        _print_figures(metrics)
+        print_skipped(metrics["skipped"], Path(out) / "metrics.json")
+    for name, note in every[0]["notes"].items():
+        print(f"{name}: {note}")
+    if on:
+        print(f"Look at {Path(out) / 'table.md'}, and evaluation.html in each folder beside it")
+    else:
+        print(f"Look at {Path(out) / 'evaluation.html'}")
+
+
+def _print_figures(metrics: dict[str, Any]) -> None:
+    print(metrics["dataset"])
+    for of in metrics["models"]:
+        print(f"{of['model']}, {of['boxes']} boxes: {_line(of)}")
+        low, high = of["interval_95"]["nme_inter_ocular"] or [float("nan")] * 2
+        print(f"  95% of bootstraps: NME {low:.2f} to {high:.2f}%; missed {of['missed_faces']}")
+        for name, part in {**of["by_subset"], **of["by_yaw"]}.items():
+            print(f"  {name:12} {_line(part)}")
+        for title, key, unit in (
+            ("pose, mean error", "pose_mae", "°"), ("right classes", "attribute_accuracy", "%"),
+        ):  # fmt: skip
+            if key in of:
+                values = ", ".join(f"{name} {value:.2f}{unit}" for name, value in of[key].items())
+                print(f"  {title}: {values}")
+
+
+def _line(figures: dict[str, Any]) -> str:
+    """The two figures that matter most."""
+    return (
+        f"n {figures['n']:5}, NME {figures['nme_inter_ocular']:6.2f}% of the eye corners' "
+        f"distance, {figures['nme_bbox_size']:5.2f}% of the box's size"
+    )
+
+
+def compare(
+    models: tyro.conf.Positional[tuple[str, ...]] = (),
+    out: Path = Path("comparison"),
+    train: tuple[str, ...] = (),
+    minutes: float = 20.0,
+    on: tuple[str, ...] = (),
+    boxes: BoxSource = "landmarks",
+    detector_model: Path | None = None,
+    rounds: int = 30,
+) -> None:
+    """Presets trained, models measured: size, FLOPs, speed, latency, NME; one table, one plot.
+
+    The same command again goes on where Ctrl-C ended it, and trains nothing twice.
+
+    For example:
+      senet-landmark compare run-a run-b senet-68 --on 300w=300w/helen/testset --out comparison
+      senet-landmark compare --train senet=records pfld=records tcdcn_augmented=records-mtfl \\
+        --minutes 20 --on 300w=300w/helen/testset mtfl=mtfl --out comparison
+
+    Args:
+      models: Folders of training runs, .pb files, or names of models that ship.
+      out: Folder for compare.html, compare.md, compare.csv and compare.json, and for runs/.
+      train: Runs to train first, one after another, PRESET=RECORDS each.
+      minutes: Minutes of training of each of them.
+      on: Data sets to measure on, DATASET=FOLDER each; records=FOLDER is the test split of records.
+      boxes: Where face boxes come from.
+      detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
+      rounds: Timed runs of each model on each engine; 0: no latency.
+    """
+    if not (models or train):
+        raise InputError("Give at least one training run or model, or --train PRESET=RECORDS.")
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
+    from senet_landmark.export.comparison.compare import compare as run
+
+    try:
+        result = run(
+            list(models), sets_of(on), out, train=trainings_of(train), minutes=minutes,
+            boxes=boxes, rounds=rounds, detector_model=detector_model,
+        )  # fmt: skip
+    except KeyboardInterrupt as stop:
+        if str(stop):
+            print(stop, file=sys.stderr)
+        raise
+    print((out / "compare.md").read_text(encoding="utf-8"))
+    for failed in result["failed"]:
+        print(f"left out {failed['model']}: {failed['error']}", file=sys.stderr)
+    print(f"Look at {out / 'compare.html'}")

@@ -1,0 +1,70 @@
+"""The command that answers over HTTP: serve."""
+
+import sys
+from pathlib import Path
+
+from senet_landmark.cli.common import DetectorName, EngineName
+from senet_landmark.errors import InputError
+
+
+def serve(
+    model: tuple[str, ...] = (),
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    engine: EngineName | None = None,
+    detector: DetectorName = "dlib",
+    detector_model: Path | None = None,
+    max_megabytes: float = 20.0,
+    max_megapixels: float = 100.0,
+) -> None:
+    """A page for photos and the camera, and an HTTP endpoint; on this machine only by default.
+
+    Needs the extra `serve`: pip install "senet_landmark[serve]". Photos are not stored. Ctrl-C ends
+    it.
+
+    For example:
+      senet-landmark serve
+      senet-landmark serve --model senet-68 model.pb --port 8080
+      curl --data-binary @photo.jpg -H "Content-Type: image/jpeg" \\
+        http://127.0.0.1:8000/v1/landmarks
+
+    Args:
+      model: .pb files that freeze wrote, or names of models that ship; by default all that ship.
+        The first is used where a request names none.
+      host: Address to listen on; 0.0.0.0 is all of this machine's.
+      port: Port to listen on; 0: any free one.
+      engine: What runs the models; by default the fastest that is installed.
+      detector: What finds the faces.
+      detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
+      max_megabytes: Largest file that is taken.
+      max_megapixels: Largest photo that is taken.
+    """
+    try:
+        from senet_landmark.export.service.app import address, bind, run
+    except ModuleNotFoundError as error:
+        if error.name not in ("fastapi", "uvicorn", "python_multipart"):
+            raise
+        raise InputError(
+            f'serve needs {error.name}. Install it with: pip install "senet_landmark[serve]"'
+        ) from error
+    if engine == "tensorflow":
+        from senet_landmark.runtime import start_tensorflow
+
+        start_tensorflow()
+    from senet_landmark.export.service.answer import load_models
+    from senet_landmark.export.service.guard import is_loopback
+    from senet_landmark.export.service.input import Limits
+
+    limits = Limits(megabytes=max_megabytes, megapixels=max_megapixels)
+    with bind(host, port) as bound:
+        models = load_models(model, engine, detector=detector, detector_model=detector_model)
+        if not is_loopback(bound.getsockname()[0]):
+            print(
+                f"warning: {host} is not local. Whoever reaches this machine can use the service; "
+                "it has no password and no encryption. For others than yourself, put a web server "
+                "in front that has both.",
+                file=sys.stderr,
+            )
+        named = ", ".join(models.predictors)
+        print(f"{named} on {address(bound)} (Ctrl-C ends it)", flush=True)
+        run(models, bound, limits)

@@ -1,0 +1,148 @@
+"""Commands that train: quickstart, train."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from senet_landmark.cli.common import PresetName
+from senet_landmark.config import (
+    AugmentConfig,
+    Config,
+    LossConfig,
+    NetworkConfig,
+    ScheduleConfig,
+    TrainConfig,
+)
+from senet_landmark.errors import InputError
+
+
+def quickstart(out: Path = Path("quickstart"), faces: int = 400, minutes: float = 1.25) -> None:
+    """The whole pipeline on faces that it makes itself; about 3 minutes on 2 cores.
+
+    Makes a small 300W-LP tree from one public-domain portrait, builds records, trains, freezes,
+    evaluates on faces that training did not see, and predicts on the real portrait.
+
+    For example:
+      senet-landmark quickstart --out quickstart
+
+    Args:
+      out: Folder for everything it makes; must not exist yet.
+      faces: Faces to make.
+      minutes: Minutes of training.
+    """
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
+    from senet_landmark.cli.quickstart import quickstart as start
+
+    start(out, faces=faces, minutes=minutes)
+
+
+def shape_model(records: Path, out: Path = Path("shape_model.json"), share: float = 0.9) -> None:
+    """Records -> the active shape model of their training faces, for the ASM-assisted loss.
+
+    Training makes its own where it is not given one. Beside OUT a picture shows the modes.
+
+    For example:
+      senet-landmark shape-model --records records --out shape_model.json --share 0.95
+      senet-landmark train --preset asmnet --records records --run run \\
+        --loss.shape-model shape_model.json
+
+    Args:
+      records: Folder that build-records made.
+      out: The .json to write.
+      share: Share of the shapes' variance to keep.
+    """
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
+    from senet_landmark.data.input_pipeline import RecordStore, shape_model_of
+    from senet_landmark.data.records import load_records_info, shard_paths
+    from senet_landmark.face.shape_model import save_shape_model
+    from senet_landmark.io.images import write_picture
+    from senet_landmark.visualisation.drawing import draw_shape_modes
+
+    if out.suffix != ".json":
+        raise InputError(f"{out}: the name of a shape model ends in .json.")
+    info = load_records_info(records)
+    model = shape_model_of(RecordStore(shard_paths(records, info, "train"), cache_mb=0), share)
+    save_shape_model(out, model)
+    picture = out.with_suffix(".png")
+    write_picture(picture, draw_shape_modes(model.mean, model.components, model.variances**0.5))
+    print(
+        f"{len(model.variances)} components have {model.share:.1%} of the variance of "
+        f"{model.shapes} faces and their mirror images -> {out}; look at {picture}"
+    )
+
+
+def make_train(default: Config) -> Callable[..., None]:
+    """The `train` command, its options' defaults being those of a preset."""
+
+    def train(
+        records: Path,
+        run: Path,
+        preset: PresetName = "senet",
+        steps: int = default.train.steps,
+        minutes: float = default.train.minutes,
+        network: NetworkConfig = default.network,
+        augment: AugmentConfig = default.augment,
+        loss: LossConfig = default.loss,
+        schedule: ScheduleConfig = default.schedule,
+        train: Annotated[TrainConfig, tyro.conf.arg(name="loop")] = default.train,
+    ) -> None:
+        """Records -> checkpoints, curves, a report.
+
+        The same command again resumes. Ctrl-C saves first. With TF_CONFIG set, the same command on
+        several machines is one run (README, "Training").
+
+        For example:
+          senet-landmark train --records records --run run --minutes 25
+          senet-landmark train --preset senet_original --records records --run run --steps 1000
+          senet-landmark train --records records --run run-l2 --loss.name l2 --loop.batch-size 32
+          senet-landmark train --records records-5 --run run-5 --loop.start-from run
+
+        Args:
+          records: Folder that build-records made.
+          run: Folder of the run; made if absent, gone on with otherwise.
+          preset: Which recipe; every option below has its value as default.
+          steps: Steps of the run.
+          minutes: Minutes of the run, all sessions added up; 0: only steps end it.
+          network: Which network.
+          augment: Random changes of training faces.
+          loss: Which loss.
+          schedule: The learning rate.
+          train: The training loop.
+        """
+        from senet_landmark.runtime import start_tensorflow
+
+        start_tensorflow()
+        from senet_landmark.training.train import train as start
+
+        config = replace(
+            default,
+            preset=preset,
+            network=network,
+            augment=augment,
+            loss=loss,
+            schedule=schedule,
+            train=replace(train, steps=steps, minutes=minutes),
+        )
+        result = start(config, records, run)
+        if result.ended in ("worker", "ps"):
+            print(f"{result.ended} done" + (f" at step {result.steps}." if result.steps else "."))
+            return
+        ended = {"interrupted": "Interrupted, saved", "early_stopped": "Stopped early"}
+        best = "none" if result.best_nme is None else f"{result.best_nme:.2f}%"
+        mean_loss = "" if result.loss is None else f"loss {result.loss:.4g}, "
+        print(
+            f"{ended.get(result.ended, 'Done')} at step {result.steps} after {result.minutes:.1f} "
+            f"minutes: {mean_loss}best validation NME {best} "
+            f"(step {result.best_step}).\nLook at {run / 'report.html'}"
+        )
+        if not result.interrupted:
+            print(f"Freeze it: senet-landmark freeze --run {run} --out model.pb")
+
+    return train

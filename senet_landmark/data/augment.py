@@ -1,0 +1,200 @@
+"""Random changes of training faces; photos and points change together. Training only.
+
+What is decided for every face is drawn, and computed, for a batch at once: NumPy's calls would
+otherwise take longer than the pictures do.
+"""
+
+import cv2
+import numpy as np
+
+from senet_landmark.config import AugmentConfig
+from senet_landmark.face import geometry
+from senet_landmark.face.geometry import Box, CropSpec
+from senet_landmark.face.schemes import Scheme
+
+
+def jittered_transform(
+    box: Box,
+    spec: CropSpec,
+    photo_size: tuple[int, int] | np.ndarray,
+    config: AugmentConfig,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """The crop's transform, with a random box, turn, scale and shift: all in one resampling.
+
+    Args:
+      box: canonical face boxes [..., 4] in pixels of the recorded crops.
+      spec: from box to crop.
+      photo_size: (width, height) [..., 2] of the recorded crops.
+      config: how strong the changes are.
+      generator: source of randomness.
+
+    Returns:
+      Affine [..., 2, 3] from pixels of the recorded crop to normalised coordinates of the new one.
+    """
+    box = np.asarray(box, np.float64)
+    many = box.shape[:-1]
+    corners = box.reshape(*many, 2, 2)
+    sides = corners[..., 1:, :] - corners[..., :1, :]
+    jitter = np.clip(generator.normal(0, 1, corners.shape), -2.5, 2.5) * config.box_jitter
+    regions = crop_regions((corners + jitter * sides).reshape(box.shape), spec, photo_size)
+    turn = np.deg2rad(_random_turn(config, generator, many))
+    zoom = 1 + generator.uniform(-config.scale, config.scale, many)
+    shift = generator.uniform(-config.shift, config.shift, (*many, 2))
+    # Turned in pixels, not in normalised coordinates, where a crop that is not square would shear.
+    first, size = regions[..., :2], regions[..., 2:] - regions[..., :2]
+    centre = first + size / 2
+    cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
+    linear = np.stack([cosine, -sine, sine, cosine], axis=-1).reshape(*many, 2, 2)
+    turned_centre = (linear @ centre[..., None])[..., 0]
+    offset = centre - turned_centre + shift * size - first
+    return np.concatenate([linear, offset[..., None]], axis=-1) / size[..., None]
+
+
+def crop_regions(
+    boxes: np.ndarray, spec: CropSpec, photo_sizes: tuple[int, int] | np.ndarray
+) -> np.ndarray:
+    """`geometry.crop_box` of boxes [..., 4] in photos of (width, height) [..., 2]."""
+    flat = boxes.reshape(-1, 4)
+    sizes = np.broadcast_to(photo_sizes, (*boxes.shape[:-1], 2)).reshape(-1, 2).tolist()
+    regions = [
+        geometry.crop_box(box, spec, (width, height))
+        for box, (width, height) in zip(flat, sizes, strict=True)
+    ]
+    return np.array(regions).reshape(boxes.shape)
+
+
+def _random_turn(
+    config: AugmentConfig, generator: np.random.Generator, many: tuple[int, ...]
+) -> np.ndarray:
+    """In-plane turns in degrees."""
+    if config.rotation_step:
+        most = int(config.rotation / config.rotation_step)
+        return generator.integers(-most, most + 1, many) * config.rotation_step
+    turn = generator.normal(0, config.rotation / 2, many)
+    return np.clip(turn, -config.rotation, config.rotation)
+
+
+def turned_poses(poses: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+    """`pose.turn_pose` of many faces: poses float [N, 3], turns [N]; NaN where a pose is unknown.
+
+    In closed form: of the product of the turn's matrix and the head's, the entries that the angles
+    are read from (`pose.euler_angles`).
+    """
+    (yaw, pitch, roll), turn = np.radians(poses.astype(np.float64)).T, np.radians(degrees)
+    (cy, cp, cr, ct), (sy, sp, sr, st) = (
+        (f(yaw), f(pitch), f(roll), f(turn)) for f in (np.cos, np.sin)
+    )
+    # Rows 0 and 1 of the head's matrix, which the turn mixes; row 2 stays.
+    upper = np.stack([cy * cr, -cy * sr, sy], axis=-1)
+    middle = np.stack([cp * sr - sp * sy * cr, cp * cr + sp * sy * sr, sp * cy], axis=-1)
+    first = ct[:, None] * upper - st[:, None] * middle
+    second = st[:, None] * upper + ct[:, None] * middle
+    last = cp * cy
+    flat = np.hypot(first[:, 0], first[:, 1])
+    yaw = np.arctan2(first[:, 2], flat)
+    pitch, roll = np.arctan2(second[:, 2], last), np.arctan2(-first[:, 1], first[:, 0])
+    return np.degrees(np.stack([yaw, pitch, roll], axis=-1)).astype(poses.dtype)
+
+
+def mirror_face(
+    image: np.ndarray, landmarks: np.ndarray, scheme: Scheme
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mirrors a crop left to right; twice gives the original.
+
+    Args:
+      image: uint8 [H, W, 3].
+      landmarks: [K, 2], normalised by the crop.
+      scheme: gives the permutation of the points.
+    """
+    return cv2.flip(image, 1), mirror_landmarks(landmarks, scheme)
+
+
+def mirror_landmarks(landmarks: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """The landmarks [..., K, 2], normalised by the crop, of faces mirrored left to right."""
+    mirrored = landmarks[..., scheme.mirror_index, :] * (-1, 1) + (1, 0)
+    return mirrored.astype(landmarks.dtype)
+
+
+def change_picture(
+    image: np.ndarray,
+    config: AugmentConfig,
+    generator: np.random.Generator,
+    donor: np.ndarray,
+    curves: np.ndarray | None = None,
+) -> np.ndarray:
+    """Occlusion, blur, light and colour of one crop: what leaves its landmarks where they are.
+
+    Args:
+      image: uint8 [H, W, 3].
+      config: how strong the changes are.
+      generator: source of randomness.
+      donor: uint8 [H, W, 3], a crop whose pixels may cover a part of this one.
+      curves: uint8 [256, 1, 3], one of `tone_curves`; None draws one.
+    """
+    if generator.random() < config.occlusion:
+        image = _occlude(image, config.occlusion_area, donor, generator)
+    if generator.random() < config.blur:
+        image = _blur(image, generator)
+    if generator.random() < config.grey:
+        grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+        image = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    if config.light or config.colour:
+        table = tone_curves(config, 1, generator)[0] if curves is None else curves
+        image = cv2.LUT(np.ascontiguousarray(image), table)
+    return image
+
+
+def _occlude(
+    image: np.ndarray, area: float, donor: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    height, width = image.shape[:2]
+    if area:
+        # A rectangle of that area, up to twice as long as wide where there is room, inside.
+        longer = np.sqrt(generator.uniform(max(area, 0.5), min(1 / area, 2)))
+        sides = np.sqrt(area) * np.array([longer, 1 / longer])
+        place = generator.uniform(0, 1, 2) * (1 - sides)
+    else:
+        sides = generator.uniform(0.12, 0.5, 2)
+        place = generator.uniform(-0.1, 0.9, 2)
+    (left, top), (across, down) = (
+        (share * (width, height)).astype(int).tolist() for share in (place, sides)
+    )
+    covered = np.s_[max(top, 0) : top + down, max(left, 0) : left + across]
+    image = image.copy()
+    part = image[covered]
+    kind = generator.integers(3)
+    if kind == 0:
+        part[:] = generator.integers(0, 256, 3)
+    elif kind == 1:
+        part[:] = generator.integers(0, 256, part.shape, dtype=np.uint8)
+    else:
+        # Another place of another face: texture that looks like skin, hair and eyes, but is not.
+        down_by, across_by = generator.integers(0, (height, width)).tolist()
+        rows = np.arange(part.shape[0]) + max(top, 0) + down_by
+        columns = np.arange(part.shape[1]) + max(left, 0) + across_by
+        part[:] = donor[rows[:, None] % height, columns % width]
+    return image
+
+
+def _blur(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    image = np.ascontiguousarray(image)
+    if generator.random() < 0.5:
+        return cv2.GaussianBlur(image, (0, 0), generator.uniform(0.5, 2.0))
+    # A small or distant face: fewer pixels than the crop has.
+    height, width = image.shape[:2]
+    factor = generator.uniform(0.25, 0.7)
+    small = (max(int(width * factor), 1), max(int(height * factor), 1))
+    reduced = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    return cv2.resize(reduced, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
+def tone_curves(config: AugmentConfig, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Gamma, contrast, brightness and each colour's gain in one table, uint8 [count, 256, 1, 3]."""
+    levels = np.linspace(0, 1, 256, dtype=np.float32)
+    gamma, contrast = np.exp(generator.normal(0, config.light / 2, (2, count, 1)))
+    brightness = generator.normal(0, config.light / 4, (count, 1))
+    gain = np.exp(generator.normal(0, config.colour, (count, 1, 3)))
+    curves = (levels ** gamma.astype(np.float32) - 0.5) * contrast + 0.5 + brightness
+    curves = curves[..., None].astype(np.float32) * (gain * 255).astype(np.float32) + 0.5
+    return np.clip(curves, 0, 255).astype(np.uint8)[:, :, None, :]

@@ -1,0 +1,261 @@
+"""Records -> batches of {image, landmarks, pose, attributes}.
+
+The batch of a step is a function of (seed, step) alone, so that a resumed run sees the faces, and
+the random changes, that an undisturbed run would have seen. `tf.data` runs the function for the
+next steps in parallel while the current one trains.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from senet_landmark.config import NO_AUGMENTATION, AugmentConfig
+from senet_landmark.data.augment import (
+    change_picture,
+    crop_regions,
+    jittered_transform,
+    mirror_landmarks,
+    tone_curves,
+    turned_poses,
+)
+from senet_landmark.data.record_store import RecordStore
+from senet_landmark.face import geometry
+from senet_landmark.face.attributes import face_classes, mirror_attributes
+from senet_landmark.face.geometry import CropSpec
+from senet_landmark.face.pose import PFLD_POINTS, STABLE_POINTS, known_pose, mirror_pose
+from senet_landmark.face.shape_model import ShapeModel, asm_copy, fit_shape_model
+
+PART = 16
+"""Faces of a batch that are made at a time, where its size is a multiple of that."""
+
+Batch = dict[str, np.ndarray]
+"""image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2], NaN where unknown; pose float32 [N, 3];
+attributes float32 [N, A]; classes float32 [N, C], 0 or 1, of `attributes.face_classes`; with a
+shape model asm_landmarks float32 [N, K, 2], the ASM copies of the landmarks."""
+
+
+def true_poses(store: RecordStore, truth: Literal["records", "landmarks"]) -> np.ndarray:
+    """Yaw, pitch and roll in degrees of all records, float32 [M, 3]; NaN where there is no telling.
+
+    Args:
+      store: the records.
+      truth: `records`: of the data set, else fitted to the landmarks; `landmarks`: fitted to the 11
+        landmarks of PFLD where the scheme has them, else to those that it has.
+    """
+    fitted = PFLD_POINTS if truth == "landmarks" else STABLE_POINTS
+    unknown = np.full(3, np.nan)
+    poses = []
+    for index in range(len(store)):
+        record = store.record(index)
+        points = record.landmarks * (record.region[2:] - record.region[:2])
+        given = unknown if truth == "landmarks" else record.pose
+        poses.append(known_pose(given, points, record.scheme, fitted) or unknown)
+    return np.array(poses, np.float32)
+
+
+def shape_model_of(store: RecordStore, share: float) -> ShapeModel:
+    """The shape model of the records' landmarks (see `shape_model.fit_shape_model`)."""
+    records = [store.record(index) for index in range(len(store))]
+    sizes = [record.region[2:] - record.region[:2] for record in records]
+    shapes = [record.landmarks * size for record, size in zip(records, sizes, strict=True)]
+    return fit_shape_model(np.stack(shapes), store.scheme, share)
+
+
+@dataclass(frozen=True)
+class BatchMaker:
+    """Makes the batch of a step from records.
+
+    Attributes:
+      store: the records.
+      crop: from canonical box to crop.
+      size: (width, height) of the network's input.
+      augment: random changes; `config.NO_AUGMENTATION` for none.
+      batch_size: faces in a batch.
+      seed: seed of order and changes.
+      shuffle: a new random order each epoch; otherwise the records' own, again and again.
+      attributes: names of the records' attributes; some change when a face is mirrored.
+      poses: yaw, pitch and roll of all records in degrees [M, 3]; None: as recorded.
+      shape_model: makes the ASM copies of the landmarks; None: there are none.
+    """
+
+    store: RecordStore
+    crop: CropSpec
+    size: tuple[int, int]
+    augment: AugmentConfig
+    batch_size: int
+    seed: int = 0
+    shuffle: bool = True
+    attributes: tuple[str, ...] = ()
+    poses: np.ndarray | None = None
+    shape_model: ShapeModel | None = None
+
+    def indices(self, step: int) -> np.ndarray:
+        """Which records step `step` sees, int64 [batch_size]; each epoch is a permutation."""
+        count = len(self.store)
+        positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        epochs, places = np.divmod(positions, count)
+        if not self.shuffle:
+            return places
+        orders = {int(e): _epoch_order(self.seed, int(e), count) for e in np.unique(epochs)}
+        return np.array([orders[int(e)][p] for e, p in zip(epochs, places, strict=True)])
+
+    @property
+    def parts(self) -> int:
+        """Parts that a batch is made in, by several threads at a time; each of as many faces."""
+        return self.batch_size // PART if self.batch_size % PART == 0 else 1
+
+    def part(self, step: int, number: int) -> Batch:
+        """Part `number` of the batch of step `step`."""
+        generator = np.random.default_rng([self.seed, step, 1, number])
+        return self.faces(np.split(self.indices(step), self.parts)[number], generator)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of step `step`."""
+        parts = [self.part(step, number) for number in range(self.parts)]
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def faces(self, indices: np.ndarray, generator: np.random.Generator) -> Batch:
+        """The faces of the records `indices`, changed at random by `augment`.
+
+        In the place of a record whose picture does not decode is the next whose does (see
+        `RecordStore.decodable`).
+        """
+        numbers, pictures = zip(*(self.store.decodable(int(i)) for i in indices), strict=True)
+        records = [self.store.record(number) for number in numbers]
+        sizes = np.array([picture.shape[1::-1] for picture in pictures], np.float64)
+        boxes = np.stack([record.box for record in records]).astype(np.float64)
+        boxes = (boxes.reshape(-1, 2, 2) * sizes[:, None] - 0.5).reshape(-1, 4)
+        points = np.stack([record.landmarks for record in records]) * sizes[:, None] - 0.5
+        transforms = self._transforms(boxes, sizes, generator)
+        linear, offsets = transforms[..., :2], transforms[:, None, :, 2]
+        landmarks = (points @ linear.swapaxes(1, 2) + offsets).astype(np.float32)
+        if self.poses is None:
+            poses = np.stack([record.pose for record in records])
+        else:
+            poses = self.poses[list(numbers)]
+        attributes = np.stack([record.attributes for record in records])
+        mirrored = np.zeros(len(records), bool)
+        if self.augment != NO_AUGMENTATION:
+            poses = turned_poses(poses, np.degrees(np.arctan2(-linear[:, 0, 1], linear[:, 0, 0])))
+        if self.augment.mirror:
+            mirrored = generator.random(len(records)) < 0.5
+            landmarks[mirrored] = mirror_landmarks(landmarks[mirrored], self.store.scheme)
+            for n in np.flatnonzero(mirrored):
+                poses[n] = mirror_pose(poses[n])
+                attributes[n] = mirror_attributes(attributes[n], self.attributes)
+        classes = [
+            face_classes(values, self.attributes, pose)
+            for values, pose in zip(attributes, poses, strict=True)
+        ]
+        batch: Batch = {
+            "image": self._pictures(pictures, transforms, mirrored, generator),
+            "landmarks": landmarks,
+            "pose": poses,
+            "attributes": attributes,
+            "classes": np.stack(classes),
+        }
+        if self.shape_model is not None:
+            batch["asm_landmarks"] = asm_copy(self.shape_model, landmarks)
+        return batch
+
+    def _transforms(
+        self, boxes: np.ndarray, sizes: np.ndarray, generator: np.random.Generator
+    ) -> np.ndarray:
+        """From pixels of the recorded crops to normalised coordinates of the new, [N, 2, 3]."""
+        if self.augment != NO_AUGMENTATION:
+            return jittered_transform(boxes, self.crop, sizes, self.augment, generator)
+        return np.stack([geometry.to_crop(r) for r in crop_regions(boxes, self.crop, sizes)])
+
+    def _pictures(
+        self,
+        recorded: Sequence[np.ndarray],
+        transforms: np.ndarray,
+        mirrored: np.ndarray,
+        generator: np.random.Generator,
+    ) -> np.ndarray:
+        """The crops, uint8 [N, H, W, 3]."""
+        count, changed = len(recorded), self.augment != NO_AUGMENTATION
+        images = np.empty((count, self.size[1], self.size[0], 3), np.uint8)
+        if changed:
+            donors = generator.integers(0, np.arange(1, count + 1)).tolist()
+            curves = tone_curves(self.augment, count, generator)
+        for n, picture in enumerate(recorded):
+            if changed:
+                # Read in order, a picture is soon in the processor's cache, where the lines across
+                # it that a turned crop follows then find it: half the time of the two together.
+                picture = picture.copy()
+            image = geometry.warp(picture, transforms[n], self.size)
+            if mirrored[n]:
+                image = cv2.flip(image, 1)
+            if changed:
+                donor = images[donors[n]] if donors[n] < n else image
+                image = change_picture(image, self.augment, generator, donor, curves[n])
+            images[n] = image
+        return images
+
+
+@functools.lru_cache(maxsize=8)
+def _epoch_order(seed: int, epoch: int, count: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch, 0]).permutation(count)
+
+
+def batches(
+    maker: BatchMaker, first_step: int | tf.Tensor = 0, threads: int = 2
+) -> dict[str, tf.Tensor]:
+    """The training batches as tensors of the default graph, from `first_step` on, without end.
+
+    They begin when `tf.tables_initializer()` is run, and begin anew when it is run again: after a
+    restored global step, where that is the `first_step`.
+
+    Args:
+      maker: makes the batch of a step.
+      first_step: a number, or int64 [] that is read when the batches begin.
+      threads: parts of batches (`BatchMaker.part`) that are made at a time.
+
+    Returns:
+      Tensors as in `Batch`. Errors of the maker surface in `session.run` as `tf.errors.OpError`;
+      `RecordStore.check_skipped` says whether corrupt records were the reason.
+    """
+    example = maker.faces(maker.indices(0)[:1], np.random.default_rng(0))
+    keys, parts = sorted(example), maker.parts
+    shapes = {key: example[key].shape[1:] for key in keys}
+
+    def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        def run(number: np.ndarray) -> list[np.ndarray]:
+            part = maker.part(*divmod(int(number), parts))
+            return [part[key] for key in keys]
+
+        values = tf.numpy_function(run, [number], [tf.as_dtype(example[k].dtype) for k in keys])
+        for key, value in zip(keys, values, strict=True):
+            value.set_shape((maker.batch_size // parts, *shapes[key]))
+        return dict(zip(keys, values, strict=True))
+
+    # In parts, so that the work for a step is on all cores alike: a replica of the network whose
+    # core made the whole batch would keep the others waiting.
+    numbers = tf.data.Dataset.range(first_step * parts, np.iinfo(np.int64).max)
+    data = numbers.map(load, num_parallel_calls=threads, deterministic=True)
+    data = data.batch(parts, drop_remainder=True).prefetch(2)
+    # On the session's own threads, between its operations: others would interrupt these.
+    iterator = tf.data.make_initializable_iterator(data)
+    tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
+    batch = iterator.get_next()
+    return {key: tf.reshape(batch[key], (maker.batch_size, *shapes[key])) for key in keys}
+
+
+def in_order(maker: BatchMaker) -> list[Batch]:
+    """All records once, in their own order, the last batch shorter; for validation.
+
+    Records whose picture does not decode are left out.
+    """
+    generator = np.random.default_rng(maker.seed)
+    numbers = np.arange(len(maker.store))
+    parts = [numbers[s : s + maker.batch_size] for s in numbers[:: maker.batch_size]]
+    found = [(part, maker.faces(part, generator)) for part in parts]
+    broken = list(maker.store.undecodable)
+    whole = [(~np.isin(part, broken), batch) for part, batch in found]
+    return [{k: v[keep] for k, v in batch.items()} for keep, batch in whole if keep.any()]

@@ -1,0 +1,269 @@
+"""The TFRecord schema: `encode_example` and `parse_example`, side by side.
+
+A record is one face: its losslessly coded crop with the context around it, and what is known of
+it. Coordinates are normalised by the recorded crop's width and height; `region` brings them back
+to the photo. The report beside the records (`report.json`) describes the whole set.
+
+TensorFlow is imported where it is needed: processes that make records do without it.
+"""
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senet_landmark.config import RecordsConfig, from_json
+from senet_landmark.data.tfrecords import frames_in
+from senet_landmark.errors import InputError
+from senet_landmark.face.geometry import BoxCorrection, CropSpec
+from senet_landmark.io.files import read_json
+
+SCHEMA_VERSION = 2
+REPORT_NAME = "report.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One face, as it is recorded.
+
+    Attributes:
+      image: PNG bytes of the crop with context, RGB.
+      landmarks: float32 [K, 2], normalised by the recorded crop; NaN where unknown.
+      visible: bool [K]; False where the data set says that the landmark is hidden.
+      box: float32 [4], canonical face box, normalised by the recorded crop.
+      region: float32 [4], the recorded crop in photo pixels: left, top, right, bottom.
+      scheme: landmark scheme, a key of `schemes.SCHEMES`.
+      dataset: name of the data set.
+      subset: the part of it, as published; empty where it has none.
+      source: path of the photo below the data set's root, `#1` … behind it for further faces.
+      identity: what must stay on one side of a split: person or source photo.
+      pose: float32 [3], yaw, pitch, roll in degrees; NaN where unknown.
+      attributes: float32 [A], classes of the attributes that the report names; NaN: unknown.
+    """
+
+    image: bytes
+    landmarks: np.ndarray
+    visible: np.ndarray
+    box: np.ndarray
+    region: np.ndarray
+    scheme: str
+    dataset: str
+    subset: str
+    source: str
+    identity: str
+    pose: np.ndarray
+    attributes: np.ndarray
+
+
+_ARRAYS = {"landmarks": (-1, 2), "box": (4,), "region": (4,), "pose": (3,), "attributes": (-1,)}
+_TEXTS = ("scheme", "dataset", "subset", "source", "identity")
+
+
+class RecordError(InputError):
+    """One record is damaged; the others of its file need not be."""
+
+
+def encode_example(record: Record) -> bytes:
+    """Serialises a record as a `tf.train.Example`."""
+    import tensorflow.compat.v1 as tf
+
+    def text(value: bytes) -> Any:
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+    feature = {
+        "schema_version": tf.train.Feature(int64_list=tf.train.Int64List(value=[SCHEMA_VERSION])),
+        "image": text(record.image),
+        "visible": tf.train.Feature(
+            int64_list=tf.train.Int64List(value=np.asarray(record.visible, bool).astype(int))
+        ),
+    }
+    for name in _TEXTS:
+        feature[name] = text(getattr(record, name).encode())
+    for name in _ARRAYS:
+        values = np.asarray(getattr(record, name), np.float32).ravel()
+        feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    # Otherwise the order of the fields, a hash map's, differs from process to process.
+    return example.SerializeToString(deterministic=True)
+
+
+def parse_example(data: bytes, where: str = "record") -> Record:
+    """Reads back what `encode_example` wrote.
+
+    Raises:
+      RecordError: `data` is not an Example, or lacks something; the message names `where`.
+      InputError: it has another schema, as the others of its set will have.
+    """
+    import tensorflow.compat.v1 as tf
+
+    try:
+        feature = tf.train.Example.FromString(data).features.feature
+    except Exception as error:  # protobuf's DecodeError has no stable public name
+        raise RecordError(f"{where}: is not a tf.train.Example; build the records anew.") from error
+    versions = feature["schema_version"].int64_list.value
+    if list(versions) != [SCHEMA_VERSION]:
+        found = f"has schema version {versions[0]}" if versions else "has no schema version"
+        raise InputError(
+            f"{where}: {found}, this program reads version {SCHEMA_VERSION}. "
+            "Build the records anew with `senet-landmark build-records`."
+        )
+    try:
+        texts: dict[str, Any] = {
+            name: feature[name].bytes_list.value[0].decode() for name in _TEXTS
+        }
+        arrays: dict[str, Any] = {
+            name: np.array(feature[name].float_list.value, np.float32).reshape(shape)
+            for name, shape in _ARRAYS.items()
+        }
+        visible = np.array(feature["visible"].int64_list.value, bool)
+        if len(visible) != len(arrays["landmarks"]):
+            raise ValueError(f"{len(visible)} of {len(arrays['landmarks'])} visibilities")
+        image = feature["image"].bytes_list.value[0]
+        return Record(image=image, visible=visible, **texts, **arrays)
+    except (IndexError, ValueError) as error:
+        raise RecordError(f"{where}: the record is incomplete ({error}).") from error
+
+
+@dataclass(frozen=True)
+class RecordsInfo:
+    """What `report.json` says of a set of records, as far as readers of records need it.
+
+    Attributes:
+      schema_version: version of the record's schema.
+      dataset: name of the data set.
+      scheme: landmark scheme.
+      records: how the crops were made.
+      splits: name of a split -> file names of its shards.
+      held_out: name of the held-out split.
+      box_source: where the face boxes came from.
+      box_corrections: source -> correction to the canonical box, fitted on the training split.
+      attributes: names of the attributes, in the order of `Record.attributes`.
+    """
+
+    schema_version: int
+    dataset: str
+    scheme: str
+    records: RecordsConfig
+    splits: dict[str, tuple[str, ...]]
+    held_out: str
+    box_source: str
+    box_corrections: dict[str, BoxCorrection]
+    attributes: tuple[str, ...] = ()
+
+    @property
+    def crop(self) -> CropSpec:
+        """From canonical face box to the crop that the network sees."""
+        return self.records.crop
+
+
+def load_records_info(folder: Path | str) -> RecordsInfo:
+    """Reads `report.json` of a records folder.
+
+    Raises:
+      InputError: the folder or the report is absent, or of another schema.
+    """
+    folder = Path(folder)
+    path = folder / REPORT_NAME
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: no {REPORT_NAME} here, so this is not a finished folder of records. "
+            "Make one with `senet-landmark build-records`."
+        )
+    report = read_json(path)
+    version = report.get("schema_version") if isinstance(report, dict) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema version {version}, this program reads version {SCHEMA_VERSION}. "
+            "Build the records anew with `senet-landmark build-records`."
+        )
+    known = {f.name for f in dataclasses.fields(RecordsInfo)}
+    wanted: dict[str, Any] = {k: v for k, v in report.items() if k in known}
+    if missing := known - set(wanted):
+        raise InputError(f"{path}: lacks {sorted(missing)[0]!r}; build the records anew.")
+    return from_json(RecordsInfo, wanted, where=str(path))
+
+
+def shard_paths(folder: Path | str, info: RecordsInfo, split: str) -> list[Path]:
+    """The TFRecord files of one split.
+
+    Raises:
+      InputError: the set has no such split, it is empty, or a file of it is gone.
+    """
+    if split not in info.splits or not info.splits[split]:
+        have = ", ".join(k for k, v in info.splits.items() if v) or "none"
+        raise InputError(f"{folder}: has no records of split {split!r} (it has: {have}).")
+    paths = [Path(folder) / name for name in info.splits[split]]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{path}: is named in {REPORT_NAME} but absent. Build anew.")
+    return paths
+
+
+def shards_of(paths: list[Path], index: int, count: int) -> list[Path]:
+    """The files that worker `index` of `count` reads: each file is read by one worker.
+
+    Raises:
+      InputError: there are fewer files than workers.
+    """
+    if not 0 <= index < count:
+        raise ValueError(f"worker {index} of {count}")
+    if len(paths) < count:
+        folder = paths[0].parent if paths else "records"
+        raise InputError(
+            f"{folder}: has {len(paths)} files for {count} workers, and each needs one of its own. "
+            "Build the records anew with a smaller --records.shard-size, or start fewer workers."
+        )
+    return paths[index::count]
+
+
+def identities(folder: Path | str, info: RecordsInfo) -> dict[str, list[str]]:
+    """Name of each split that has records -> the identities of its faces, in their order.
+
+    Damaged records are passed over: whoever reads the faces (`RecordStore`) counts them.
+
+    Raises:
+      InputError: a file is gone, or is not of this schema.
+    """
+    found: dict[str, list[str]] = {}
+    for split, names in info.splits.items():
+        for path in shard_paths(folder, info, split) if names else []:
+            for frame in frames_in(path):
+                with contextlib.suppress(RecordError):
+                    if not frame.fault:
+                        record = parse_example(frame.data, f"{path}, record {frame.number}")
+                        found.setdefault(split, []).append(record.identity)
+    return found
+
+
+def shared_identities(sides: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Identities that are on more than one side -> the sides; empty where the split is clean.
+
+    Args:
+      sides: name of a side -> the identities of its faces.
+    """
+    where: dict[str, set[str]] = {}
+    for name, members in sides.items():
+        for identity in members:
+            where.setdefault(identity, set()).add(name)
+    return {key: sorted(names) for key, names in sorted(where.items()) if len(names) > 1}
+
+
+def check_splits_apart(folder: Path | str, info: RecordsInfo) -> None:
+    """Refuses records whose training and held-out or test faces share an identity.
+
+    Records that were split by view share them by intention (`RecordsConfig.split_by`), and pass.
+
+    Raises:
+      InputError: naming some of the identities.
+    """
+    if info.records.split_by == "view":
+        return
+    if shared := shared_identities(identities(folder, info)):
+        some = ", ".join(f"{k} ({' and '.join(v)})" for k, v in list(shared.items())[:3])
+        raise InputError(
+            f"{folder}: {len(shared)} identities are in more than one split: {some}. Figures of "
+            "such records are too good. Build them anew with `senet-landmark build-records`."
+        )

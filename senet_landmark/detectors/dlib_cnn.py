@@ -1,0 +1,60 @@
+"""dlib's CNN detector (King, "Max-Margin Object Detection", 2015), with the user's model file."""
+
+import functools
+import threading
+from pathlib import Path
+from typing import Any
+
+import dlib
+import numpy as np
+
+from senet_landmark.detectors.dlib_hog import boxes_of
+from senet_landmark.detectors.interface import DETECTION_SIDE, Detector
+from senet_landmark.errors import InputError
+from senet_landmark.face.geometry import shrink
+
+_of_thread = threading.local()
+"""Detectors of each thread: dlib's hold the state of a call, and two at once break them."""
+
+
+def load_cnn(model: Path | None = None) -> Detector:
+    """The detector with the user's file. Raises InputError where there is none, or it is none."""
+    if model is None:
+        raise InputError(
+            "dlib_cnn needs --detector-model mmod_human_face_detector.dat, dlib's own file."
+        )
+    _cnn_detector(Path(model))  # a wrong file is told at once
+    return functools.partial(detect_dlib_cnn, model=Path(model))
+
+
+def detect_dlib_cnn(
+    photo: np.ndarray, upsample: int = 0, *, model: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Faces that dlib's CNN detector finds; as `detect_dlib`, with the user's `model` file.
+
+    Slow without a GPU, but it finds turned and half-hidden faces too.
+
+    Raises:
+      InputError: the model is absent or is none.
+    """
+    reduced, factor = shrink(photo, DETECTION_SIDE)
+    detections = _cnn_detector(Path(model))(np.ascontiguousarray(reduced), upsample)
+    scores = np.array([detection.confidence for detection in detections], np.float64)
+    return boxes_of([detection.rect for detection in detections], factor), scores
+
+
+def _cnn_detector(model: Path) -> Any:
+    loaded: dict[Path, Any] = _of_thread.__dict__.setdefault("cnn", {})
+    if model not in loaded:
+        if not model.is_file():
+            raise InputError(
+                f"{model}: no such file. dlib's CNN detector needs mmod_human_face_detector.dat, "
+                "from dlib's site (http://dlib.net/files/)."
+            )
+        try:
+            loaded[model] = dlib.cnn_face_detection_model_v1(str(model))
+        except RuntimeError as error:
+            raise InputError(
+                f"{model}: is not a model of dlib's CNN detector ({error})."
+            ) from error
+    return loaded[model]

@@ -1,0 +1,191 @@
+"""Models + annotated faces -> metrics. Models and faces are handed in, whatever they are."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from senet_landmark.errors import InputError
+from senet_landmark.evaluation.metrics import NORMALISERS, attribute_accuracy, nme, pose_mae
+from senet_landmark.evaluation.statistics import summarise
+from senet_landmark.face.attributes import get_attribute, predicted_classes
+from senet_landmark.face.pose import Pose
+from senet_landmark.face.schemes import Scheme
+from senet_landmark.io.files import write_json
+
+Predict = Callable[[np.ndarray, np.ndarray, str], np.ndarray]
+"""(photo, boxes [N, 4], their source) -> [N, K, 2] in photo pixels; NaN where nothing is found."""
+
+
+@dataclass(frozen=True)
+class AnnotatedFace:
+    """One face to be measured.
+
+    Attributes:
+      photo: RGB uint8 [H, W, 3].
+      truth: float32 [K, 2] in photo pixels; NaN where unknown.
+      boxes: source of a face box -> the box in photo pixels, float64 [4]; None where the source
+        has none, a detector that missed the face for one.
+      source: names the face.
+      subset: the part of the data set that it is of; empty for none.
+      pose: yaw, pitch, roll in degrees; None where unknown.
+      attributes: name -> class; None where unknown.
+    """
+
+    photo: np.ndarray
+    truth: np.ndarray
+    boxes: Mapping[str, np.ndarray | None]
+    source: str = ""
+    subset: str = ""
+    pose: Pose | None = None
+    attributes: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def yaw(self) -> float | None:
+        """Degrees; None where unknown."""
+        return None if self.pose is None else self.pose[0]
+
+
+@dataclass
+class Measured:
+    """What one model made of the faces, with the boxes of one source.
+
+    Attributes:
+      name: of the model.
+      boxes: source of the face boxes.
+      points: the landmarks of the scheme that the model predicts.
+      attribute_names: the attributes that it predicts.
+      faces: those measured; their `photo` is not kept.
+      predicted: [N, K, 2] in photo pixels.
+      poses: [N, 3], yaw, pitch, roll in degrees; empty where the model predicts none.
+      probabilities: [N, C], of the classes of `attribute_names`; empty where it predicts none.
+      missed: the faces without a box, or in which the model found nothing.
+    """
+
+    name: str
+    boxes: str
+    points: tuple[int, ...]
+    attribute_names: tuple[str, ...] = ()
+    faces: list[AnnotatedFace] = field(default_factory=list)
+    predicted: list[np.ndarray] = field(default_factory=list)
+    poses: list[np.ndarray] = field(default_factory=list)
+    probabilities: list[np.ndarray] = field(default_factory=list)
+    missed: list[AnnotatedFace] = field(default_factory=list)
+
+    def add(self, face: AnnotatedFace, outputs: Mapping[str, np.ndarray]) -> None:
+        """Counts one face.
+
+        Args:
+          face: what is true of it.
+          outputs: what the model says: `landmarks` [K, 2], and `pose` [3] and `attributes` [C] of a
+            model that predicts them. Without landmarks the face is missed.
+        """
+        predicted = outputs.get("landmarks")
+        if predicted is None or not np.isfinite(predicted[list(self.points)]).all():
+            self.missed.append(face)
+            return
+        self.faces.append(face)
+        self.predicted.append(predicted)
+        if "pose" in outputs:
+            self.poses.append(outputs["pose"])
+        if "attributes" in outputs:
+            self.probabilities.append(outputs["attributes"])
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Which landmarks count, bool [N, K]: predicted by the model, and known."""
+        truth = np.stack([face.truth for face in self.faces])
+        mask = np.zeros(truth.shape[:2], bool)
+        mask[:, list(self.points)] = True
+        return mask & np.isfinite(truth).all(axis=-1)
+
+    def errors(self, scheme: Scheme) -> dict[str, np.ndarray]:
+        """`nme_…` of each normaliser -> of each face, as shares; of faces of which there are."""
+        predicted, truth = np.stack(self.predicted), np.stack([f.truth for f in self.faces])
+        names = [face.source for face in self.faces]
+        return {
+            f"nme_{kind}": nme(predicted, truth, scheme, kind, self.mask, names)
+            for kind in NORMALISERS
+        }
+
+
+def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
+    """The figures of one model, of `error_statistics.summarise`, and:
+
+    Returns:
+      by_attribute: attribute -> class -> as `by_subset`; missed: names of the missed faces.
+      pose_mae: `yaw`, `pitch`, `roll` and their `mean` in degrees, of `metrics.pose_mae`; only of
+        a model that predicts a pose, on faces that have one.
+      attribute_accuracy: attribute -> percent of the found faces whose class is right; only of a
+        model that predicts attributes, and of those of which a face's class is known.
+
+    Raises:
+      InputError: no face, every face missed, schemes that differ, or a degenerate truth.
+    """
+    faces = measured.faces
+    missed = len(measured.missed)
+    if not faces:
+        what = f"the detector missed all {missed} faces" if missed else "there is no face"
+        raise InputError(f"Nothing to measure: {what}.")
+    predicted, truth = np.stack(measured.predicted), np.stack([face.truth for face in faces])
+    names = [face.source for face in faces]
+
+    def parts(labels: list[str | None]) -> dict[str, Any]:
+        return summarise(
+            predicted, truth, scheme, subsets=labels, points=measured.mask, names=names
+        )["by_subset"]
+
+    known = [name for face in faces for name, label in face.attributes.items() if label]
+    attributes = list(dict.fromkeys(known))
+    subsets = [face.subset for face in faces]
+    return {
+        **summarise(
+            predicted,
+            truth,
+            scheme,
+            yaw=[face.yaw for face in faces],
+            subsets=subsets if any(subsets) else None,
+            missed=missed,
+            points=measured.mask,
+            names=names,
+        ),
+        "by_attribute": {n: parts([face.attributes.get(n) for face in faces]) for n in attributes},
+        "missed": [face.source for face in measured.missed],
+        **_pose_figures(measured),
+        **_attribute_figures(measured),
+    }
+
+
+def _pose_figures(measured: Measured) -> dict[str, Any]:
+    unknown = (np.nan,) * 3
+    truth = [unknown if face.pose is None else face.pose for face in measured.faces]
+    if not measured.poses or not np.isfinite(truth).any():
+        return {}
+    found = pose_mae(np.stack(measured.poses), truth)
+    return {"pose_mae": {name: round(angle, 4) for name, angle in found.items()}}
+
+
+def _attribute_figures(measured: Measured) -> dict[str, Any]:
+    known = {n for face in measured.faces for n, label in face.attributes.items() if label}
+    names = [name for name in measured.attribute_names if name in known]
+    if not names:
+        return {}
+    columns = [measured.attribute_names.index(name) for name in names]
+    every = predicted_classes(np.stack(measured.probabilities), measured.attribute_names)
+    truth = [[_class_number(face, name) for name in names] for face in measured.faces]
+    found = attribute_accuracy(every[:, columns], truth, names)
+    return {"attribute_accuracy": {name: round(100 * share, 4) for name, share in found.items()}}
+
+
+def _class_number(face: AnnotatedFace, name: str) -> float:
+    label = face.attributes.get(name)
+    return np.nan if label is None else get_attribute(name).classes.index(label)
+
+
+def write_metrics(out: Path | str, metrics: dict[str, Any]) -> Path:
+    """Writes `OUT/metrics.json`, whole or not at all, and returns its path."""
+    path = Path(out) / "metrics.json"
+    write_json(path, metrics)
+    return path

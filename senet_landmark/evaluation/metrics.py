@@ -1,0 +1,349 @@
+"""Errors of landmarks, pose and attributes, in NumPy.
+
+Errors are shares here: 0.04 is 4 percent. `statistics.py` makes a report of them.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from senet_landmark.errors import InputError
+from senet_landmark.face.attributes import get_attribute
+from senet_landmark.face.schemes import Scheme
+
+Kind = Literal["inter_ocular", "inter_pupil", "bbox_diagonal", "bbox_size"]
+
+Points = Sequence[int] | np.ndarray | None
+"""The landmarks that are averaged: their indices, or bool [K] or [N, K]; None: all."""
+
+
+class Normaliser(NamedTuple):
+    """`length`: (truth [N, K, 2], scheme) -> [N]; `problem`: what is wrong where it is 0 or NaN."""
+
+    length: Callable[[np.ndarray, Scheme], np.ndarray]
+    problem: str
+
+
+def _corner_distance(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
+    left, right = scheme.outer_eye_corners
+    return np.linalg.norm(truth[:, left] - truth[:, right], axis=-1)
+
+
+def _pupil_distance(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
+    left, right = (truth[:, list(eye)].mean(axis=1) for eye in scheme.eyes)
+    return np.linalg.norm(left - right, axis=-1)
+
+
+def _box_sides(truth: np.ndarray) -> np.ndarray:
+    return np.fmax.reduce(truth, axis=1) - np.fmin.reduce(truth, axis=1)  # of the known landmarks
+
+
+NORMALISERS: dict[Kind, Normaliser] = {
+    "inter_ocular": Normaliser(
+        _corner_distance, "its outer eye corners coincide or are unknown; no inter-ocular NME"
+    ),
+    "inter_pupil": Normaliser(
+        _pupil_distance, "its pupils coincide or are unknown; no inter-pupil NME"
+    ),
+    "bbox_diagonal": Normaliser(
+        lambda truth, _: np.linalg.norm(_box_sides(truth), axis=-1), "its landmarks span no box"
+    ),
+    "bbox_size": Normaliser(
+        lambda truth, _: np.sqrt(np.prod(_box_sides(truth), axis=-1)), "its landmarks span no area"
+    ),
+}
+
+
+def normaliser(
+    truth: np.ndarray, scheme: Scheme, kind: Kind, names: Sequence[str] | None = None
+) -> np.ndarray:
+    """What the distances in a face are divided by; `nme_*` below have the sources.
+
+    Args:
+      truth: [N, K, 2] in pixels, or any unit that is the same in x and y; NaN where unknown.
+      scheme: names the eyes.
+      kind: key of `NORMALISERS`.
+      names: of the faces, for messages.
+
+    Returns:
+      float64 [N] in the unit of `truth`. A box is that of the known landmarks.
+
+    Raises:
+      InputError: unknown kind, wrong shape, or a face that has no such length.
+    """
+    if kind not in NORMALISERS:
+        raise InputError(f"Unknown normaliser {kind!r}. Known: {', '.join(NORMALISERS)}.")
+    truth = np.asarray(truth, np.float64)
+    if truth.ndim != 3 or truth.shape[1:] != (scheme.points, 2):
+        raise InputError(f"Truth {truth.shape} must be [N, {scheme.points}, 2] ({scheme.name}).")
+    length = NORMALISERS[kind].length(truth, scheme)
+    bad = np.flatnonzero(~((length > 0) & (length < np.inf)))  # NaN as well
+    if bad.size:
+        raise InputError(f"{_face(bad[0], names)}: {NORMALISERS[kind].problem}.")
+    return length
+
+
+def point_errors(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    kind: Kind = "inter_ocular",
+    points: Points = None,
+    names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Normalised Euclidean distance of each landmark.
+
+    Args:
+      predicted: [N, K, 2] in pixels, or any unit that is the same in x and y.
+      truth: [N, K, 2] in the same unit.
+      scheme: landmark scheme of both.
+      kind: key of `NORMALISERS`; its length is that of the whole truth, whatever `points` says.
+      points: the landmarks that count: indices, or bool [K] or [N, K]; None: all. Prediction and
+        truth of the others may be NaN.
+      names: of the faces, for messages.
+
+    Returns:
+      float64 [N, K], as a share; NaN where a landmark does not count.
+
+    Raises:
+      InputError: no face; shapes differ or do not fit the scheme; a landmark that counts is NaN or
+        infinite; a face of which none counts; a face without the normaliser's length.
+    """
+    predicted, truth = np.array(predicted, np.float64), np.array(truth, np.float64)
+    if predicted.shape != truth.shape or truth.shape != (*truth.shape[:1], scheme.points, 2):
+        raise InputError(
+            f"Predictions {predicted.shape} and truth {truth.shape} must both be [N, "
+            f"{scheme.points}, 2] ({scheme.name}): are they of different landmark schemes?"
+        )
+    if not len(truth):
+        raise InputError("There is no face to measure.")
+    counted = _counted(points, len(truth), scheme, names)
+    for what, values in (("prediction", predicted), ("truth", truth)):
+        unknown = ~np.isfinite(values).all(axis=-1)
+        if (unknown & counted).any():
+            face, point = np.argwhere(unknown & counted)[0]
+            raise InputError(
+                f"{_face(face, names)}: its {what} has NaN or infinity at landmark {point}. Leave "
+                "unknown landmarks out with `points`."
+            )
+        values[unknown] = np.nan
+    length = normaliser(truth, scheme, kind, names)
+    errors = np.linalg.norm(predicted - truth, axis=-1) / length[:, None]
+    return np.where(counted, errors, np.nan)
+
+
+def nme(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    kind: Kind = "inter_ocular",
+    points: Points = None,
+    names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Normalised mean error of each face, float64 [N], as a share: the mean of its `point_errors`.
+
+    Args and Raises as `point_errors`.
+    """
+    return mean_known(point_errors(predicted, truth, scheme, kind, points, names), axis=1)
+
+
+def nme_inter_ocular(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    points: Points = None,
+    names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Normalised mean error of each face, by the distance of the outer eye corners.
+
+    Sagonas et al., "300 Faces in-the-Wild Challenge", 2016, equation 1: the mean Euclidean
+    distance over the landmarks divided by that of the outer eye corners of the truth.
+
+    Args:
+      predicted: [N, K, 2] in pixels, or any unit that is the same in x and y.
+      truth: [N, K, 2] in the same unit.
+      scheme: names the eye corners.
+      points: the landmarks that are averaged: indices, or bool [K] or [N, K]; None: all.
+      names: of the faces, for messages.
+
+    Returns:
+      float64 [N], as a share: 0.04 is 4 percent.
+
+    Raises:
+      InputError: as `point_errors`, e.g. shapes that differ, NaN, eye corners that coincide.
+    """
+    return nme(predicted, truth, scheme, "inter_ocular", points, names)
+
+
+def nme_inter_pupil(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    points: Points = None,
+    names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Normalised mean error of each face, by the distance of the pupils (`Scheme.eyes`).
+
+    Ren et al., "Face Alignment at 3000 FPS via Regressing Local Binary Features", CVPR 2014
+    (experiments). Schemes without pupils have the means of the eye outlines: Kowalski et al.,
+    "Deep Alignment Network", CVPRW 2017. Args, Returns and Raises as `nme_inter_ocular`.
+    """
+    return nme(predicted, truth, scheme, "inter_pupil", points, names)
+
+
+def nme_bbox_diagonal(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    points: Points = None,
+    names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Normalised mean error of each face, by the diagonal of the truth's tight box.
+
+    Kowalski et al., "Deep Alignment Network", CVPRW 2017 (error measures; `diagonal` in its code).
+    Args, Returns and Raises as `nme_inter_ocular`.
+    """
+    return nme(predicted, truth, scheme, "bbox_diagonal", points, names)
+
+
+def nme_bbox_size(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    points: Points = None,
+    names: Sequence[str] | None = None,
+) -> np.ndarray:
+    """Normalised mean error of each face, by the square root of the area of the truth's tight box.
+
+    Zhu et al., "Face Alignment Across Large Poses", CVPR 2016, section 6.2: for turned faces, whose
+    eye corners come together. Args, Returns and Raises as `nme_inter_ocular`.
+    """
+    return nme(predicted, truth, scheme, "bbox_size", points, names)
+
+
+def mean_known(values: np.ndarray, axis: int) -> np.ndarray:
+    """Mean over `axis` of the values that are not NaN; NaN, without a warning, where all are."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=axis)
+    total = np.where(known, values, 0).sum(axis=axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def error_by_group(errors: np.ndarray, scheme: Scheme) -> dict[str, float]:
+    """Mean error of each facial part.
+
+    Args:
+      errors: [N, K], those of `point_errors`; NaN where a landmark does not count.
+      scheme: its `groups` are the parts.
+
+    Returns:
+      Group -> mean over faces of the mean over the group's landmarks; NaN where none counts.
+    """
+    means = {g: mean_known(errors[:, list(p)], axis=1) for g, p in scheme.groups.items()}
+    return {group: float(mean_known(values, axis=0)) for group, values in means.items()}
+
+
+def pose_errors(predicted: ArrayLike, truth: ArrayLike) -> np.ndarray:
+    """Absolute error of each angle in degrees, the shorter way round: 179 and -179 are 2 apart.
+
+    Args:
+      predicted: [N, 3], yaw, pitch, roll in degrees (`senet_landmark.face.pose`).
+      truth: the same; NaN where unknown.
+
+    Returns:
+      float64 [N, 3], 0 to 180; NaN where the truth is unknown.
+
+    Raises:
+      InputError: no face, shapes are not [N, 3], an infinity, or a prediction that is NaN.
+    """
+    predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    if predicted.shape != truth.shape or truth.shape != (*truth.shape[:1], 3):
+        raise InputError(
+            f"Poses must both be [N, 3], yaw, pitch, roll: {predicted.shape} and {truth.shape}."
+        )
+    if not len(truth):
+        raise InputError("There is no pose to measure.")
+    if not np.isfinite(predicted).all() or np.isinf(truth).any():
+        raise InputError("Predicted poses hold NaN, or poses hold infinity.")
+    return np.abs((predicted - truth + 180) % 360 - 180)
+
+
+def pose_mae(predicted: ArrayLike, truth: ArrayLike) -> dict[str, float]:
+    """Mean absolute error of `yaw`, `pitch`, `roll` in degrees, and their `mean`.
+
+    Ruiz et al., "Fine-Grained Head Pose Estimation Without Keypoints" (Hopenet), CVPRW 2018, tables
+    of AFLW2000. That paper leaves out the 31 photos of AFLW2000 with an angle beyond 99 degrees;
+    nothing is left out here: to compare with it, hand in the others only. Args and Raises as
+    `pose_errors`; an angle that is never known is NaN, and so is `mean` then.
+    """
+    yaw, pitch, roll = mean_known(pose_errors(predicted, truth), axis=0).tolist()
+    return {"yaw": yaw, "pitch": pitch, "roll": roll, "mean": (yaw + pitch + roll) / 3}
+
+
+def attribute_accuracy(
+    predicted: ArrayLike, truth: ArrayLike, names: Sequence[str]
+) -> dict[str, float]:
+    """Share of the faces whose class of each attribute is right.
+
+    Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, for MTFL's
+    attributes. Where classes are unequal, compare it with the share of the commonest.
+
+    Args:
+      predicted: [N, A], class numbers.
+      truth: [N, A], class numbers; NaN where unknown: left out.
+      names: of the A attributes, keys of `senet_landmark.face.attributes.ATTRIBUTES`.
+
+    Returns:
+      Name -> share; NaN where the truth is never known.
+
+    Raises:
+      InputError: no face, wrong shapes, an unknown name, or a value that is no class's number.
+    """
+    predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    if predicted.shape != truth.shape or truth.shape != (*truth.shape[:1], len(names)):
+        raise InputError(
+            f"Attributes must both be [N, {len(names)}] ({', '.join(names)}): {predicted.shape} "
+            f"and {truth.shape}."
+        )
+    if not len(truth):
+        raise InputError("There is no attribute to measure.")
+    for index, name in enumerate(names):
+        check_classes(np.r_[predicted[:, index], truth[~np.isnan(truth[:, index]), index]], name)
+    right = np.where(np.isnan(truth), np.nan, predicted == truth)
+    return dict(zip(names, mean_known(right, axis=0).tolist(), strict=True))
+
+
+def check_classes(values: np.ndarray, name: str) -> None:
+    """Raises InputError unless all values are numbers of classes of the attribute `name`."""
+    last = len(get_attribute(name).classes) - 1
+    if not np.isin(values, np.arange(last + 1)).all():
+        raise InputError(f"Classes of {name} are the numbers 0 to {last}.")
+
+
+def _face(index: int, names: Sequence[str] | None) -> str:
+    return f"Face {index}" if names is None else f"Face {index} ({names[index]})"
+
+
+def _counted(points: Points, faces: int, scheme: Scheme, names: Sequence[str] | None) -> np.ndarray:
+    """`points` as bool [N, K]."""
+    shape = (faces, scheme.points)
+    if points is None:
+        return np.ones(shape, bool)
+    given = np.asarray(points)
+    if given.dtype == bool:
+        if given.shape not in (shape, shape[1:]):
+            raise InputError(f"The mask of landmarks is {given.shape}, not {shape} or {shape[1:]}.")
+        counted = np.broadcast_to(given, shape)
+    else:
+        good = given.ndim == 1 and given.size and np.issubdtype(given.dtype, np.integer)
+        if not good or given.min() < 0 or given.max() >= scheme.points:
+            raise InputError(
+                f"`points` must be numbers of landmarks of {scheme.name}, 0 to {scheme.points - 1}."
+            )
+        counted = np.broadcast_to(np.isin(np.arange(scheme.points), given), shape)
+    nothing = np.flatnonzero(~counted.any(axis=1))
+    if nothing.size:
+        raise InputError(f"{_face(nothing[0], names)}: no landmark of it counts.")
+    return counted

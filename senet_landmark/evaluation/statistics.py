@@ -1,0 +1,297 @@
+"""From the errors of faces to the figures of a report: CED, AUC, failures, intervals, groups."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from senet_landmark.errors import InputError
+from senet_landmark.evaluation.metrics import (
+    NORMALISERS,
+    Points,
+    check_classes,
+    error_by_group,
+    mean_known,
+    nme,
+    point_errors,
+)
+from senet_landmark.face.attributes import get_attribute
+from senet_landmark.face.pose import yaw_band
+from senet_landmark.face.schemes import Scheme
+
+LIMITS = (0.08, 0.10)
+"""Limits of AUC and failure rate: 0.08 is 300W's (as in Kowalski et al., CVPRW 2017), 0.10 WFLW's
+(Wu et al., "Look at Boundary", CVPR 2018)."""
+
+STEPS = 1000
+"""Intervals between thresholds. The code of papers samples every 0.0001 (menpofit, DAN): 1,000 up
+to 0.10."""
+
+UNKNOWN = "unknown"
+"""Label of the faces of which the label is not known; that of `yaw_band`."""
+
+_MEMORY = 2**21
+"""Values that the bootstrap resamples at a time: 16 MB, and as much again for their indices."""
+
+
+def ced(errors: ArrayLike, limit: float, steps: int = STEPS) -> tuple[np.ndarray, np.ndarray]:
+    """Cumulative error distribution: the share of faces whose error is at most a threshold.
+
+    Sagonas et al., "300 Faces in-the-Wild Challenge", 2016.
+
+    Args:
+      errors: [N], shares; +inf for a face that was missed.
+      limit: the last threshold.
+      steps: intervals between thresholds.
+
+    Returns:
+      thresholds [steps + 1] from 0 to `limit`, both included; shares [steps + 1], 0 to 1.
+
+    Raises:
+      InputError: no error; one that is NaN or negative; or a limit or steps that are not positive.
+    """
+    values = np.sort(_checked(errors, limit, steps), axis=None)
+    thresholds = np.linspace(0, limit, steps + 1)
+    return thresholds, np.searchsorted(values, thresholds, side="right") / values.size
+
+
+def area_by_face(errors: ArrayLike, limit: float, steps: int = STEPS) -> np.ndarray:
+    """What each face adds to `auc`, which is their mean: the AUC of that face alone, 0 to 1.
+
+    Args and Raises as `ced`, but that `errors` may have any shape, which is that of the result.
+    """
+    values = _checked(errors, limit, steps)
+    # The first threshold that the face is within; its CED is 0 before and 1 from there on.
+    first = np.searchsorted(np.linspace(0, limit, steps + 1), values, side="left")
+    return np.where(first == 0, 1.0, np.maximum(steps - first + 0.5, 0) / steps)
+
+
+def auc(errors: ArrayLike, limit: float, steps: int = STEPS, axis: int = -1) -> Any:
+    """Area under the cumulative error distribution from 0 to `limit`, divided by `limit`.
+
+    Yang et al., "An Empirical Study of Recent Face Alignment Methods", 2015 (arXiv 1511.05049).
+    Convention: the trapezoid of `ced` at `steps + 1` thresholds, where menpofit and the code of
+    Deep Alignment Network take Simpson's rule of the same samples. It is within `0.5 / steps` of
+    the integral of the step function, `mean(max(0, 1 - error / limit))`: 0.05 percent points.
+
+    Args and Raises as `ced`, but that the mean is taken over `axis`.
+
+    Returns:
+      float64, 0 to 1, or an array of them.
+    """
+    return area_by_face(errors, limit, steps).mean(axis=axis)
+
+
+def failure_rate(errors: ArrayLike, limit: float, axis: int = -1) -> Any:
+    """Share of the errors above `limit`: 1 less the cumulative error distribution there.
+
+    Sagonas et al., 2016, as `ced`; an error of exactly `limit` is no failure. Args, Returns and
+    Raises as `auc`.
+    """
+    return (_checked(errors, limit) > limit).mean(axis=axis)
+
+
+def bootstrap_interval(
+    values: ArrayLike,
+    statistic: Callable[..., Any] = np.mean,
+    samples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Bootstrap interval of a statistic of faces, by the percentile method.
+
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3, as
+    `scipy.stats.bootstrap` has it. Faces are drawn one by one: where several show one person, the
+    interval is too narrow. A failure rate of 0 has the interval 0 to 0 whatever N is.
+
+    Args:
+      values: [N], one a face.
+      statistic: (values [..., N], axis=-1) -> [...], e.g. `functools.partial(auc, limit=0.08)`.
+      samples: how many times N faces are drawn.
+      level: share of the samples within the interval.
+      seed: the same seed gives the same interval.
+
+    Returns:
+      (low, high) in the unit of the statistic; None for one face, which says nothing of the others.
+
+    Raises:
+      InputError: no value, NaN, a level not between 0 and 1, samples < 1, or a statistic that is
+        infinite (the mean of errors with a missed face).
+    """
+    from scipy import stats  # slow to import, and training has no need
+
+    values = np.asarray(values, np.float64)
+    if values.ndim != 1 or not values.size or np.isnan(values).any():
+        raise InputError(
+            "A bootstrap interval needs values [N], at least one and none of them NaN."
+        )
+    if not 0 < level < 1 or samples < 1:
+        raise InputError(
+            f"Bootstrap: level {level} must be within 0 and 1, samples {samples} >= 1."
+        )
+    if len(values) == 1:
+        return None
+    if not np.isfinite(statistic(values, axis=-1)):
+        raise InputError("Bootstrap: the statistic is not finite; is an error of a missed face in?")
+    result = stats.bootstrap(
+        (values,),
+        statistic,
+        n_resamples=samples,
+        batch=max(1, _MEMORY // len(values)),
+        vectorized=True,
+        confidence_level=level,
+        method="percentile",
+        random_state=np.random.default_rng(seed),  # `rng` since SciPy 1.15
+    ).confidence_interval
+    return float(result.low), float(result.high)
+
+
+def group_by(labels: Sequence[Hashable]) -> dict[str, np.ndarray]:
+    """Label -> indices of its faces, in the labels' order; None is `unknown`."""
+    names = np.array([UNKNOWN if label is None else str(label) for label in labels], dtype=str)
+    return {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
+
+
+def attribute_labels(values: ArrayLike, name: str) -> list[str]:
+    """Names of the classes [N] of an attribute, for `group_by`; `unknown` for NaN.
+
+    Raises InputError: an unknown attribute, or a value that is no class's number.
+    """
+    classes = get_attribute(name).classes
+    given = np.asarray(values, np.float64).ravel()
+    check_classes(given[~np.isnan(given)], name)
+    return [UNKNOWN if np.isnan(value) else classes[int(value)] for value in given]
+
+
+def summarise(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    *,
+    yaw: Sequence[float | None] | np.ndarray | None = None,
+    subsets: Sequence[str | None] | Mapping[str, ArrayLike] | None = None,
+    missed: int = 0,
+    points: Points = None,
+    names: Sequence[str] | None = None,
+    samples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The figures of a set of faces, as plain numbers for JSON, in percent with 4 decimals.
+
+    Args:
+      predicted, truth, scheme, points, names: as `metrics.point_errors`, of the N measured faces.
+      yaw: [N] in degrees, None or NaN where unknown.
+      subsets: the subset of each face, or subset -> bool [N] where subsets overlap.
+      missed: faces that the detector missed, which are not among the N.
+      samples, seed: as `bootstrap_interval`.
+
+    Returns:
+      n: faces measured. missed_faces.
+      nme_inter_ocular, nme_inter_pupil, nme_bbox_diagonal, nme_bbox_size: means over the n faces;
+        missed ones are in none of them.
+      auc_0.08, auc_0.10, failure_rate_0.08, failure_rate_0.10: of the inter-ocular NME over
+        measured and missed faces; a missed one is a failure.
+      by_landmark: [K], mean inter-ocular point errors; None where a landmark never counts.
+      by_group: the same by `scheme.groups`.
+      by_subset, by_yaw: label -> n, nme_inter_ocular, nme_bbox_size, interval_95 (of the first);
+        empty where the labels were not given.
+      interval_95: key of each of the eight scalars above -> [low, high]; None for one face.
+
+    Raises:
+      InputError: as `point_errors`; no face, or all missed; labels that are not one a face.
+    """
+    if missed < 0:
+        raise InputError(f"The number of missed faces is {missed}.")
+    if not len(truth):
+        what = f"the detector missed all {missed} faces" if missed else "there is no face"
+        raise InputError(f"Nothing to measure: {what}.")
+    by_point = point_errors(predicted, truth, scheme, "inter_ocular", points, names)
+    figures = _by_face(predicted, truth, scheme, points, names, missed)
+    ocular = figures["nme_inter_ocular"]
+
+    def interval(values: np.ndarray) -> list[float | None] | None:
+        found = bootstrap_interval(values, samples=samples, seed=seed) if len(values) else None
+        return None if found is None else [_percent(end) for end in found]
+
+    def part(faces: np.ndarray) -> dict[str, Any]:
+        means = {k: _mean(figures[k][faces]) for k in ("nme_inter_ocular", "nme_bbox_size")}
+        return {"n": len(faces), **means, "interval_95": interval(ocular[faces])}
+
+    def parts(groups: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+        return {label: part(faces) for label, faces in groups.items()}
+
+    bands = None if yaw is None else [yaw_band(angle) for angle in yaw]
+    return {
+        "n": len(ocular),
+        **{key: _mean(values) for key, values in figures.items()},
+        "missed_faces": int(missed),
+        "by_landmark": [_percent(value) for value in mean_known(by_point, axis=0)],
+        "by_group": {g: _percent(v) for g, v in error_by_group(by_point, scheme).items()},
+        "by_subset": parts(_groups(subsets, len(ocular), "subsets")),
+        "by_yaw": parts(_groups(bands, len(ocular), "yaw")),
+        "interval_95": {key: interval(values) for key, values in figures.items()},
+    }
+
+
+def headline_figures(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> dict[str, float]:
+    """The scalars of `summarise`, without intervals: quick enough for every validation; percent.
+
+    Landmarks that are NaN in the truth do not count. Raises InputError as `point_errors`.
+    """
+    known = np.isfinite(truth).all(axis=-1)
+    figures = _by_face(predicted, truth, scheme, known, None, missed=0)
+    return {key: 100 * float(values.mean()) for key, values in figures.items()}
+
+
+def _by_face(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    points: Points,
+    names: Sequence[str] | None,
+    missed: int,
+) -> dict[str, np.ndarray]:
+    """Scalar figure -> what each face adds to it; each figure is the mean, and so its bootstrap."""
+    found = {
+        f"nme_{kind}": nme(predicted, truth, scheme, kind, points, names) for kind in NORMALISERS
+    }
+    every = np.r_[found["nme_inter_ocular"], np.full(missed, np.inf)]
+    found |= {f"auc_{limit:.2f}": area_by_face(every, limit) for limit in LIMITS}
+    found |= {f"failure_rate_{limit:.2f}": (every > limit).astype(float) for limit in LIMITS}
+    return found
+
+
+def _groups(
+    labels: Sequence[str | None] | Mapping[str, ArrayLike] | None, faces: int, what: str
+) -> dict[str, np.ndarray]:
+    if labels is None:
+        return {}
+    if isinstance(labels, Mapping):
+        masks = {name: np.asarray(mask) for name, mask in labels.items()}
+        wrong = [n for n, mask in masks.items() if mask.shape != (faces,) or mask.dtype != bool]
+        if wrong:
+            raise InputError(f"Subset {wrong[0]!r} must be a bool for each of the {faces} faces.")
+        return {name: np.flatnonzero(mask) for name, mask in masks.items()}
+    if len(labels) != faces:
+        raise InputError(f"There are {len(labels)} labels ({what}) for {faces} faces.")
+    return group_by(labels)
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return _percent(mean_known(values, axis=0))
+
+
+def _percent(share: float | np.ndarray) -> float | None:
+    return None if np.isnan(share) else round(100 * float(share), 4)
+
+
+def _checked(errors: ArrayLike, limit: float, steps: int = 1) -> np.ndarray:
+    values = np.asarray(errors, np.float64)
+    if not values.size:
+        raise InputError("There is no error to summarise.")
+    if not (values >= 0).all():  # NaN as well
+        raise InputError("Errors must not be NaN or negative; +inf is a missed face.")
+    if not (0 < limit < np.inf and steps >= 1):
+        raise InputError(f"Limit {limit} and steps {steps} must be positive.")
+    return values

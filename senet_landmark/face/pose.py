@@ -1,0 +1,336 @@
+"""Head pose: Euler angles from landmarks, or from a 300W-LP / AFLW2000-3D `Pose_Para`.
+
+NumPy and OpenCV only.
+
+Axes
+    x right in the image, y down, z away from the camera (right-handed, OpenCV's camera axes).
+
+Angles, in degrees, with the signs of `Pose_Para` (which are those of every model trained on
+300W-LP, e.g. Hopenet):
+
+    yaw    > 0  the face turns towards the left edge of the image (its own right); range +-90
+    pitch  > 0  the face looks up; range +-180, in photos +-90
+    roll   > 0  the head leans clockwise as seen in the image: the eye on the image's right is
+                the lower one; range +-180
+
+A head turned by them is `rotation_matrix(yaw, pitch, roll) @ X` with
+`R = Rx(-pitch) @ Ry(yaw) @ Rz(roll)` in right-handed elementary rotations about the axes above:
+the roll is applied first, as in `RotationMatrix.m` of the 300W-LP code.
+
+Source: Zhu et al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016. Checked
+against AFLW2000-3D: turning the `pt3d_68` fits back by `Pose_Para` makes them agree to 1-2 degrees.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from senet_landmark.errors import InputError
+from senet_landmark.face.scheme_conversion import can_convert, convert
+from senet_landmark.face.schemes import Scheme, get_scheme
+
+__all__ = [
+    "MEAN_FACE_3D",
+    "STABLE_POINTS",
+    "euler_angles",
+    "fitted_mean_face",
+    "known_pose",
+    "mirror_pose",
+    "pose_from_landmarks",
+    "pose_from_para",
+    "pose_of",
+    "rotation_matrix",
+    "turn_pose",
+    "yaw_band",
+]
+
+Pose = tuple[float, float, float]
+"""(yaw, pitch, roll) in degrees."""
+
+
+def _load_mean_face() -> NDArray[np.float32]:
+    path = Path(__file__).parent / "assets" / "mean_face_68_3d.csv"
+    points = np.loadtxt(path, delimiter=",", dtype=np.float32)
+    if points.shape != (68, 3):
+        raise ValueError(f"{path}: expected 68 lines of x,y,z, got shape {points.shape}")
+    points.setflags(write=False)
+    return points
+
+
+MEAN_FACE_3D: NDArray[np.float32] = _load_mean_face()
+"""(68, 3) float32, read-only: the mean frontal face in iBUG order.
+
+Axes as above (the nose tip has z < 0), origin midway between the outer eye corners 36 and 45,
+unit their distance. It is the mean of the `pt3d_68` fits of 8 AFLW2000-3D photos: each turned
+back by its `Pose_Para`, aligned by generalised Procrustes, averaged and made symmetric with the
+68-point mirror order. The jaw is the true 3D jaw, not the visible contour.
+"""
+
+STABLE_POINTS: NDArray[np.intp] = np.r_[17:49, 51, 54]
+"""Points a pose is fitted to: brows, nose, eyes, mouth corners and middle of the upper lip. The
+jaw is left out because its 2D annotation follows the visible contour, the lower lip because it
+moves with speech."""
+
+PFLD_POINTS: NDArray[np.intp] = np.r_[8, 27, 30, 31, 35, 36, 39, 42, 45, 48, 54]
+"""Eleven points that PFLD's angles are fitted to (Guo et al., 2019, section 3.1, which gives their
+number but does not name them): chin, root, tip and sides of the nose, corners of eyes and mouth."""
+
+YAW_BANDS = ((0, 30), (30, 60), (60, 90))
+"""Bands of |yaw| in degrees by which figures are given (Zhu et al., CVPR 2016, section 6)."""
+
+_FITTED_SCHEMES = ("300w_68", "cofw_29", "aflw_19", "mtfl_5")
+"""Schemes that the mean face can be brought to, the best for a fit first."""
+
+MIN_DEPTH = 0.1
+"""Smallest over largest extent (singular value) of points that `pose_of` fits. The 5 points of MTFL
+have 0.49; a row of eyes or brows, in which depth drowns in the noise, less than this."""
+
+
+def rotation_matrix(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
+    """Rotation (3, 3) float64 of a head by angles in degrees; see the module's docstring."""
+    angles = np.radians([yaw, pitch, roll])
+    if not np.isfinite(angles).all():
+        raise ValueError(f"pose angles must be finite, got {(yaw, pitch, roll)}")
+    (cy, cp, cr), (sy, sp, sr) = np.cos(angles), np.sin(angles)
+    about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return about_x @ about_y @ about_z
+
+
+def euler_angles(rotation: ArrayLike) -> Pose:
+    """(yaw, pitch, roll) in degrees of a rotation matrix (3, 3); inverts `rotation_matrix`.
+
+    Yaw is returned in [-90, 90]. At yaw = +-90 pitch and roll turn about the same axis (gimbal
+    lock); roll is then returned as 0. Raises ValueError when the matrix is not a rotation.
+    """
+    r = np.asarray(rotation, dtype=np.float64)
+    if r.shape != (3, 3):
+        raise ValueError(f"rotation must have shape (3, 3), got {r.shape}")
+    if not (np.allclose(r @ r.T, np.eye(3), atol=1e-4) and np.linalg.det(r) > 0):
+        raise ValueError("not a rotation matrix: expected orthonormal rows and determinant +1")
+    cos_yaw = np.hypot(r[0, 0], r[0, 1])
+    yaw = np.arctan2(r[0, 2], cos_yaw)
+    if cos_yaw < 1e-6:
+        pitch, roll = np.arctan2(-r[2, 1], r[1, 1]), 0.0
+    else:
+        pitch, roll = np.arctan2(r[1, 2], r[2, 2]), np.arctan2(-r[0, 1], r[0, 0])
+    yaw, pitch, roll = np.degrees([yaw, pitch, roll])
+    return float(yaw), float(pitch), float(roll)
+
+
+def pose_from_para(pose_para: ArrayLike) -> Pose:
+    """(yaw, pitch, roll) in degrees from a 300W-LP `Pose_Para`.
+
+    Args:
+        pose_para: (7,) or (1, 7): pitch, yaw, roll in radians, translation x, y, z, scale. A
+            shorter vector of at least the three angles is accepted.
+
+    Raises:
+        ValueError: fewer than three values, or an angle that is NaN or infinite.
+    """
+    values = np.asarray(pose_para, dtype=np.float64).ravel()
+    if values.size not in range(3, 8):
+        raise ValueError(f"Pose_Para must hold 3 to 7 values, got shape {np.shape(pose_para)}")
+    if not np.isfinite(values[:3]).all():
+        raise ValueError(f"Pose_Para holds an angle that is not finite: {values[:3]}")
+    pitch, yaw, roll = np.degrees(values[:3])
+    return float(yaw), float(pitch), float(roll)
+
+
+def mirror_pose(pose: ArrayLike) -> Pose:
+    """(yaw, pitch, roll) of the face in the photo flipped left to right; degrees."""
+    values = np.asarray(pose, dtype=np.float64)
+    if values.shape != (3,):
+        raise ValueError(f"pose must be (yaw, pitch, roll), got shape {values.shape}")
+    return -float(values[0]), float(values[1]), -float(values[2])
+
+
+def turn_pose(pose: ArrayLike, degrees: float) -> Pose:
+    """(yaw, pitch, roll) of the face in the photo turned clockwise by `degrees`.
+
+    Roll is the first of the three rotations, so that turning the photo, which comes last, changes
+    all three angles of a face that looks aside.
+    """
+    return euler_angles(rotation_matrix(0, 0, degrees) @ rotation_matrix(*np.asarray(pose)))
+
+
+def pose_from_landmarks(points_68: ArrayLike, image_size: tuple[int, int] | None = None) -> Pose:
+    """(yaw, pitch, roll) in degrees of a face with 68 landmarks, fitted to `MEAN_FACE_3D`.
+
+    Without `image_size` the camera is scaled-orthographic, as 300W-LP's own fit is: the answer
+    does not depend on where the face is in the photo, nor on the unit of the points (which must
+    be the same along x and y). This is the one to use for labels.
+
+    Args:
+        points_68: (68, 2) in pixels, y down; only `STABLE_POINTS` are read.
+        image_size: (width, height) of the photo in pixels, to fit a perspective camera
+            (`cv2.solvePnP`) with a focal length of max(width, height), centred, no distortion.
+
+    Raises:
+        ValueError: wrong shape, a NaN or infinity, or points that coincide.
+    """
+    points = np.asarray(points_68, dtype=np.float64)
+    if points.shape != (68, 2):
+        raise ValueError(f"landmarks must have shape (68, 2), got {points.shape}")
+    points = points[STABLE_POINTS]
+    if not np.isfinite(points).all():
+        raise ValueError("landmarks hold a NaN or an infinity")
+    model = MEAN_FACE_3D[STABLE_POINTS].astype(np.float64)
+    rotation, scale, translation = _fit_scaled_orthographic(points, model)
+    if image_size is not None:
+        rotation = _refine_perspective(points, model, rotation, scale, translation, image_size)
+    return euler_angles(rotation)
+
+
+def pose_of(
+    points: ArrayLike, scheme: Scheme | str, fitted: NDArray[np.intp] = STABLE_POINTS
+) -> Pose:
+    """(yaw, pitch, roll) in degrees of a face with the landmarks of any scheme.
+
+    A scheme that can be brought to 68 points is fitted as `pose_from_landmarks` does; 29, 21 and 19
+    points by all of them but the ears; 5 points are coarser: open mouths and large yaws cost most.
+
+    Args:
+        points: (K, 2) in pixels, y down; NaN where a point is unknown. Of the points that the fit
+            reads (`fitted` of 68, or all), 5 that are not in one plane must be known.
+        scheme: the points' scheme, or its name.
+        fitted: which of 68 points the fit reads: `STABLE_POINTS`, or `PFLD_POINTS`.
+
+    Raises:
+        InputError (a ValueError): unknown scheme, or wrong shape.
+        ValueError: an infinity, too few known points, or points that coincide.
+    """
+    seen, model = _points_to_fit(points, scheme, least=5, fitted=fitted)
+    spread = np.linalg.svd(model - model.mean(axis=0), compute_uv=False)
+    if spread[2] < MIN_DEPTH * spread[0]:
+        raise ValueError(
+            "the known points lie close to one plane or line of the face: no pose can be fitted"
+        )
+    return euler_angles(_fit_scaled_orthographic(seen, model)[0])
+
+
+def known_pose(
+    pose: ArrayLike,
+    points: ArrayLike,
+    scheme: Scheme | str,
+    fitted: NDArray[np.intp] = STABLE_POINTS,
+) -> Pose | None:
+    """The given (yaw, pitch, roll) in degrees if all are known, else `pose_of` the landmarks.
+
+    None where neither can be told. Args as `pose_of`, but that it raises nothing of these.
+    """
+    yaw, pitch, roll = np.asarray(pose, np.float64).tolist()
+    if np.isfinite([yaw, pitch, roll]).all():
+        return yaw, pitch, roll
+    try:
+        return pose_of(points, scheme, fitted)
+    except ValueError:
+        return None
+
+
+def yaw_band(yaw: float | None) -> str:
+    """`0-30`, `30-60` or `60-90` for the |yaw| of a face in degrees; `unknown` for None and NaN."""
+    if yaw is None or not np.isfinite(yaw):
+        return "unknown"
+    low, high = next((b for b in YAW_BANDS if abs(yaw) < b[1]), YAW_BANDS[-1])
+    return f"{low}-{high}"
+
+
+def fitted_mean_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
+    """The 68 points of `MEAN_FACE_3D`, turned, scaled and moved to fit landmarks; (68, 2) pixels.
+
+    Args and errors are those of `pose_of`, but that 4 known points suffice: unlike the angles, the
+    place and size of the face do not hang on the depth.
+    """
+    seen, model = _points_to_fit(points, scheme, least=4)
+    rotation, scale, translation = _fit_scaled_orthographic(seen, model)
+    return scale * (MEAN_FACE_3D.astype(np.float64) @ rotation.T)[:, :2] + translation
+
+
+def _points_to_fit(
+    points: ArrayLike,
+    scheme: Scheme | str,
+    least: int,
+    fitted: NDArray[np.intp] = STABLE_POINTS,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Known landmarks (M, 2), and the same of the mean face (M, 3)."""
+    name = get_scheme(scheme).name if isinstance(scheme, str) else scheme.name
+    target = next((known for known in _FITTED_SCHEMES if can_convert(name, known)), None)
+    if target is None:
+        raise InputError(f"Scheme {name} has nothing in common with the mean face: no pose.")
+    given = np.asarray(points, dtype=np.float64)
+    if given.ndim != 2 or given.shape[1] != 2:
+        raise InputError(f"Landmarks must be [K, 2], not {given.shape}.")
+    seen = convert(given, name, target)
+    model = convert(MEAN_FACE_3D.astype(np.float64), "300w_68", target)
+    if target == "300w_68":
+        seen, model = seen[fitted], model[fitted]
+    if np.isinf(seen).any():
+        raise ValueError("landmarks hold an infinity")
+    known = ~np.isnan(seen).any(axis=1)
+    if known.sum() < least:
+        raise ValueError(
+            f"a pose needs {least} known points of the {len(known)} that it is fitted to, got "
+            f"{known.sum()}: the others are NaN"
+        )
+    return seen[known], model[known]
+
+
+def _fit_scaled_orthographic(
+    points: NDArray[np.float64], model: NDArray[np.float64], iterations: int = 20
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    """Rotation (3, 3), scale and translation (2,) minimising |scale (R X)_xy + t - x|^2.
+
+    Starts from the affine fit made orthonormal, then Gauss-Newton on rotation and scale.
+    """
+    centre_2d, centre_3d = points.mean(axis=0), model.mean(axis=0)
+    x, shape = points - centre_2d, model - centre_3d
+    affine = np.linalg.lstsq(shape, x, rcond=None)[0].T
+    u, singular, vt = np.linalg.svd(affine, full_matrices=False)
+    if not singular[1] > 1e-4 * max(singular[0], 1e-9):
+        raise ValueError("landmarks coincide or lie on one line: no pose can be fitted")
+    rows = u @ vt
+    rotation, scale = np.vstack([rows, np.cross(rows[0], rows[1])]), float(singular.mean())
+    for _ in range(iterations):
+        turned = scale * shape @ rotation.T
+        tx, ty, tz = turned.T
+        zero = np.zeros_like(tx)
+        # Columns: small turns about x, y, z, and the logarithm of the scale.
+        jacobian = np.stack([np.r_[zero, -tz], np.r_[tz, zero], np.r_[-ty, tx], np.r_[tx, ty]])
+        residual = (x - turned[:, :2]).T.ravel()
+        step = np.linalg.solve(jacobian @ jacobian.T, jacobian @ residual)
+        rotation = cv2.Rodrigues(step[:3])[0] @ rotation
+        scale *= float(np.exp(step[3]))
+        if np.abs(step).max() < 1e-5:  # a thousandth of a degree
+            break
+    return rotation, scale, centre_2d - scale * (rotation @ centre_3d)[:2]
+
+
+def _refine_perspective(
+    points: NDArray[np.float64],
+    model: NDArray[np.float64],
+    rotation: NDArray[np.float64],
+    scale: float,
+    translation: NDArray[np.float64],
+    image_size: tuple[int, int],
+) -> NDArray[np.float64]:
+    width, height = image_size
+    if not (width > 0 and height > 0):
+        raise ValueError(f"image_size must be (width, height) in pixels, got {image_size}")
+    focal = float(max(width, height))
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    camera = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]])
+    depth = focal / scale
+    start = np.append((translation - centre) / scale, depth).reshape(3, 1)
+    ok, turn, _ = cv2.solvePnP(
+        model, points, camera, np.zeros(4), cv2.Rodrigues(rotation)[0], start,
+        useExtrinsicGuess=True, flags=cv2.SOLVEPNP_ITERATIVE,
+    )  # fmt: skip
+    if not ok:
+        raise ValueError("cv2.solvePnP found no pose for these landmarks")
+    return np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)

@@ -1,0 +1,4 @@
+"""Files written whole, photos in and out, and the text formats of landmarks.
+
+Imports `errors` alone.
+"""

@@ -1,0 +1,190 @@
+"""Photos in and out: any file that OpenCV decodes becomes RGB uint8, upright, three channels."""
+
+import io
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from senet_landmark.errors import InputError
+from senet_landmark.io.files import write_bytes
+
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jp2"})
+
+MAX_PIXELS = 200_000_000
+"""Pixels of the largest photo that is decoded: a small file may claim any size, and its pixels take
+six bytes of memory each."""
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF", "PPM")
+"""Formats whose header Pillow reads, by its names."""
+
+
+class PhotoHeader(NamedTuple):
+    """What a file says of its photo before the pixels are decoded.
+
+    Attributes:
+      format: Pillow's name of the file's format.
+      width: in pixels, as stored: before an EXIF orientation is applied.
+      height: in pixels.
+      frames: 1, or how many an animation has; the pages of a TIFF and the further pictures in a
+        camera's JPEG do not count.
+    """
+
+    format: str
+    width: int
+    height: int
+    frames: int
+
+
+def read_photo(path: Path | str) -> np.ndarray:
+    """Reads a photo as RGB uint8 [height, width, 3].
+
+    Greyscale is repeated over the channels, an alpha channel is dropped, 16 bits become 8 and the
+    EXIF orientation is applied. Names may hold any character.
+
+    Raises:
+      InputError: the file is absent, unreadable, not a photo that OpenCV decodes, an animation, or
+        larger than `MAX_PIXELS`.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    return decode_photo(data, str(path))
+
+
+def decode_photo(data: bytes, name: str = "photo") -> np.ndarray:
+    """Decodes an encoded photo to RGB uint8 [height, width, 3]; `name` is for the error message.
+
+    Raises:
+      InputError: as `read_photo`.
+    """
+    if _is_cut_off(data):
+        raise InputError(f"{name}: is cut off, the end of the JPEG is missing. Copy it anew.")
+    header = read_header(data)
+    if header:
+        _check_header(header, name)
+    try:
+        # Reading from memory rather than by name takes any file name on any system.
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error as error:
+        raise InputError(f"{name}: does not decode as a photo ({error.err}).") from error
+    if bgr is None:
+        reason = "is empty (0 bytes)" if not data else "does not decode as a photo"
+        raise InputError(f"{name}: {reason}. Give a JPEG, PNG, BMP, WebP or TIFF file.")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def read_header(data: bytes) -> PhotoHeader | None:
+    """What an encoded photo's header says of it, in well under a millisecond.
+
+    None where Pillow cannot read the header; OpenCV may know the format all the same.
+    """
+    try:
+        image = _opened(data)
+    except Exception:  # Pillow raises whatever its parsers stumble on
+        return None
+    if image is None:
+        return None
+    width, height = image.size
+    return PhotoHeader(image.format, width, height, _frames(image))
+
+
+def _frames(image: Any) -> int:
+    """How many frames an animation has, in Pillow; 1: it is none, or they cannot be counted."""
+    try:
+        if image.format in ("GIF", "PNG", "WEBP", "AVIF") and image.is_animated:
+            return int(image.n_frames)
+    except Exception:  # as above; the size must be checked all the same
+        pass
+    return 1
+
+
+def _opened(data: bytes) -> Any:
+    """The photo in Pillow, not yet decoded; None where it knows no format of this kind.
+
+    As `Image.open`, which warns of photos from 89 megapixels on and refuses those from 179.
+    """
+    from PIL import Image
+
+    for load_plugins in (Image.preinit, Image.init):  # the common formats first; all take longer
+        load_plugins()
+        for name in _FORMATS:
+            factory, accept = Image.OPEN.get(name, (None, None))
+            if factory and (accept is None or accept(data[:16]) is True):
+                return factory(io.BytesIO(data), "")
+    return None
+
+
+def _check_header(header: PhotoHeader, name: str) -> None:
+    """Raises InputError where the photo is too large, or an animation."""
+    pixels = header.width * header.height
+    if pixels > MAX_PIXELS:
+        raise InputError(
+            f"{name}: is {header.width}x{header.height}, {pixels / 1e6:.0f} megapixels; at most "
+            f"{MAX_PIXELS / 1e6:.0f} are read. Give a smaller copy."
+        )
+    if header.frames > 1:
+        raise InputError(
+            f"{name}: is an animated {header.format} of {header.frames} frames, not a photo. Give "
+            "one frame as a photo, or all as a video."
+        )
+
+
+def _is_cut_off(data: bytes) -> bool:
+    """Whether a JPEG lacks its end. OpenCV 4 fills what is missing with grey and says nothing.
+
+    The marker of the end (FF D9) must follow the last start of a scan (FF DA); neither occurs
+    within a scan, and that of an embedded preview comes before the picture's own scan.
+    """
+    return data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
+
+
+def encode_png(rgb: np.ndarray) -> bytes:
+    """Codes RGB uint8 [height, width, 3] losslessly as PNG."""
+    settings = [cv2.IMWRITE_PNG_COMPRESSION, 3]
+    if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # of newer versions only
+        # One filter for all rows decodes faster, at a few more bytes.
+        settings += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
+    done, data = cv2.imencode(".png", rgb[..., ::-1], settings)
+    if not done:
+        raise ValueError("OpenCV could not encode the picture as PNG")
+    return data.tobytes()
+
+
+def write_picture(path: Path | str, rgb: np.ndarray) -> None:
+    """Writes RGB uint8 [height, width, 3] in the format that the suffix names, whole or not at all.
+
+    Raises:
+      InputError: OpenCV has no writer for the suffix.
+    """
+    path = Path(path)
+    try:
+        done, data = cv2.imencode(path.suffix, rgb[..., ::-1])
+    except cv2.error as error:
+        raise InputError(f"{path}: no picture format for this suffix; use .jpg or .png.") from error
+    if not done:
+        raise InputError(f"{path}: the picture could not be encoded.")
+    write_bytes(path, data.tobytes())
+
+
+def find_photos(paths: list[Path]) -> list[Path]:
+    """The photos that files and folders name, folders searched through, in sorted order.
+
+    Raises:
+      InputError: a path does not exist, or a folder holds no photo.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
+            if not inside:
+                raise InputError(f"{path}: no photo in this folder (looked for .jpg, .png, …).")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise InputError(f"{path}: does not exist.")
+    return found

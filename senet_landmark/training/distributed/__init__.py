@@ -1,0 +1,1 @@
+"""Several machines: the cluster in TF_CONFIG, and the exchange of gradients."""

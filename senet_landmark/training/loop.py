@@ -1,0 +1,329 @@
+"""The training loop: no network, data set or loss is named in it."""
+
+import math
+import sys
+import time
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from senet_landmark.config import TrainConfig, to_json
+from senet_landmark.errors import InputError
+from senet_landmark.io.files import write_json
+from senet_landmark.networks.weights import current_weights
+from senet_landmark.runtime import session_config
+from senet_landmark.training import checkpoints
+from senet_landmark.training.checkpoints import RunState
+from senet_landmark.training.distributed.cluster import Cluster, is_lost_connection
+from senet_landmark.training.fine_tuning import assign_start
+from senet_landmark.training.graph import TrainingGraph
+from senet_landmark.training.progress import Progress
+from senet_landmark.training.report.report import write_training_report
+from senet_landmark.training.setup import Prepared
+from senet_landmark.training.task_stopping import TaskHistory, after_validation
+from senet_landmark.training.worker import POLL, nan_message, wait_for_farewells
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a session of a run ended; the chief also writes it to `RUN/result.json`.
+
+    Attributes:
+      steps: steps done.
+      minutes: minutes trained, all sessions added up.
+      loss: mean training loss since the last summary; None where no step was left to train.
+      best_nme: lowest validation NME (inter-ocular), percent; None without a validation.
+      best_step: the step of it.
+      figures: of the validation that the run stands for (see `validation.Validation`).
+      ended: `done`; `interrupted` by Ctrl-C or SIGTERM, everything saved; `early_stopped`, as the
+        NME fell no more; of a distributed run's other processes `worker` or `ps`.
+      skipped: corrupt records that were skipped.
+    """
+
+    steps: int
+    minutes: float = 0.0
+    loss: float | None = None
+    best_nme: float | None = None
+    best_step: int = 0
+    figures: dict[str, float] = field(default_factory=dict)
+    ended: str = "done"
+    skipped: int = 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended it."""
+        return self.ended == "interrupted"
+
+
+class Loop:
+    """The steps of a single process, or of a distributed run's chief."""
+
+    def __init__(self, prepared: Prepared, graph: TrainingGraph, cluster: Cluster | None):
+        assert prepared.validator
+        self._run, self._maker, self._start = prepared.run, prepared.maker, prepared.start
+        self._validator, self._restored = prepared.validator, prepared.restored
+        self._graph, self._cluster = graph, cluster
+        train = prepared.config.train
+        faces = len(self._maker.store) * (cluster.workers if cluster else 1)
+        self._options = _in_steps(train, faces)
+        self._server = cluster.start_server(train.threads, train.replicas) if cluster else None
+        self._ended = ""
+        self._go_back()
+
+    def _go_back(self) -> None:
+        """To the checkpoint that the session begins with."""
+        self._step = checkpoints.step_of(self._restored) if self._restored else 0
+        self._state = (
+            checkpoints.load_state(self._run, self._restored) if self._restored else RunState()
+        )
+        self._saved_at = self._step if self._restored else -1
+        self._begun = time.monotonic()
+        self._minutes_before = self._state.minutes
+        self._losses: list[float] = []
+        self._last_loss: float | None = None
+        self._task_losses: list[np.ndarray] = []
+        if self._restored:  # what a killed session left behind beyond it
+            self._keep_best()
+
+    def run(self, stopped: list[int]) -> TrainResult:
+        """Steps until the run is done or `stopped` is no longer empty."""
+        batch = self._options.batch_size
+        try:
+            with Progress(self._run, self._step, batch) as progress:
+                while not self._ended:
+                    self._run_session(progress, stopped)
+        finally:
+            self._write_skipped()
+        self._state = replace(self._state, minutes=self._minutes())
+        checkpoints.save_state(self._run, self._state)
+        result = TrainResult(
+            steps=self._step,
+            minutes=self._state.minutes,
+            loss=self._mean_loss(),
+            best_nme=self._state.best_nme,
+            best_step=self._state.best_step,
+            figures=self._state.figures,
+            ended=self._ended,
+            skipped=len(self._maker.store.skipped),
+        )
+        write_json(self._run / "result.json", to_json(result))
+        self._report()
+        return result
+
+    def _run_session(self, progress: Progress, stopped: list[int]) -> None:
+        """Steps to the end, or until another process of the run is lost."""
+        if self._cluster and not self._cluster.wait_for_parameters(stopped):
+            self._ended = "interrupted"
+            return
+        try:
+            with self._session() as session:
+                self._begun = time.monotonic()  # building the graph is not training
+                progress.begin(self._step)
+                self._train(session, progress, stopped)
+                self._say_goodbye(session)
+        except tf.errors.OpError as error:
+            self._maker.store.check_skipped()  # it says more than TensorFlow does
+            if not (self._cluster and is_lost_connection(error)):
+                raise
+            print("Lost the parameters; going on from the last checkpoint.", file=sys.stderr)
+            self._restored = checkpoints.readable_checkpoint(self._run)
+            self._go_back()
+
+    def _session(self) -> tf.Session:
+        """Variables restored or initialised, data at their step, workers told."""
+        graph, local = self._graph, [self._graph.data]
+        if graph.signals:
+            local.append(graph.signals.initializer)
+        manager = tf.train.SessionManager(
+            local_init_op=tf.group(*local),
+            ready_op=tf.report_uninitialized_variables(tf.global_variables()),
+            ready_for_local_init_op=tf.report_uninitialized_variables(graph.saved),
+        )
+        cluster, options = self._cluster, self._options
+        configured = cluster.session_config if cluster else session_config
+        session = manager.prepare_session(
+            self._server.target if self._server else "",
+            init_op=tf.variables_initializer(graph.saved),
+            saver=graph.saver if self._restored else None,
+            checkpoint_filename_with_path=self._restored,
+            config=configured(options.threads, options.replicas),
+            init_fn=self._assign_start,
+        )
+        if graph.exchange and graph.signals:
+            graph.exchange.reset(session)
+            session.run(graph.signals.next_generation)
+        return session
+
+    def _assign_start(self, session: tf.Session) -> None:
+        if self._start is not None and not self._restored:
+            assign_start(session, self._start, self._graph.average)
+
+    def _train(self, session: tf.Session, progress: Progress, stopped: list[int]) -> None:
+        options = self._options
+        while not self._ended:
+            if self._done() >= 1:
+                self._ended = "done"
+            elif self._patience_is_over():
+                self._ended = "early_stopped"
+            elif stopped or (rate := self._train_step(session, stopped)) is None:
+                self._ended = "interrupted"
+            else:
+                progress.stepped()
+                if self._step % options.summary_every == 0:
+                    self._summarise(progress, rate)
+                if self._step % options.validate_every == 0:
+                    self._validate_and_save(session, progress)
+        if self._saved_at != self._step:
+            self._validate_and_save(session, progress)
+
+    def _train_step(self, session: tf.Session, stopped: list[int]) -> float | None:
+        """One step; its learning rate, or None where a signal came while waiting for workers."""
+        graph = self._graph
+        switches = [not self._stopped(task) for task in graph.tasks]
+        feed = {graph.progress: self._done(), graph.switches: switches}
+        fetches = [graph.loss, graph.mean_terms, graph.rate, graph.update]
+        if graph.exchange and graph.signals:
+            session.run(graph.exchange.push, feed)
+            if not self._all_have_pushed(session, stopped):
+                return None
+            feed |= {
+                graph.signals.next_progress: self._done(self._step + 1),
+                graph.signals.next_switches: switches,
+            }
+            fetches.append(graph.signals.tell)
+        loss, terms, rate, *_ = session.run(fetches, feed)
+        if not math.isfinite(loss):
+            raise InputError(nan_message(self._maker, self._step, self._run / "checkpoints"))
+        self._step += 1
+        self._losses.append(float(loss))
+        self._task_losses.append(terms)
+        return float(rate)
+
+    def _all_have_pushed(self, session: tf.Session, stopped: list[int]) -> bool:
+        """Waits for the workers' gradients; false where `stopped` is filled meanwhile."""
+        assert self._cluster and self._graph.exchange
+        told = time.monotonic()
+        while (there := session.run(self._graph.exchange.waiting)) < self._cluster.workers:
+            if stopped:
+                return False
+            if time.monotonic() - told > 30:
+                told = time.monotonic()
+                print(
+                    f"\nstep {self._step}: gradients of {there} of {self._cluster.workers} workers "
+                    "are here, waiting for the others",
+                    file=sys.stderr,
+                )
+            time.sleep(POLL)
+        return True
+
+    def _say_goodbye(self, session: tf.Session) -> None:
+        """Tells the workers that the run is over; the parameters must outlive them."""
+        signals, cluster = self._graph.signals, self._cluster
+        if signals and cluster:
+            session.run(signals.finish)
+            if cluster.parameter_job != "ps":
+                wait_for_farewells(session, signals.left, cluster)
+
+    def _stopped(self, task: str) -> bool:
+        return bool(self._state.tasks.get(task, TaskHistory()).stopped_at)
+
+    def _patience_is_over(self) -> bool:
+        waited = self._step - self._state.best_step
+        patience = self._options.patience
+        return 0 < patience * self._options.validate_every <= waited and bool(self._state.best_nme)
+
+    def _summarise(self, progress: Progress, rate: float) -> None:
+        self._last_loss = loss = float(np.mean(self._losses))
+        self._losses.clear()
+        faces = progress.rate(self._step)
+        progress.write(
+            self._step,
+            {
+                "train/loss": loss,
+                "train/learning_rate": rate,
+                "train/faces_per_second": faces,
+            },
+        )
+        progress.show(self._expected_steps(), **{"loss": f"{loss:.4g}", "faces/s": f"{faces:.0f}"})
+
+    def _validate_and_save(self, session: tf.Session, progress: Progress) -> None:
+        weights = current_weights(session, self._graph.average)
+        if not all(np.isfinite(value).all() for value in weights.values()):
+            # The loss was finite still, but this step's gradient was not.
+            raise InputError(nan_message(self._maker, self._step - 1, self._run / "checkpoints"))
+        found = self._validator.validate(weights)
+        nme = found.figures["nme_inter_ocular"]
+        losses = np.mean(self._task_losses, 0).tolist() if self._task_losses else []
+        trained = dict(zip(self._graph.tasks, losses, strict=False))
+        self._task_losses.clear()
+        self._state = replace(self._state, minutes=self._minutes())
+        best = self._state.best_nme is None or nme < self._state.best_nme
+        if best:
+            self._state = replace(self._state, best_nme=nme, best_step=self._step)
+            if self._options.keep_best:
+                self._validator.save(self._run / "best", self._step)
+        if best or not self._options.keep_best:
+            self._state = replace(self._state, figures=found.figures)
+        if self._options.task_stopping and trained:
+            tasks = after_validation(
+                self._state.tasks, trained, found.task_errors, self._options.task_stopping,
+                self._step,
+            )  # fmt: skip
+            self._state = replace(self._state, tasks=tasks)
+        # Before the checkpoint: what is logged beyond the last one is logged again after a kill.
+        values = {f"validation/{name}": value for name, value in found.figures.items()}
+        values |= {f"train/loss_{task}": value for task, value in trained.items()}
+        progress.write(self._step, values, found.picture)
+        folder = self._run / "checkpoints"
+        checkpoints.save_checkpoint(self._graph.saver, session, folder, self._step, self._state)
+        self._saved_at = self._step
+        checkpoints.save_state(self._run, self._state)
+        checkpoints.keep_checkpoints(folder, lambda newer, _: newer < 3)
+        self._keep_best()
+        shown = {"NME": f"{nme:.2f}%", "best": f"{self._state.best_nme:.2f}%"}
+        progress.show(self._expected_steps(), **shown)
+        progress.restart_clock(self._step)
+
+    def _keep_best(self) -> None:
+        checkpoints.keep_checkpoints(
+            self._run / "best", lambda _, step: step == self._state.best_step
+        )
+
+    def _report(self) -> None:
+        if not self._options.report:
+            return
+        try:
+            write_training_report(self._run)
+        except InputError as error:  # the run is good all the same
+            print(f"No report: {error}", file=sys.stderr)
+
+    def _write_skipped(self) -> None:
+        skipped = self._maker.store.skipped
+        if skipped:
+            path = self._run / "skipped.json"
+            write_json(path, [to_json(of) for of in skipped])
+            print(f"Skipped {len(skipped)} corrupt records, listed in {path}.", file=sys.stderr)
+
+    def _minutes(self) -> float:
+        return self._minutes_before + (time.monotonic() - self._begun) / 60
+
+    def _done(self, step: int | None = None) -> float:
+        """Share of the run that is done: of its steps or of its minutes, whichever is further."""
+        by_time = self._minutes() / self._options.minutes if self._options.minutes else 0.0
+        by_steps = (self._step if step is None else step) / self._options.steps
+        return min(1.0, max(by_time, by_steps))
+
+    def _expected_steps(self) -> int:
+        """How many steps the run will have, at the pace so far."""
+        return max(self._step, round(self._step / max(self._done(), 1e-9)))
+
+    def _mean_loss(self) -> float | None:
+        return float(np.mean(self._losses)) if self._losses else self._last_loss
+
+
+def _in_steps(options: TrainConfig, faces: int) -> TrainConfig:
+    """The loop with its epochs, if it counts in such, as steps."""
+    if not options.epochs:
+        return options
+    return replace(options, steps=math.ceil(options.epochs * faces / options.batch_size))

@@ -1,0 +1,142 @@
+"""Curves of a training run as SVG bytes: which tags share a chart, and how one is drawn."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from senet_landmark.visualisation.charts import COLOURS, INK, plain, svg_of
+
+Curve = Mapping[int, float]
+"""Step -> value."""
+
+SIZE = (5.4, 3.0)
+"""Of a chart in inches."""
+
+LOG_FROM = 2.5
+"""Ratio of the largest to the smallest value from which on an axis is logarithmic."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Which curves share a chart.
+
+    Attributes:
+      title: of the chart.
+      pattern: of the tags, whole; its group, if it has one, names the line.
+      mark_lowest: whether the lowest value is marked.
+      linear: whether the value axis never is logarithmic, as that of a share.
+    """
+
+    title: str
+    pattern: str
+    mark_lowest: bool = False
+    linear: bool = False
+
+
+NME = "validation/nme_inter_ocular"
+"""Tag of the error that decides which weights are the best."""
+
+CHARTS = (
+    Chart("Training loss", "train/loss"),
+    Chart("Validation NME, % of the inter-ocular distance", NME, mark_lowest=True),
+    Chart("Learning rate", "train/learning_rate"),
+    Chart("Training loss by task", "train/loss_(.+)"),
+    Chart("Pose: mean absolute error, degrees", "validation/pose_mae_(.+)"),
+    Chart("Attributes: right on the validation split, %", "validation/accuracy_(.+)", linear=True),
+    Chart("Area under the curve of errors, % up to NME", "validation/auc_(.+)", linear=True),
+    Chart("Failures, % of faces beyond NME", "validation/failure_rate_(.+)"),
+    Chart("Validation NME by other distances, %", "validation/nme_(.+)"),
+    Chart("Squared error of a coordinate, pixels²", "validation/mse_pixels"),
+    Chart("Training faces a second", "train/(?:faces|images)_per_second", linear=True),
+)
+
+
+def charts_of(curves: Mapping[str, Curve], resumed: Sequence[int] = ()) -> list[tuple[str, bytes]]:
+    """(title, SVG) of all that was logged; a tag that no chart knows gets one of its own.
+
+    Args:
+      curves: tag -> step -> value.
+      resumed: steps from which the run went on after a break.
+    """
+    left = {tag: curve for tag, curve in curves.items() if curve}
+    known = [*CHARTS, *(Chart(tag, re.escape(tag)) for tag in left)]
+    last = max((step for curve in left.values() for step in curve), default=1)
+    found = []
+    for chart in known:
+        matches = {tag: re.fullmatch(chart.pattern, tag) for tag in left}
+        lines = {
+            (match.group(1) if match.groups() else ""): left[tag]
+            for tag, match in matches.items()
+            if match
+        }
+        left = {tag: curve for tag, curve in left.items() if not matches[tag]}
+        # The one task's loss is the loss.
+        if lines and list(lines) != ["landmarks"]:
+            found.append((chart.title, line_chart(chart, lines, last, resumed)))
+    return found
+
+
+def line_chart(
+    chart: Chart, lines: Mapping[str, Curve], last: int, resumed: Sequence[int] = ()
+) -> bytes:
+    """Lines over steps; the value axis is logarithmic where the values ask for it.
+
+    Args:
+      chart: its title is left to the page.
+      lines: name -> curve; one without a name needs no legend.
+      last: step at the right end, so that charts are above each other.
+      resumed: steps of thin vertical lines.
+    """
+    figure = Figure(figsize=SIZE)
+    figure.subplots_adjust(0.115, 0.15, 0.975, 0.86 if len(lines) > 1 else 0.95)
+    axes = figure.add_subplot()
+    plain(axes)
+    for step in resumed:
+        axes.axvline(step, color=INK, alpha=0.3, linewidth=0.8, linestyle=(0, (2, 3)))
+    for number, (name, curve) in enumerate(lines.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        dots = "." if len(curve) < 40 else ""
+        axes.plot(
+            list(curve), list(curve.values()), color=colour, linewidth=1.5, label=name or " ",
+            marker=dots, markersize=4,
+        )  # fmt: skip
+    axes.set_xlim(0, last * 1.02)
+    if not chart.linear:
+        _value_axis(axes, np.array([v for curve in lines.values() for v in curve.values()]))
+    axes.grid(color=INK, alpha=0.12, linewidth=0.6)
+    axes.set_xlabel("step", fontsize=9, color=INK)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    if chart.mark_lowest:
+        _mark_lowest(axes, next(iter(lines.values())))
+    if len(lines) > 1:
+        axes.legend(
+            fontsize=8, frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1),
+            ncols=4, borderaxespad=0.2, handlelength=1.4, columnspacing=1.2,
+        )  # fmt: skip
+    return svg_of(figure)
+
+
+def _value_axis(axes: Any, values: np.ndarray) -> None:
+    values = values[np.isfinite(values)]
+    if not len(values) or values.min() <= 0 or values.max() < LOG_FROM * values.min():
+        return
+    axes.set_yscale("log")
+    decades = np.log10(values.max() / values.min())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7) if decades < 1.5 else (1,)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _mark_lowest(axes: Any, curve: Curve) -> None:
+    step = min(curve, key=curve.__getitem__)
+    axes.plot([step], [curve[step]], "o", color=COLOURS[1], markersize=6)
+    # In the corner that a falling curve leaves free.
+    axes.text(
+        0.98, 0.95, f"lowest: {curve[step]:.2f} at step {step:,}", transform=axes.transAxes,
+        ha="right", va="top", fontsize=9, color=COLOURS[1],
+    )  # fmt: skip

@@ -1,0 +1,259 @@
+"""All that a run reads, checks and writes before its first step."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from senet_landmark.config import NO_AUGMENTATION, Config, LossConfig
+from senet_landmark.data.input_pipeline import BatchMaker, shape_model_of, true_poses
+from senet_landmark.data.record_store import Adapt, RecordStore
+from senet_landmark.data.records import (
+    Record,
+    RecordsInfo,
+    check_splits_apart,
+    identities,
+    load_records_info,
+    shard_paths,
+    shards_of,
+)
+from senet_landmark.environment import environment
+from senet_landmark.errors import InputError
+from senet_landmark.face.shape_model import ShapeModel, load_shape_model, save_shape_model
+from senet_landmark.io.files import read_json, write_json
+from senet_landmark.losses import get_loss, learns_pose
+from senet_landmark.networks.registry import get_network, resolved
+from senet_landmark.networks.weights import Weights
+from senet_landmark.training import checkpoints
+from senet_landmark.training.distributed.cluster import Cluster
+from senet_landmark.training.fine_tuning import initial_weights
+from senet_landmark.training.validation import Validator
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a process that trains has read and made before it builds its graph.
+
+    Attributes:
+      config: with the records' own configuration.
+      run: folder of the run.
+      maker: of this process's batches.
+      validator: of the chief; None elsewhere.
+      restored: prefix of the checkpoint to go on from.
+      start: the weights to begin with, of another run.
+    """
+
+    config: Config
+    run: Path
+    maker: BatchMaker
+    validator: Validator | None
+    restored: str | None
+    start: Weights | None
+
+
+def make_batches(config: Config, info: RecordsInfo, store: RecordStore) -> BatchMaker:
+    """Makes batches of records as the configuration says; without poses and ASM copies."""
+    return BatchMaker(
+        store=store,
+        crop=info.crop,
+        size=get_network(config.network.name).input_size,
+        augment=config.augment,
+        batch_size=config.train.batch_size,
+        seed=config.train.seed,
+        attributes=info.attributes,
+    )
+
+
+def training_maker(
+    config: Config,
+    records: Path,
+    info: RecordsInfo,
+    resumed: Path | None = None,
+    cluster: Cluster | None = None,
+) -> BatchMaker:
+    """Makes this process's training batches.
+
+    Args:
+      config: of the run.
+      records: folder of the records.
+      info: what they say of themselves.
+      resumed: folder of a run that goes on; its shape model is taken.
+      cluster: of a distributed run: this worker's files, and its share of a batch.
+
+    Raises:
+      InputError: what `train` says of its records and values.
+    """
+    options = config.train
+    part, parts = (cluster.part, cluster.workers) if cluster else (0, 1)
+    if options.batch_size % parts:
+        raise InputError(
+            f"train.batch_size is that of all workers together: {options.batch_size} cannot be "
+            f"shared by {parts}."
+        )
+    if config.loss.asm_weight and not info.crop.square:
+        raise InputError(f"{records}: their crops are not square, which ASM copies need.")
+    paths, adapt = shard_paths(records, info, "train"), None
+    if options.more_records:
+        more, adapt = _more_records(records, info, options.more_records)
+        paths += more
+    own = shards_of(paths, part, parts)
+    store = RecordStore(own, options.cache_mb, options.max_corrupt, adapt)
+    if parts == 1:  # of several workers, one may well have no face that has an attribute
+        _check_attributes_known(config.network.attributes, info.attributes, store, records)
+    whole = store
+    if parts > 1 and config.loss.asm_weight:  # shapes are fitted to all faces
+        whole = RecordStore(paths, 0, options.max_corrupt, adapt)
+    return replace(
+        make_batches(config, info, store),
+        batch_size=options.batch_size // parts,
+        # Each worker with changes of its own; of a single one the seed is the configuration's.
+        seed=options.seed + part * 1_000_003,
+        poses=_true_poses(config, store),
+        shape_model=_shape_model(config.loss, whole, resumed),
+    )
+
+
+def _check_attributes_known(
+    wanted: Sequence[str], names: Sequence[str], store: RecordStore, records: Path
+) -> None:
+    """Raises InputError for an attribute to be learnt that no training face has."""
+    for name in wanted:
+        if name in names:  # that the records have it at all, the loss checks
+            column = names.index(name)
+            known = (store.record(index).attributes[column] for index in range(len(store)))
+            if not np.isfinite(list(known)).any():
+                raise InputError(
+                    f"{records}: none of the {len(store)} training faces tells its {name}, which "
+                    "network.attributes asks for. Leave it out, or give records whose data set has "
+                    "it (a CSV needs a column of that name)."
+                )
+
+
+def _more_records(
+    records: Path, info: RecordsInfo, folders: Sequence[str]
+) -> tuple[list[Path], Adapt]:
+    """Training files of further records, and what makes the run's records of theirs.
+
+    That leaves out who is held out of the run's own records, and brings attributes into their
+    order; those that are not known there are NaN.
+
+    Raises:
+      InputError: they do not go with the run's own records.
+    """
+    sides = identities(records, info)
+    held_out = {name for side in sides if side != "train" for name in sides[side]}
+    paths: list[Path] = []
+    places: dict[Path, list[int]] = {}
+    for folder in map(Path, folders):
+        more = load_records_info(folder)
+        for name in ("scheme", "crop"):
+            if getattr(more, name) != getattr(info, name):
+                raise InputError(
+                    f"{folder}: its {name} ({getattr(more, name)}) is not that of the run's "
+                    f"records ({getattr(info, name)}); train.more_records must have the same."
+                )
+        paths += shard_paths(folder, more, "train")
+        known = {name: place for place, name in enumerate(more.attributes)}
+        places[folder] = [known.get(name, -1) for name in info.attributes]
+
+    def adapt(path: Path, record: Record) -> Record | None:
+        if record.identity in held_out:
+            return None
+        if path.parent not in places:
+            return record
+        values = np.append(record.attributes, np.float32(np.nan))  # the last is what -1 takes
+        return replace(record, attributes=values[places[path.parent]])
+
+    return paths, adapt
+
+
+def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -> Prepared:
+    """Reads and checks all that a run needs; the chief makes its folder."""
+    info = load_records_info(records)
+    config = replace(config, records=info.records)
+    get_loss(config.loss.name)  # a wrong name is told before anything is written
+    resolved(config.network)
+    options = config.train
+    restored = checkpoints.readable_checkpoint(run)
+    maker = training_maker(config, records, info, run if restored else None, cluster)
+    if cluster and not cluster.is_chief:
+        return Prepared(config, run, maker, None, None, None)
+    held_out_paths = shard_paths(records, info, info.held_out)
+    check_splits_apart(records, info)
+    held_out = RecordStore(held_out_paths, options.cache_mb, options.max_corrupt)
+    start = None
+    if options.start_from and not restored:
+        start, report = initial_weights(config.network, maker, options.start_from, options.threads)
+        print(report, file=sys.stderr)
+    digest = f"{maker.store.digest[:32]}{held_out.digest[:32]}"
+    parts = cluster.workers if cluster else 1
+    _begin_or_resume(run, config, info, records, restored, digest, parts)
+    if maker.shape_model is not None:
+        save_shape_model(run / checkpoints.SHAPE_MODEL, maker.shape_model)
+    validator = Validator(
+        config,
+        replace(
+            maker, store=held_out, augment=NO_AUGMENTATION, poses=_true_poses(config, held_out),
+            batch_size=options.batch_size, shape_model=None,
+        ),
+    )  # fmt: skip
+    return Prepared(config, run, maker, validator, restored, start)
+
+
+def _begin_or_resume(
+    run: Path,
+    config: Config,
+    info: RecordsInfo,
+    records: Path,
+    restored: str | None,
+    digest: str,
+    parts: int,
+) -> None:
+    """Checks that a run goes on as it began, and writes the files that describe it."""
+    about = environment(digest) | {"workers": parts}
+    if restored:
+        begun, _, _ = checkpoints.load_run(run)
+        if not checkpoints.same_recipe(begun, config):
+            raise InputError(
+                f"{run}: was begun with another configuration (see its config.json). "
+                "Resume it with the same options, or give a new --run folder."
+            )
+        path = run / "environment.json"
+        before = read_json(path) if path.exists() else {}
+        # With as many workers the chief reads the same files.
+        if before.get("workers") == parts and before.get("records_digest") != digest:
+            raise InputError(
+                f"{records}: these are not the records that {run} was begun with (their digest is "
+                "another). Give those, or train anew in a new --run folder; "
+                "--loop.start-from takes over the weights."
+            )
+    checkpoints.save_run(run, config, info, records)
+    write_json(run / "environment.json", about)
+
+
+def _shape_model(
+    options: LossConfig, store: RecordStore, resumed: Path | None
+) -> ShapeModel | None:
+    """What makes the ASM copies, where the loss has such: the run's own, a file, or fitted now."""
+    if not options.asm_weight:
+        return None
+    # Of a run that ended before its first checkpoint, and so begins anew, nothing is kept.
+    if resumed and (resumed / checkpoints.SHAPE_MODEL).exists():
+        return load_shape_model(resumed / checkpoints.SHAPE_MODEL)
+    if not options.shape_model:
+        return shape_model_of(store, options.asm_share)
+    model = load_shape_model(options.shape_model)
+    if model.scheme != store.scheme.name:
+        raise InputError(
+            f"{options.shape_model}: is of {model.scheme}, the records have {store.scheme.name}."
+        )
+    return model
+
+
+def _true_poses(config: Config, store: RecordStore) -> np.ndarray | None:
+    """The angles to be learnt; None where no pose is: fitting them takes a millisecond a face."""
+    if not learns_pose(config):
+        return None
+    return true_poses(store, config.loss.pose_truth)

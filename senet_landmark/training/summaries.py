@@ -1,0 +1,30 @@
+"""TensorBoard summaries made outside the graph."""
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from senet_landmark.data.input_pipeline import Batch
+from senet_landmark.io.images import encode_png
+from senet_landmark.visualisation.drawing import GREEN, RED, contact_sheet, draw_points
+
+
+def scalar_summary(tag: str, value: float) -> tf.Summary:
+    """One number."""
+    return tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)])
+
+
+def predictions_summary(
+    tag: str, batch: Batch, predictions: np.ndarray, most: int = 16
+) -> tf.Summary:
+    """The first faces of a batch with their truth (green) and prediction (red)."""
+    pictures = []
+    for image, truth, predicted in zip(
+        batch["image"][:most], batch["landmarks"][:most], predictions[:most], strict=True
+    ):
+        size = np.array(image.shape[1::-1])
+        picture = draw_points(image, truth * size - 0.5, GREEN)
+        pictures.append(draw_points(picture, predicted * size - 0.5, RED))
+    png = encode_png(contact_sheet(pictures))
+    return tf.Summary(
+        value=[tf.Summary.Value(tag=tag, image=tf.Summary.Image(encoded_image_string=png))]
+    )

@@ -1,0 +1,145 @@
+"""The processes of a distributed run beside its chief: those that add gradients, and parameters."""
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from senet_landmark.config import TrainConfig
+from senet_landmark.data.input_pipeline import BatchMaker
+from senet_landmark.errors import InputError
+from senet_landmark.training.distributed.cluster import Cluster, is_lost_connection, is_restart
+from senet_landmark.training.distributed.exchange import end_signals
+from senet_landmark.training.graph import TrainingGraph
+
+POLL = 0.002
+"""Seconds between looks at the others' signals: far less than a step."""
+
+FAREWELL = 30.0
+"""Seconds that the parameters wait, once a run is over, for workers to see so."""
+
+
+def follow(
+    graph: TrainingGraph,
+    maker: BatchMaker,
+    cluster: Cluster,
+    options: TrainConfig,
+    stopped: list[int],
+) -> int:
+    """A worker's whole part of a run: a gradient in every step, until the chief says it is over.
+
+    A chief or parameters that go away are waited for.
+
+    Args:
+      graph: built for this worker.
+      maker: of its batches.
+      cluster: the run.
+      options: threads and replicas.
+      stopped: filled by a signal that ends this worker alone.
+
+    Returns:
+      The step that the run was at.
+
+    Raises:
+      InputError: the loss of this worker's batch is not finite.
+    """
+    server = cluster.start_server(options.threads, options.replicas)
+    session_config = cluster.session_config(options.threads, options.replicas)
+    assert graph.signals and graph.exchange
+    ready = tf.report_uninitialized_variables(tf.global_variables())
+    manager = tf.train.SessionManager(
+        local_init_op=graph.data, ready_op=ready, ready_for_local_init_op=ready,
+        recovery_wait_secs=1,
+    )  # fmt: skip
+    step = 0
+    while not stopped and cluster.wait_for_parameters(stopped):
+        try:
+            session = manager.wait_for_session(server.target, session_config, max_wait_secs=20)
+        except (tf.errors.OpError, RuntimeError):
+            continue  # the chief has not begun
+        try:
+            step, over = _follow_session(session, graph, maker, cluster, stopped)
+            if over:
+                break
+        except tf.errors.OpError as error:
+            maker.store.check_skipped()  # it says more than TensorFlow does
+            if not (is_lost_connection(error) or is_restart(error)):
+                raise
+            print(f"{cluster.name}: lost the parameters, waiting", file=sys.stderr, flush=True)
+        finally:
+            _close(session)
+    return step
+
+
+def _follow_session(
+    session: tf.Session,
+    graph: TrainingGraph,
+    maker: BatchMaker,
+    cluster: Cluster,
+    stopped: list[int],
+) -> tuple[int, bool]:
+    """Steps until the run is over; (step, whether it is)."""
+    assert graph.signals and graph.exchange
+    signals = [graph.step, graph.signals.generation, graph.signals.finished]
+    expected = session.run(graph.step)
+    while True:
+        step, generation, finished = session.run(signals)
+        if finished:
+            session.run(graph.signals.leave)
+            return int(step), True
+        if stopped:
+            return int(step), False
+        if not generation:  # what is pushed before the chief has begun may be counted twice
+            time.sleep(POLL)
+            continue
+        if step != expected:  # the chief went back to a checkpoint
+            session.run(graph.data)
+        expected = step + 1
+        terms, _ = session.run([graph.terms, graph.exchange.push])
+        if not np.isfinite(terms).all():
+            raise InputError(f"{cluster.name}: " + nan_message(maker, int(step)))
+        if step % 500 == 0:
+            print(f"{cluster.name}: step {step}, loss {terms.sum():.4g}", flush=True)
+        while not stopped and session.run(signals) == [step, generation, False]:
+            time.sleep(POLL)
+
+
+def nan_message(maker: BatchMaker, step: int, folder: Path | None = None) -> str:
+    """What to say of a loss that is not finite: the step, and the photos of its batch."""
+    faces = dict.fromkeys(maker.store.record(int(i)).source for i in maker.indices(step))
+    kept = f"The last good checkpoint is in {folder}; try" if folder else "Try"
+    return (
+        f"the loss is no longer finite at step {step}. {kept} a lower --schedule.initial, or look "
+        f"at the photos of the batch: {', '.join(faces)}"
+    )
+
+
+def serve_parameters(cluster: Cluster, threads: int, stopped: list[int]) -> None:
+    """Holds variables until the run is over, and the workers have seen so."""
+    server = cluster.start_server(threads)
+    with tf.Graph().as_default():
+        finished, left = end_signals(cluster)
+        while not stopped:
+            try:
+                with tf.Session(server.target, config=cluster.session_config(threads)) as session:
+                    while not stopped and not session.run(finished):
+                        time.sleep(1)
+                    wait_for_farewells(session, left, cluster)
+                    return
+            except tf.errors.OpError:  # not begun, or another parameter task is gone
+                time.sleep(1)
+
+
+def wait_for_farewells(session: tf.Session, left: tf.Variable, cluster: Cluster) -> None:
+    """Waits until the workers have seen the end, half a minute at most: one may be gone."""
+    end = time.monotonic() + FAREWELL
+    while session.run(left) < cluster.workers - 1 and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def _close(session: tf.Session) -> None:
+    with contextlib.suppress(tf.errors.OpError):  # nobody is there to be told
+        session.close()

@@ -1,0 +1,1 @@
+"""Pages, charts, and faces drawn on photos. Imports `face` and `io`."""

@@ -1,0 +1,183 @@
+"""Photos of unusual kinds: huge, animated, in ink colours, of one pixel."""
+
+import io
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
+from senet_landmark.errors import InputError
+from senet_landmark.io.images import MAX_PIXELS, decode_photo, read_header, read_photo
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+OPENCV = tuple(int(part) for part in cv2.__version__.split(".")[:2])
+READ = tuple(kind for kind in FORMATS if kind != "GIF" or OPENCV >= (4, 11))
+"""Older releases of OpenCV know no GIF."""
+
+
+def encoded(image: Image.Image, kind: str, **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind, **options)
+    return stream.getvalue()
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header claims a size."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + checksum
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
+    return b"\x89PNG\r\n\x1a\n" + header + pixels + chunk(b"IEND", b"")
+
+
+def without_marker(jpeg: bytes, marker: bytes) -> bytes:
+    """The JPEG without the segment that the marker opens."""
+    start = jpeg.index(marker)
+    return jpeg[:start] + jpeg[start + 2 + int.from_bytes(jpeg[start + 2 : start + 4], "big") :]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_header_has_the_size(kind):
+    image = Image.fromarray(portrait()[0][:300])
+    assert read_header(encoded(image, kind)) == (kind, 512, 300, 1)
+
+
+def test_no_header_is_read_of_what_is_no_photo():
+    assert read_header(b"") is None
+    assert read_header(b"a text, and no photo") is None
+    assert read_header(portrait_path().read_bytes()[:20]) is None
+
+
+@pytest.fixture
+def no_decoding(monkeypatch):
+    def decode(*_):
+        raise AssertionError("the pixels were decoded")
+
+    monkeypatch.setattr(cv2, "imdecode", decode)
+
+
+def test_bomb_is_refused_before_it_is_decoded(tmp_path, no_decoding):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_claiming(30_000, 30_000))
+    with pytest.raises(InputError, match=r"bomb\.png: is 30000x30000, 900 megapixels; at most 200"):
+        read_photo(path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"), [("BMP", 18), ("GIF", 6), ("JPEG", None)]
+)  # where the size is
+def test_bombs_of_other_formats_are_refused_too(kind, start, no_decoding):
+    data = bytearray(encoded(Image.fromarray(portrait()[0]), kind))
+    if kind == "JPEG":
+        start = data.index(b"\xff\xc0") + 5
+    form = {"BMP": "<ii", "GIF": "<HH", "JPEG": ">HH"}[kind]
+    data[start : start + struct.calcsize(form)] = struct.pack(form, 40_000, 50_000)
+    size = "50000x40000" if kind == "JPEG" else "40000x50000"
+    with pytest.raises(InputError, match=f"{size}, 2000 megapixels"):
+        decode_photo(bytes(data))
+
+
+def test_photo_of_100_megapixels_is_read(recwarn):
+    """Pillow itself would warn of it as a bomb."""
+    grey = np.full((10_000, 10_000), 200, np.uint8)
+    data = cv2.imencode(".png", grey, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+    photo = decode_photo(data)
+    assert photo.shape == (10_000, 10_000, 3) and photo[9_999, 9_999].tolist() == [200] * 3
+    assert not recwarn
+
+
+def test_the_limit_itself_is_not_refused():
+    """One pixel more is; without the limit, both would fail to decode."""
+    with pytest.raises(InputError, match="does not decode"):
+        decode_photo(png_claiming(20_000, MAX_PIXELS // 20_000))
+    with pytest.raises(InputError, match="megapixels"):
+        decode_photo(png_claiming(20_000, MAX_PIXELS // 20_000 + 1))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_animation_is_refused_with_its_number_of_frames(kind, no_decoding):
+    rgb = portrait()[0][:200, :200]
+    frames = [Image.fromarray(np.roll(rgb, 20 * shift, axis=1)) for shift in range(5)]
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    with pytest.raises(InputError, match=f"clip: is an animated {kind} of 5 frames.*one frame"):
+        decode_photo(data, "clip")
+
+
+def test_large_animation_whose_frames_cannot_be_counted_is_refused_too(no_decoding):
+    """A GIF that breaks off in its second frame."""
+    head = b"GIF89a" + struct.pack("<HHBBB", 40_000, 50_000, 0x80, 0, 0) + bytes(6)
+    frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02D\x01\x00"
+    for length in range(len(frame)):
+        with pytest.raises(InputError, match="40000x50000"):
+            decode_photo(head + frame + frame[:length])
+
+
+def test_several_pages_or_pictures_are_no_animation():
+    """A TIFF's first page is read; a camera's JPEG may hold a second, smaller picture."""
+    rgb = portrait()[0]
+    pages = [Image.fromarray(rgb), Image.fromarray(rgb[:100, :100])]
+    tiff = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    np.testing.assert_array_equal(decode_photo(tiff), rgb)
+    several = encoded(pages[0], "MPO", save_all=True, append_images=pages[1:], quality=95)
+    assert Image.open(io.BytesIO(several)).n_frames == 2
+    assert np.abs(decode_photo(several).astype(int) - rgb).mean() < 2
+
+
+def test_one_frame_of_an_animated_format_is_a_photo():
+    rgb = portrait()[0]
+    for kind in {"GIF", "WEBP", "PNG"} & set(READ):
+        photo = decode_photo(encoded(Image.fromarray(rgb), kind))
+        assert np.abs(photo.astype(int) - rgb).mean() < 4
+
+
+def ycck(rgb: np.ndarray) -> bytes:
+    """A JPEG in YCCK, as Photoshop writes ink colours: Pillow writes its bands, not its marker."""
+    cyan, magenta, yellow, black = Image.fromarray(rgb).convert("CMYK").split()
+    ycc = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr")
+    stored = np.dstack([np.asarray(ycc), 255 - np.asarray(black)])
+    # Pillow inverts what it is given, as Photoshop does.
+    bands = Image.frombytes("CMYK", ycc.size, (255 - stored).tobytes())
+    data = bytearray(encoded(bands, "JPEG", quality=95, subsampling=0))
+    data[data.index(b"Adobe") + 11] = 2  # the transform: YCCK
+    return bytes(data)
+
+
+def test_ink_colours_are_read_as_other_programs_show_them():
+    """CMYK with Adobe's marker, and without: browsers and Pillow take both for inverted; YCCK."""
+    rgb = portrait()[0]
+    cmyk = encoded(Image.fromarray(rgb).convert("CMYK"), "JPEG", quality=95)
+    for data in (cmyk, without_marker(cmyk, b"\xff\xee"), ycck(rgb)):
+        assert Image.open(io.BytesIO(data)).mode == "CMYK"
+        assert np.abs(decode_photo(data).astype(int) - rgb).mean() < 2.5
+    tiff = encoded(Image.fromarray(rgb).convert("CMYK"), "TIFF")
+    assert np.abs(decode_photo(tiff).astype(int) - rgb).mean() < 2.5
+
+
+@pytest.mark.parametrize("kind", READ)
+def test_photo_of_one_pixel_is_read(kind):
+    photo = decode_photo(encoded(Image.new("RGB", (1, 1), (200, 10, 30)), kind))
+    assert photo.shape == (1, 1, 3)
+    np.testing.assert_allclose(photo[0, 0], (200, 10, 30), atol=3)
+
+
+@pytest.mark.parametrize("kind", [*FORMATS, "JPEG2000", "PPM"])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_cut_off_photo_is_refused(kind, share):
+    data = encoded(Image.fromarray(portrait()[0]), kind)
+    with pytest.raises(InputError, match=r"cut off|does not decode"):
+        decode_photo(data[: int(len(data) * share)])
+
+
+def test_photo_whose_header_pillow_cannot_read_goes_to_opencv():
+    """Radiance's format, which Pillow does not know."""
+    rgb = np.full((20, 30, 3), 100, np.uint8)
+    data = cv2.imencode(".hdr", rgb.astype(np.float32))[1].tobytes()
+    assert read_header(data) is None
+    assert decode_photo(data).shape == (20, 30, 3)
