@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from senet_landmark.config import NO_AUGMENTATION, Config, LossConfig
+from senet_landmark.data.identities import check_splits_apart, identities
 from senet_landmark.data.input_pipeline import BatchMaker, shape_model_of, true_poses
 from senet_landmark.data.record_store import Adapt, RecordStore
 from senet_landmark.data.records import (
     Record,
     RecordsInfo,
-    check_splits_apart,
-    identities,
     load_records_info,
     shard_paths,
     shards_of,
