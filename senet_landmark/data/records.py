@@ -103,9 +103,9 @@ def parse_example(data: bytes, where: str = "record") -> Record:
         raise RecordError(f"{where}: is not a tf.train.Example; build the records anew.") from error
     versions = feature["schema_version"].int64_list.value
     if list(versions) != [SCHEMA_VERSION]:
-        found = f"has schema version {versions[0]}" if versions else "has no schema version"
+        problem = f"has schema version {versions[0]}" if versions else "has no schema version"
         raise InputError(
-            f"{where}: {found}, this program reads version {SCHEMA_VERSION}. "
+            f"{where}: {problem}, this program reads version {SCHEMA_VERSION}. "
             "Build the records anew with `senet-landmark build-records`."
         )
     try:
