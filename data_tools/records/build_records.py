@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from senet_landmark.config import RecordsConfig
+from senet_landmark.data.identities import save_identities
 from senet_landmark.data_tools.datasets.registry import list_entries
 from senet_landmark.data_tools.datasets.samples import Entry, by_photo
 from senet_landmark.data_tools.parallel import in_order, worker_count
@@ -29,6 +30,7 @@ from senet_landmark.data_tools.records.shards import (
     PARTS,
     Shard,
     fit_boxes,
+    identities_of,
     read_boxes,
     work_of,
     write_boxes,
@@ -75,7 +77,8 @@ def build_records(
       workers: processes; 0: one a core.
 
     Returns:
-      The report, as written to `out/report.json`; `out/contact_sheet.png` shows some faces.
+      The report, as written to `out/report.json`; `out/contact_sheet.png` shows some faces, and
+      `out/identities.json` says who is on them.
 
     Raises:
       InputError: nothing to build, `out` holds other records or another build is at work there, or
@@ -220,7 +223,7 @@ def _claim(plan: Plan) -> None:
                 f"{out}: holds an unfinished build of other options or photos. Give the same "
                 "options to go on with it, delete it, or give another --out."
             )
-        halves = (".*.tfrecords", ".report-*.json", ".contact_sheet-*.png")
+        halves = (".*.tfrecords", ".report-*.json", ".identities-*.json", ".contact_sheet-*.png")
         for left in [*(f for h in halves for f in out.glob(h)), *(out / PARTS).glob(".*.*")]:
             left.unlink(missing_ok=True)  # half-written files of a build that was killed
         return
@@ -269,7 +272,9 @@ def corrected(shards: list[Shard], fitted: list[Shard]) -> list[Shard]:
 
 
 def finish(plan: Plan, shards: list[Shard]) -> dict[str, Any]:
-    """Writes report and contact sheet of shards that are all written, and clears what is left.
+    """Writes what stands beside shards that are all written, and clears what is left.
+
+    The report comes last: a folder that has it is finished.
 
     Raises:
       InputError: no face could be used; the folder is then as it was before.
@@ -282,6 +287,7 @@ def finish(plan: Plan, shards: list[Shard]) -> dict[str, Any]:
         reasons = "; ".join(skip["reason"] for skip in report["skipped"][:3])
         raise InputError(f"{plan.root}: no face could be used. First reasons: {reasons}")
     draw_contact_sheet(plan.out, report)
+    save_identities(plan.out, identities_of(shards))
     write_json(plan.out / "report.json", report)
     _clear_parts(plan.out)
     return report

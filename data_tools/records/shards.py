@@ -61,10 +61,10 @@ def work_of(shard: Shard) -> Iterator[tuple[Job, Photo, dict[str, FoundBox] | No
     """The arguments of `photo_boxes` and `photo_faces` for each photo of a shard, in order."""
     boxes = read_boxes(shard) if shard.is_boxed else None
     for photo in shard.photos:
-        own = None
+        photo_boxes = None
         if boxes is not None:
-            own = {e.source: boxes[e.source] for e in photo if e.source in boxes}
-        yield shard.job, photo, own
+            photo_boxes = {e.source: boxes[e.source] for e in photo if e.source in boxes}
+        yield shard.job, photo, photo_boxes
 
 
 def write_boxes(shard: Shard, photos: Iterable[dict[str, FoundBox]]) -> None:
@@ -118,6 +118,7 @@ class Stats:
     """What is known of a shard's faces: of those recorded, in their order, and of the others."""
 
     sources: list[str] = field(default_factory=list)
+    identities: list[str] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     yaws: list[float | None] = field(default_factory=list)
     sides: list[float] = field(default_factory=list)
@@ -132,6 +133,7 @@ class Stats:
             self.skipped.append({"photo": face.photo, "face": face.source, "reason": face.reason})
             return
         self.sources.append(face.source)
+        self.identities.append(face.record.identity)
         self.digests.append(face.digest)
         self.yaws.append(None if face.yaw is None else round(face.yaw, 1))
         self.sides.append(round(face.side, 1))
@@ -143,3 +145,14 @@ class Stats:
 def read_stats(shard: Shard) -> Stats:
     """What `write_faces` wrote of a shard."""
     return Stats(**read_json(shard.stats_path))
+
+
+def identities_of(shards: Iterable[Shard]) -> dict[str, list[str]]:
+    """Name of each written shard that has records -> the identities of these, in their order."""
+    stats = {shard.name: read_stats(shard) for shard in shards}
+    # Of a shard that an earlier version wrote, before this one went on, they are not known.
+    return {
+        name: known.identities
+        for name, known in stats.items()
+        if known.sources and len(known.identities) == len(known.sources)
+    }

@@ -108,7 +108,8 @@ def faces_at(
 
 def seen_identities(folders: Sequence[Path]) -> frozenset[str]:
     """The identities that training on these records sees: all but those of their test splits."""
-    from senet_landmark.data.records import identities, load_records_info
+    from senet_landmark.data.identities import identities
+    from senet_landmark.data.records import load_records_info
 
     found: set[str] = set()
     for folder in folders:

@@ -255,7 +255,7 @@ def in_order(maker: BatchMaker) -> list[Batch]:
     generator = np.random.default_rng(maker.seed)
     numbers = np.arange(len(maker.store))
     parts = [numbers[s : s + maker.batch_size] for s in numbers[:: maker.batch_size]]
-    found = [(part, maker.faces(part, generator)) for part in parts]
+    made = [(part, maker.faces(part, generator)) for part in parts]
     broken = list(maker.store.undecodable)
-    whole = [(~np.isin(part, broken), batch) for part, batch in found]
+    whole = [(~np.isin(part, broken), batch) for part, batch in made]
     return [{k: v[keep] for k, v in batch.items()} for keep, batch in whole if keep.any()]

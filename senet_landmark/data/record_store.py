@@ -234,8 +234,8 @@ def _check_usable(record: Record, where: str) -> None:
     """Raises RecordError where a batch could not be made of the record."""
     points = get_scheme(record.scheme).points
     if len(record.landmarks) != points:
-        found = len(record.landmarks)
-        raise RecordError(f"{where}: has {found} landmarks, {record.scheme} has {points}.")
+        count = len(record.landmarks)
+        raise RecordError(f"{where}: has {count} landmarks, {record.scheme} has {points}.")
     left, top, right, bottom = record.box.tolist()
     if not (right > left and bottom > top):
         raise RecordError(f"{where}: its face box has no area.")

@@ -7,7 +7,6 @@ to the photo. The report beside the records (`report.json`) describes the whole 
 TensorFlow is imported where it is needed: processes that make records do without it.
 """
 
-import contextlib
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from senet_landmark.config import RecordsConfig, from_json
-from senet_landmark.data.tfrecords import frames_in
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import BoxCorrection, CropSpec
 from senet_landmark.io.files import read_json
@@ -105,9 +103,9 @@ def parse_example(data: bytes, where: str = "record") -> Record:
         raise RecordError(f"{where}: is not a tf.train.Example; build the records anew.") from error
     versions = feature["schema_version"].int64_list.value
     if list(versions) != [SCHEMA_VERSION]:
-        found = f"has schema version {versions[0]}" if versions else "has no schema version"
+        problem = f"has schema version {versions[0]}" if versions else "has no schema version"
         raise InputError(
-            f"{where}: {found}, this program reads version {SCHEMA_VERSION}. "
+            f"{where}: {problem}, this program reads version {SCHEMA_VERSION}. "
             "Build the records anew with `senet-landmark build-records`."
         )
     try:
@@ -217,53 +215,3 @@ def shards_of(paths: list[Path], index: int, count: int) -> list[Path]:
             "Build the records anew with a smaller --records.shard-size, or start fewer workers."
         )
     return paths[index::count]
-
-
-def identities(folder: Path | str, info: RecordsInfo) -> dict[str, list[str]]:
-    """Name of each split that has records -> the identities of its faces, in their order.
-
-    Damaged records are passed over: whoever reads the faces (`RecordStore`) counts them.
-
-    Raises:
-      InputError: a file is gone, or is not of this schema.
-    """
-    found: dict[str, list[str]] = {}
-    for split, names in info.splits.items():
-        for path in shard_paths(folder, info, split) if names else []:
-            for frame in frames_in(path):
-                with contextlib.suppress(RecordError):
-                    if not frame.fault:
-                        record = parse_example(frame.data, f"{path}, record {frame.number}")
-                        found.setdefault(split, []).append(record.identity)
-    return found
-
-
-def shared_identities(sides: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Identities that are on more than one side -> the sides; empty where the split is clean.
-
-    Args:
-      sides: name of a side -> the identities of its faces.
-    """
-    where: dict[str, set[str]] = {}
-    for name, members in sides.items():
-        for identity in members:
-            where.setdefault(identity, set()).add(name)
-    return {key: sorted(names) for key, names in sorted(where.items()) if len(names) > 1}
-
-
-def check_splits_apart(folder: Path | str, info: RecordsInfo) -> None:
-    """Refuses records whose training and held-out or test faces share an identity.
-
-    Records that were split by view share them by intention (`RecordsConfig.split_by`), and pass.
-
-    Raises:
-      InputError: naming some of the identities.
-    """
-    if info.records.split_by == "view":
-        return
-    if shared := shared_identities(identities(folder, info)):
-        some = ", ".join(f"{k} ({' and '.join(v)})" for k, v in list(shared.items())[:3])
-        raise InputError(
-            f"{folder}: {len(shared)} identities are in more than one split: {some}. Figures of "
-            "such records are too good. Build them anew with `senet-landmark build-records`."
-        )

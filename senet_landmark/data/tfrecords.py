@@ -95,6 +95,30 @@ def _cut_off(lost: int) -> str:
     return f"the file is cut off within it, its last {lost} bytes are lost"
 
 
+def framing_of(path: Path | str) -> Iterator[tuple[int, int]]:
+    """Length in bytes and stored checksum of every record, in order, without reading its data.
+
+    Raises:
+      InputError: the file is absent or cannot be read, is cut off, or a length is damaged.
+    """
+    try:
+        with open(path, "rb", buffering=0) as stream:  # unread data would fill a buffer in vain
+            size, number, offset = os.fstat(stream.fileno()).st_size, 0, 0
+            head = stream.read(HEAD)
+            while offset < size:
+                length = int.from_bytes(head[:8], "little")
+                end = offset + HEAD + length + FOOT
+                if end > size or checksum(head[:8]) != int.from_bytes(head[8:], "little"):
+                    fault = "its length is damaged, or the file is cut off"
+                    raise not_whole(path, Frame(number, offset, fault=fault))
+                stream.seek(end - FOOT)
+                foot_and_head = stream.read(FOOT + HEAD)
+                yield length, int.from_bytes(foot_and_head[:FOOT], "little")
+                head, number, offset = foot_and_head[FOOT:], number + 1, end
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
 def tfrecords_in(path: Path | str) -> Iterator[tuple[int, bytes]]:
     """(byte offset of the record, data) of every record, in order; checksums are checked.
 

@@ -9,7 +9,7 @@ RUN/skipped.json       corrupt records, where there are such
 RUN/checkpoints/       the last three: weights, optimiser, averages, step; and the state of each
 RUN/best/              the weights alone, of the best validation
 RUN/result.json        how the last session ended
-RUN/report.html        curves and pictures (`training_report.py`)
+RUN/report.html        curves and pictures (`report/report.py`)
 RUN/events…            TensorBoard
 """
 

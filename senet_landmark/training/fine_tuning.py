@@ -1,11 +1,9 @@
-"""Fine-tuning: the first weights of a run out of another run's, or of a frozen model.
+"""Fine-tuning: a run's first weights, taken from another run or from a frozen model.
 
-Their landmarks may be others.
-
-What the two networks share is taken as it is. The layer that gives the landmarks is converted where
-the landmark scheme is another: a new point begins as the mean of old ones, by a table of
-`scheme_conversion`, by one of them read backwards, or, where no table knows the point, by what the
-old model sees on faces of the new records. So a scheme of one's own needs no table.
+The landmark scheme may change. What the two networks share is copied. The layer that gives the
+landmarks is converted: a new point begins as the mean of old ones, by a table of
+`scheme_conversion`, by one of them read backwards, or, where no table has the point, by what the
+old model predicts on faces of the new records. So a scheme of one's own needs no table.
 """
 
 import functools
@@ -27,24 +25,24 @@ from senet_landmark.frozen.thaw import with_batch_norm
 from senet_landmark.networks.model import build_model
 from senet_landmark.networks.weights import Weights, assign_weights
 from senet_landmark.runtime import session_config
-from senet_landmark.training.run_start import Start, described, read_start
+from senet_landmark.training.run_start import Start, network_description, read_start
 
 SEEN_FACES = 256
-"""Faces of the new records that tell the points that no table knows, and the batch norm of a frozen
-model: of the latter, whole batches."""
+"""Faces of the new records to which the points that no table has are fitted; and, in whole batches,
+from which the batch norm of a frozen model is estimated."""
 
 NEAREST = 6
-"""Old points that such a point may be made of: those nearest to it."""
+"""Old points that a fitted point may be the mean of: those nearest to it."""
 
 MOST = 3
-"""Old points in its mean, at most."""
+"""Old points in that mean, at most."""
 
 Origin = Literal["same", "table", "inverse", "fitted"]
-"""How a point was told: the scheme is the same, by a table, by one backwards, by faces."""
+"""Where a new point comes from: the same scheme, a table, a table read backwards, or faces."""
 
 Shapes = dict[str, tuple[int, ...]]
 
-_SAID: dict[Origin, str] = {
+_ORIGIN_TEXTS: dict[Origin, str] = {
     "same": "points as they are",
     "table": "points by the conversion table",
     "inverse": "points by the table read backwards",
@@ -58,13 +56,13 @@ class StartReport:
 
     Attributes:
       checkpoint: path of the checkpoint, or the frozen model, that the run starts from.
-      step: the step that it is from; 0 of a frozen model.
+      step: at which it was saved; 0 for a frozen model.
       source: landmark scheme of the start.
       target: landmark scheme of the new run.
-      taken: names of the variables that are taken as they are.
-      converted: names of those of the landmarks' layer, where it is converted.
-      anew: names of those that begin as the initialiser has them: heads that the start lacks.
-      origins: of each new point, how it was told.
+      taken: names of the variables that are copied.
+      converted: names of the variables of the landmarks' layer, where it is converted.
+      anew: names of the variables that are initialised at random: heads that the start lacks.
+      origins: where each new point comes from.
       means: float64 [L, K], each new point's shares of the old points; rows add up to 1.
     """
 
@@ -81,8 +79,8 @@ class StartReport:
     def __str__(self) -> str:
         """One line for a person."""
         points = ", ".join(
-            f"{self.origins.count(origin)} {said}"
-            for origin, said in _SAID.items()
+            f"{self.origins.count(origin)} {text}"
+            for origin, text in _ORIGIN_TEXTS.items()
             if origin in self.origins
         )
         heads = sorted({name.rpartition("/")[0] for name in self.anew})
@@ -95,7 +93,7 @@ class StartReport:
 def initial_weights(
     network: NetworkConfig, maker: BatchMaker, start: Path | str, threads: int = 0
 ) -> tuple[Weights, StartReport]:
-    """The first weights of a run that goes on from another one.
+    """The first weights of a run that starts from another one.
 
     The layer of the landmarks is linear, so that the mean of points is that of their weights. For
     `heads.coordinates` this is exact, but for the last ReLU of `senet_original`. For the maps of
@@ -105,29 +103,29 @@ def initial_weights(
     Args:
       network: of the new run. What changes no variable of the landmarks may differ from the
         start's: dropout, weight decay, pose, attributes.
-      maker: makes the new run's batches. Its records have the scheme, and its faces, without
-        augmentation, tell the points that no table knows.
+      maker: makes the new run's batches. Its records have the new scheme; to its faces, without
+        augmentation, the points that no table has are fitted.
       start: folder of the run to start from, or prefix of one of its checkpoints
         (`RUN/checkpoints/model.ckpt-500`), or a frozen model: the path of its `.pb`, or the name of
         one that ships.
       threads: as in `runtime.session_config`.
 
     Returns:
-      Values of the training graph's model variables but for those that the report calls `anew`, of
-      the averaged weights where the start has such; and the report.
+      Values of the training graph's model variables, except those in the report's `anew`; averaged
+      weights where the start has such. And the report.
 
     Raises:
       InputError: the start is no run and no model, has no checkpoint, or has another network or
         width.
     """
-    begun = read_start(start, network)
-    source, target = get_scheme(begun.scheme), maker.store.scheme
+    origin = read_start(start, network)
+    source, target = get_scheme(origin.scheme), maker.store.scheme
     # What the landmarks need at inference must fit; heads of further tasks may begin anew.
     plain = replace(network, pose=False, attributes=())
     needed = _shapes(plain, source.points)
-    _check(begun, network, needed, start)
-    values = begun.weights
-    if begun.frozen:
+    _check(origin, network, needed, start)
+    values = origin.weights
+    if origin.frozen:
         images = [maker.batch(step)["image"] for step in range(-(-SEEN_FACES // maker.batch_size))]
         values = with_batch_norm(values, plain, source.points, images, threads)
     wanted = _shapes(network, target.points, is_training=True)
@@ -139,9 +137,9 @@ def initial_weights(
         layer = {name for name, shape in needed.items() if shape != more[name]}
         means, origins = _known_means(source, target)
         if "fitted" in origins:
-            seen, truth = _seen(plain, source, maker, values, begun.checkpoint, threads)
+            predicted, truth = _predicted(plain, source, maker, values, origin.checkpoint, threads)
             for point in np.flatnonzero(np.array(origins) == "fitted"):
-                means[point] = fitted_mean(seen, truth[:, point])
+                means[point] = fitted_mean(predicted, truth[:, point])
     weights = {}
     for name, shape in wanted.items():
         if name in layer:
@@ -149,8 +147,8 @@ def initial_weights(
         elif name in values and values[name].shape == shape:
             weights[name] = values[name]
     return weights, StartReport(
-        checkpoint=begun.checkpoint,
-        step=begun.step,
+        checkpoint=origin.checkpoint,
+        step=origin.step,
         source=source.name,
         target=target.name,
         taken=tuple(sorted(set(weights) - layer)),
@@ -164,10 +162,10 @@ def initial_weights(
 def assign_start(
     session: tf.Session, weights: Weights, average: tf.train.ExponentialMovingAverage | None
 ) -> None:
-    """Gives the model variables of the session's graph their first values, and so their averages.
+    """Gives the model variables of the session's graph, and their averages, their first values.
 
-    Variables that `weights` lacks stay as they are; their averages become the same. The graph is
-    not added to.
+    Variables that `weights` lacks keep their values; their averages get the same. Nothing is added
+    to the graph.
 
     Args:
       session: with initialised variables.
@@ -185,18 +183,18 @@ def assign_start(
         value = weights.get(name, current[name])
         if value.shape != current[name].shape:
             raise InputError(f"The start's {name} is {value.shape}, not {current[name].shape}.")
-        for place in (variable, average.average(variable) if average else None):
-            if place is not None:
-                feed[place.initializer.inputs[1]] = value
-                initialisers.append(place.initializer)
+        for target in (variable, average.average(variable) if average else None):
+            if target is not None:
+                feed[target.initializer.inputs[1]] = value
+                initialisers.append(target.initializer)
     session.run(initialisers, feed)
 
 
-def fitted_mean(seen: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def fitted_mean(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The few old points whose mean is nearest to a new point, as shares of all old ones.
 
     Args:
-      seen: [N, K, 2], old points of N faces.
+      predicted: [N, K, 2], old points of N faces.
       truth: [N, 2], the new point of each, NaN where unknown.
 
     Returns:
@@ -204,15 +202,15 @@ def fitted_mean(seen: np.ndarray, truth: np.ndarray) -> np.ndarray:
       smallest mean distance. Of a point that no face has: all points alike.
     """
     known = np.isfinite(truth).all(axis=1)
-    shares = np.zeros(seen.shape[1])
+    shares = np.zeros(predicted.shape[1])
     if not known.any():
         return shares + 1 / len(shares)
-    seen, truth = seen[known], truth[known, None]
-    nearest = np.argsort(np.linalg.norm(seen - truth, axis=-1).mean(axis=0))[:NEAREST]
+    predicted, truth = predicted[known], truth[known, None]
+    nearest = np.argsort(np.linalg.norm(predicted - truth, axis=-1).mean(axis=0))[:NEAREST]
     groups = [list(g) for size in range(MOST) for g in combinations(nearest, size + 1)]
 
     def distance(group: list[int]) -> float:
-        return float(np.linalg.norm(seen[:, group].mean(axis=1) - truth[:, 0], axis=-1).mean())
+        return float(np.linalg.norm(predicted[:, group].mean(axis=1) - truth[:, 0], axis=-1).mean())
 
     best = min(groups, key=distance)
     shares[best] = 1 / len(best)
@@ -224,7 +222,7 @@ def _all(scheme: Scheme, origin: Origin) -> list[Origin]:
 
 
 def _known_means(source: Scheme, target: Scheme) -> tuple[np.ndarray, list[Origin]]:
-    """What the tables know of the new points; `fitted`, with zeros, for a point that none does."""
+    """The means that the tables give for the new points; zeros, and `fitted`, where none does."""
     if can_convert(source.name, target.name):
         return _table(source, target), _all(target, "table")
     means = np.zeros((target.points, source.points))
@@ -249,7 +247,7 @@ def _converted(value: np.ndarray, means: np.ndarray) -> np.ndarray:
     return mixed.reshape(*value.shape[:-1], -1).astype(value.dtype)
 
 
-def _seen(
+def _predicted(
     network: NetworkConfig,
     scheme: Scheme,
     maker: BatchMaker,
@@ -257,7 +255,7 @@ def _seen(
     checkpoint: str,
     threads: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the old model sees on faces of the new records [N, K, 2], and their truth [N, L, 2]."""
+    """The old model's points on faces of the new records [N, K, 2], and the truth [N, L, 2]."""
     plain = replace(maker, augment=NO_AUGMENTATION, shape_model=None)
     count = min(SEEN_FACES, len(maker.store))
     chosen = np.linspace(0, len(maker.store) - 1, count).round().astype(int)
@@ -268,8 +266,8 @@ def _seen(
     with tf.Graph().as_default(), tf.Session(config=session_config(threads)) as session:
         model = build_model(network, scheme.points, is_training=False)
         assign_weights(session, values, checkpoint)
-        seen = [session.run(model.landmarks, {model.image: b["image"]}) for b in batches]
-    return np.concatenate(seen), np.concatenate([batch["landmarks"] for batch in batches])
+        predicted = [session.run(model.landmarks, {model.image: b["image"]}) for b in batches]
+    return np.concatenate(predicted), np.concatenate([batch["landmarks"] for batch in batches])
 
 
 @functools.lru_cache(maxsize=8)
@@ -280,15 +278,15 @@ def _shapes(network: NetworkConfig, points: int, is_training: bool = False) -> S
         return {v.op.name: tuple(v.shape.as_list()) for v in slim.get_model_variables()}
 
 
-def _check(begun: Start, network: NetworkConfig, needed: Shapes, start: Path | str) -> None:
+def _check(origin: Start, network: NetworkConfig, needed: Shapes, start: Path | str) -> None:
     """Refuses a start whose network is another. Raises InputError that names a variable."""
     for name, shape in needed.items():
-        found = begun.weights.get(name)
-        if found is not None and found.shape == shape:
+        value = origin.weights.get(name)
+        if value is not None and value.shape == shape:
             continue
-        there = f"is {list(found.shape)} there" if found is not None else "is not there"
+        there = f"is {list(value.shape)} there" if value is not None else "is not there"
         raise InputError(
-            f"{start}: is {begun.what}; this run, of {described(network)}, cannot start from it: "
-            f"variable {name} {there}, {list(shape)} here. Give the same network options (a run "
-            "has them in its config.json), or train from the beginning."
+            f"{start}: is {origin.description}; this run, of {network_description(network)}, "
+            f"cannot start from it: variable {name} {there}, {list(shape)} here. Give the same "
+            "network options (a run has them in its config.json), or train from the beginning."
         )

@@ -1,5 +1,6 @@
 """The graph of a training step: batch -> model -> loss -> gradients -> new weights."""
 
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,6 @@ from senet_landmark.config import Config
 from senet_landmark.data.input_pipeline import BatchMaker, batches
 from senet_landmark.losses import Tensors, loss_terms
 from senet_landmark.networks.model import build_model
-from senet_landmark.training.distributed.cluster import Cluster
-from senet_landmark.training.distributed.exchange import GradientExchange, Signals
 from senet_landmark.training.optimisation import gradients_of, learning_rate, update_operation
 
 
@@ -28,12 +27,10 @@ class TrainingGraph:
       rate: learning rate.
       progress: float32 scalar to be fed, share of the run that is done.
       switches: float32 [T] to be fed, 1, or 0 for a task that is left alone.
-      update: one step, in a distributed run with the means of what the workers have pushed.
+      update: one step.
       average: of the weights; None where there is none.
       saved: all that a run goes on from.
       saver: of these.
-      exchange: of the gradients; None in a single process.
-      signals: to the other workers; None in a single process.
     """
 
     tasks: list[str]
@@ -49,72 +46,114 @@ class TrainingGraph:
     average: tf.train.ExponentialMovingAverage | None
     saved: list[tf.Variable]
     saver: tf.train.Saver
-    exchange: GradientExchange | None
-    signals: Signals | None
+
+
+@dataclass(frozen=True)
+class BatchGradients:
+    """The forward and backward pass of one batch.
+
+    Attributes:
+      tasks, terms, progress, switches, rate: as in `TrainingGraph`.
+      gradients: of the terms that are switched on, by each of `variables`.
+      variables: that are trained.
+    """
+
+    tasks: list[str]
+    terms: tf.Tensor
+    progress: tf.Tensor
+    switches: tf.Tensor
+    rate: tf.Tensor
+    gradients: list[tf.Tensor]
+    variables: list[tf.Variable]
 
 
 def build_training_graph(
-    config: Config,
-    maker: BatchMaker,
-    threads: int,
-    cluster: Cluster | None = None,
-    batch: Tensors | None = None,
+    config: Config, maker: BatchMaker, threads: int, batch: Tensors | None = None
 ) -> TrainingGraph:
-    """Builds it in the default graph.
+    """Builds the graph of a single process in the default graph.
 
     Args:
       config: of the run.
-      maker: of this process's batches.
+      maker: of the batches.
       threads: that make batches.
-      cluster: of a distributed run.
       batch: a batch to be seen in every step; None: those of `maker`.
     """
-    part = cluster.part if cluster else 0
-    tf.set_random_seed(config.train.seed + part)
+    tf.set_random_seed(config.train.seed)
     step = tf.train.get_or_create_global_step()
     if batch is None:
         batch = batches(maker, tf.identity(step), threads)
-    signals = Signals(cluster) if cluster else None
-    progress = tf.placeholder_with_default(
-        signals.progress if signals else tf.zeros([]), [], "progress"
-    )
-    tasks, terms = _terms(config, maker, batch, progress)
-    if signals:
-        signals.add_switches(len(tasks))
-    switches = tf.placeholder_with_default(
-        signals.switches if signals else tf.ones(len(tasks)), [len(tasks)], "switches"
-    )
-    rate = learning_rate(config.schedule, step, progress)
-    gradients, variables = gradients_of(tf.reduce_sum(terms * switches))
+    part = batch_gradients(config, maker, step, batch, tf.zeros([]), lambda tasks: tf.ones(tasks))
     updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-    exchange, mean_terms = None, terms
-    if cluster:
-        # Batch-norm averages follow the chief's part alone: applied by each worker, they would
-        # move as often as there are workers.
-        also = updates if cluster.is_chief else []
-        exchange = GradientExchange(cluster, [*gradients, terms], step, also)
-        *gradients, mean_terms = exchange.means
-        updates = []
-    with tf.device(cluster.parameter_device() if cluster else None):
-        update, average = update_operation(gradients, variables, rate, step, config.train, updates)
-    signalled = {v.op.name for v in signals.variables} if signals else set()
-    saved = [v for v in tf.global_variables() if v.op.name not in signalled]
+    return complete_graph(config, step, part, part.gradients, part.terms, updates)
+
+
+def batch_gradients(
+    config: Config,
+    maker: BatchMaker,
+    step: tf.Variable,
+    batch: Tensors,
+    progress: tf.Tensor,
+    switches: Callable[[int], tf.Tensor],
+) -> BatchGradients:
+    """Adds the forward and backward pass of a batch.
+
+    Args:
+      config: of the run.
+      maker: of the batch.
+      step: the global step.
+      batch: of `maker`.
+      progress: float32 scalar, share of the run that is done, where none is fed.
+      switches: number of tasks T -> float32 [T], the switches where none are fed.
+    """
+    progress = tf.placeholder_with_default(progress, [], "progress")
+    tasks, terms = _terms(config, maker, batch, progress)
+    placeholder = tf.placeholder_with_default(switches(len(tasks)), [len(tasks)], "switches")
+    rate = learning_rate(config.schedule, step, progress)
+    gradients, variables = gradients_of(tf.reduce_sum(terms * placeholder))
+    return BatchGradients(tasks, terms, progress, placeholder, rate, gradients, variables)
+
+
+def complete_graph(
+    config: Config,
+    step: tf.Variable,
+    part: BatchGradients,
+    gradients: Sequence[tf.Tensor],
+    mean_terms: tf.Tensor,
+    updates: Sequence[tf.Operation] = (),
+    device: str | None = None,
+    not_saved: Collection[str] = (),
+) -> TrainingGraph:
+    """Adds the update of the weights, and the saver.
+
+    Args:
+      config: of the run.
+      step: the global step.
+      part: of this process's batch.
+      gradients: to move the weights by, one for each of `part.variables`.
+      mean_terms: float32 [T], the loss's terms that the gradients are of.
+      updates: operations that run with every step, e.g. of batch-norm averages.
+      device: of the update; None: any.
+      not_saved: names of variables that are in no checkpoint.
+    """
+    with tf.device(device):
+        update, average = update_operation(
+            gradients, part.variables, part.rate, step, config.train, updates
+        )
+    saved = [v for v in tf.global_variables() if v.op.name not in not_saved]
     return TrainingGraph(
-        tasks=tasks,
+        tasks=part.tasks,
         step=step,
         data=tf.tables_initializer(),
-        terms=terms,
+        terms=part.terms,
         mean_terms=mean_terms,
-        loss=tf.reduce_sum(mean_terms * switches),
-        rate=rate,
-        progress=progress,
-        switches=switches,
+        loss=tf.reduce_sum(mean_terms * part.switches),
+        rate=part.rate,
+        progress=part.progress,
+        switches=part.switches,
         update=update,
         average=average,
         saved=saved,
         saver=tf.train.Saver(saved, max_to_keep=None),
-        exchange=exchange,
-        signals=signals,
     )
 
 
@@ -132,11 +171,11 @@ def _terms(
         len(part) for part in np.array_split(np.empty(maker.batch_size), config.train.replicas)
     ]
     sizes = [size for size in sizes if size]
-    parts = {key: tf.split(value, sizes) for key, value in batch.items()}
+    shares = {key: tf.split(value, sizes) for key, value in batch.items()}
     updates = tf.get_collection_ref(tf.GraphKeys.UPDATE_OPS)
-    found: list[tf.Tensor] = []
+    weighted: list[tf.Tensor] = []
     for number, size in enumerate(sizes):
-        part = {key: of[number] for key, of in parts.items()}
+        part = {key: values[number] for key, values in shares.items()}
         again = number > 0
         with tf.variable_scope(tf.get_variable_scope(), reuse=again):
             model = build_model(
@@ -147,7 +186,7 @@ def _terms(
             )
         if not again:
             first = list(updates)
-        found.append(tf.stack(list(terms.values())) * (size / maker.batch_size))
+        weighted.append(tf.stack(list(terms.values())) * (size / maker.batch_size))
     # Batch-norm averages follow the first replica: with all, they would move as often.
     updates[:] = first
-    return list(terms), tf.add_n(found)
+    return list(terms), tf.add_n(weighted)

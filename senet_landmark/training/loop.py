@@ -1,4 +1,4 @@
-"""The training loop: no network, data set or loss is named in it."""
+"""The training loop: no network, data set, loss or other process is named in it."""
 
 import math
 import sys
@@ -12,17 +12,16 @@ from senet_landmark.config import TrainConfig, to_json
 from senet_landmark.errors import InputError
 from senet_landmark.io.files import write_json
 from senet_landmark.networks.weights import current_weights
-from senet_landmark.runtime import session_config
 from senet_landmark.training import checkpoints
 from senet_landmark.training.checkpoints import RunState
-from senet_landmark.training.distributed.cluster import Cluster, is_lost_connection
 from senet_landmark.training.fine_tuning import assign_start
 from senet_landmark.training.graph import TrainingGraph
+from senet_landmark.training.optimisation import check_finite
+from senet_landmark.training.process import Process
 from senet_landmark.training.progress import Progress
 from senet_landmark.training.report.report import write_training_report
 from senet_landmark.training.setup import Prepared
 from senet_landmark.training.task_stopping import TaskHistory, after_validation
-from senet_landmark.training.worker import POLL, nan_message, wait_for_farewells
 
 
 @dataclass(frozen=True)
@@ -57,42 +56,46 @@ class TrainResult:
 
 
 class Loop:
-    """The steps of a single process, or of a distributed run's chief."""
+    """The steps of a run.
 
-    def __init__(self, prepared: Prepared, graph: TrainingGraph, cluster: Cluster | None):
+    Args:
+      prepared: the run, with a validator.
+      graph: of a step.
+      process: that the loop runs in; in a distributed run the chief.
+    """
+
+    def __init__(self, prepared: Prepared, graph: TrainingGraph, process: Process):
         assert prepared.validator
         self._run, self._maker, self._start = prepared.run, prepared.maker, prepared.start
-        self._validator, self._restored = prepared.validator, prepared.restored
-        self._graph, self._cluster = graph, cluster
-        train = prepared.config.train
-        faces = len(self._maker.store) * (cluster.workers if cluster else 1)
-        self._options = _in_steps(train, faces)
-        self._server = cluster.start_server(train.threads, train.replicas) if cluster else None
+        self._validator, self._graph, self._process = prepared.validator, graph, process
+        faces = len(self._maker.store) * process.workers
+        self._options = _in_steps(prepared.config.train, faces)
         self._ended = ""
-        self._go_back()
+        self._begin_at(prepared.restored)
 
-    def _go_back(self) -> None:
-        """To the checkpoint that the session begins with."""
-        self._step = checkpoints.step_of(self._restored) if self._restored else 0
-        self._state = (
-            checkpoints.load_state(self._run, self._restored) if self._restored else RunState()
-        )
-        self._saved_at = self._step if self._restored else -1
+    def _begin_at(self, checkpoint: str | None) -> None:
+        """The next session begins with this checkpoint; None: at the beginning."""
+        self._restored = checkpoint
+        self._step = checkpoints.step_of(checkpoint) if checkpoint else 0
+        self._state = checkpoints.load_state(self._run, checkpoint) if checkpoint else RunState()
+        self._saved_at = self._step if checkpoint else -1
         self._begun = time.monotonic()
         self._minutes_before = self._state.minutes
         self._losses: list[float] = []
         self._last_loss: float | None = None
         self._task_losses: list[np.ndarray] = []
-        if self._restored:  # what a killed session left behind beyond it
+        if checkpoint:  # what a killed session left behind beyond it
             self._keep_best()
 
     def run(self, stopped: list[int]) -> TrainResult:
         """Steps until the run is done or `stopped` is no longer empty."""
-        batch = self._options.batch_size
         try:
-            with Progress(self._run, self._step, batch) as progress:
-                while not self._ended:
-                    self._run_session(progress, stopped)
+            with Progress(self._run, self._step, self._options.batch_size) as progress:
+                if not self._process.run_sessions(
+                    lambda: self._run_session(progress, stopped),
+                    lambda: self._begin_at(checkpoints.readable_checkpoint(self._run)),
+                ):
+                    self._ended = "interrupted"
         finally:
             self._write_skipped()
         self._state = replace(self._state, minutes=self._minutes())
@@ -112,62 +115,50 @@ class Loop:
         return result
 
     def _run_session(self, progress: Progress, stopped: list[int]) -> None:
-        """Steps to the end, or until another process of the run is lost."""
-        if self._cluster and not self._cluster.wait_for_parameters(stopped):
-            self._ended = "interrupted"
-            return
+        """Steps to the end."""
         try:
             with self._session() as session:
                 self._begun = time.monotonic()  # building the graph is not training
                 progress.begin(self._step)
-                self._train(session, progress, stopped)
-                self._say_goodbye(session)
-        except tf.errors.OpError as error:
+                self._ended = self._train(session, progress, stopped)
+                self._process.finish(session)
+        except tf.errors.OpError:
             self._maker.store.check_skipped()  # it says more than TensorFlow does
-            if not (self._cluster and is_lost_connection(error)):
-                raise
-            print("Lost the parameters; going on from the last checkpoint.", file=sys.stderr)
-            self._restored = checkpoints.readable_checkpoint(self._run)
-            self._go_back()
+            raise
 
     def _session(self) -> tf.Session:
-        """Variables restored or initialised, data at their step, workers told."""
-        graph, local = self._graph, [self._graph.data]
-        if graph.signals:
-            local.append(graph.signals.initializer)
+        """Variables restored or initialised, data at their step, other processes told."""
+        graph, options, process = self._graph, self._options, self._process
         manager = tf.train.SessionManager(
-            local_init_op=tf.group(*local),
+            local_init_op=tf.group(graph.data, *process.initializers),
             ready_op=tf.report_uninitialized_variables(tf.global_variables()),
             ready_for_local_init_op=tf.report_uninitialized_variables(graph.saved),
         )
-        cluster, options = self._cluster, self._options
-        configured = cluster.session_config if cluster else session_config
         session = manager.prepare_session(
-            self._server.target if self._server else "",
+            process.target,
             init_op=tf.variables_initializer(graph.saved),
             saver=graph.saver if self._restored else None,
             checkpoint_filename_with_path=self._restored,
-            config=configured(options.threads, options.replicas),
+            config=process.session_config(options.threads, options.replicas),
             init_fn=self._assign_start,
         )
-        if graph.exchange and graph.signals:
-            graph.exchange.reset(session)
-            session.run(graph.signals.next_generation)
+        process.begin(session)
         return session
 
     def _assign_start(self, session: tf.Session) -> None:
         if self._start is not None and not self._restored:
             assign_start(session, self._start, self._graph.average)
 
-    def _train(self, session: tf.Session, progress: Progress, stopped: list[int]) -> None:
-        options = self._options
-        while not self._ended:
+    def _train(self, session: tf.Session, progress: Progress, stopped: list[int]) -> str:
+        """Steps to the end, all saved; how it ended (`TrainResult.ended`)."""
+        options, ended = self._options, ""
+        while not ended:
             if self._done() >= 1:
-                self._ended = "done"
+                ended = "done"
             elif self._patience_is_over():
-                self._ended = "early_stopped"
-            elif stopped or (rate := self._train_step(session, stopped)) is None:
-                self._ended = "interrupted"
+                ended = "early_stopped"
+            elif stopped or (rate := self._train_step(session)) is None:
+                ended = "interrupted"
             else:
                 progress.stepped()
                 if self._step % options.summary_every == 0:
@@ -176,54 +167,27 @@ class Loop:
                     self._validate_and_save(session, progress)
         if self._saved_at != self._step:
             self._validate_and_save(session, progress)
+        return ended
 
-    def _train_step(self, session: tf.Session, stopped: list[int]) -> float | None:
-        """One step; its learning rate, or None where a signal came while waiting for workers."""
-        graph = self._graph
+    def _train_step(self, session: tf.Session) -> float | None:
+        """One step; its learning rate, or None where a signal came before it was made."""
+        graph, next_step = self._graph, self._step + 1
         switches = [not self._stopped(task) for task in graph.tasks]
-        feed = {graph.progress: self._done(), graph.switches: switches}
-        fetches = [graph.loss, graph.mean_terms, graph.rate, graph.update]
-        if graph.exchange and graph.signals:
-            session.run(graph.exchange.push, feed)
-            if not self._all_have_pushed(session, stopped):
-                return None
-            feed |= {
-                graph.signals.next_progress: self._done(self._step + 1),
-                graph.signals.next_switches: switches,
-            }
-            fetches.append(graph.signals.tell)
-        loss, terms, rate, *_ = session.run(fetches, feed)
-        if not math.isfinite(loss):
-            raise InputError(nan_message(self._maker, self._step, self._run / "checkpoints"))
-        self._step += 1
+        values = self._process.step(
+            session,
+            self._step,
+            [graph.loss, graph.mean_terms, graph.rate, graph.update],
+            {graph.progress: self._done(), graph.switches: switches},
+            lambda: self._done(next_step),
+        )
+        if values is None:
+            return None
+        loss, terms, rate, _ = values
+        check_finite(loss, self._maker, self._step, self._run / "checkpoints")
+        self._step = next_step
         self._losses.append(float(loss))
         self._task_losses.append(terms)
         return float(rate)
-
-    def _all_have_pushed(self, session: tf.Session, stopped: list[int]) -> bool:
-        """Waits for the workers' gradients; false where `stopped` is filled meanwhile."""
-        assert self._cluster and self._graph.exchange
-        told = time.monotonic()
-        while (there := session.run(self._graph.exchange.waiting)) < self._cluster.workers:
-            if stopped:
-                return False
-            if time.monotonic() - told > 30:
-                told = time.monotonic()
-                print(
-                    f"\nstep {self._step}: gradients of {there} of {self._cluster.workers} workers "
-                    "are here, waiting for the others",
-                    file=sys.stderr,
-                )
-            time.sleep(POLL)
-        return True
-
-    def _say_goodbye(self, session: tf.Session) -> None:
-        """Tells the workers that the run is over; the parameters must outlive them."""
-        signals, cluster = self._graph.signals, self._cluster
-        if signals and cluster:
-            session.run(signals.finish)
-            if cluster.parameter_job != "ps":
-                wait_for_farewells(session, signals.left, cluster)
 
     def _stopped(self, task: str) -> bool:
         return bool(self._state.tasks.get(task, TaskHistory()).stopped_at)
@@ -249,11 +213,10 @@ class Loop:
 
     def _validate_and_save(self, session: tf.Session, progress: Progress) -> None:
         weights = current_weights(session, self._graph.average)
-        if not all(np.isfinite(value).all() for value in weights.values()):
-            # The loss was finite still, but this step's gradient was not.
-            raise InputError(nan_message(self._maker, self._step - 1, self._run / "checkpoints"))
-        found = self._validator.validate(weights)
-        nme = found.figures["nme_inter_ocular"]
+        for value in weights.values():  # the loss may be finite still, the last gradient not
+            check_finite(value, self._maker, self._step - 1, self._run / "checkpoints")
+        validation = self._validator.validate(weights)
+        nme = validation.figures["nme_inter_ocular"]
         losses = np.mean(self._task_losses, 0).tolist() if self._task_losses else []
         trained = dict(zip(self._graph.tasks, losses, strict=False))
         self._task_losses.clear()
@@ -264,17 +227,17 @@ class Loop:
             if self._options.keep_best:
                 self._validator.save(self._run / "best", self._step)
         if best or not self._options.keep_best:
-            self._state = replace(self._state, figures=found.figures)
+            self._state = replace(self._state, figures=validation.figures)
         if self._options.task_stopping and trained:
             tasks = after_validation(
-                self._state.tasks, trained, found.task_errors, self._options.task_stopping,
+                self._state.tasks, trained, validation.task_errors, self._options.task_stopping,
                 self._step,
             )  # fmt: skip
             self._state = replace(self._state, tasks=tasks)
         # Before the checkpoint: what is logged beyond the last one is logged again after a kill.
-        values = {f"validation/{name}": value for name, value in found.figures.items()}
+        values = {f"validation/{name}": value for name, value in validation.figures.items()}
         values |= {f"train/loss_{task}": value for task, value in trained.items()}
-        progress.write(self._step, values, found.picture)
+        progress.write(self._step, values, validation.picture)
         folder = self._run / "checkpoints"
         checkpoints.save_checkpoint(self._graph.saver, session, folder, self._step, self._state)
         self._saved_at = self._step
@@ -302,7 +265,7 @@ class Loop:
         skipped = self._maker.store.skipped
         if skipped:
             path = self._run / "skipped.json"
-            write_json(path, [to_json(of) for of in skipped])
+            write_json(path, [to_json(record) for record in skipped])
             print(f"Skipped {len(skipped)} corrupt records, listed in {path}.", file=sys.stderr)
 
     def _minutes(self) -> float:

@@ -1,11 +1,15 @@
-"""A training step: the learning rate, Adam, and the averages that move with it."""
+"""A training step: the learning rate, Adam, the averages that move with it; and its divergence."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from senet_landmark.config import ScheduleConfig, TrainConfig
+from senet_landmark.data.input_pipeline import BatchMaker
+from senet_landmark.errors import InputError
 
 
 def learning_rate(config: ScheduleConfig, step: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
@@ -70,3 +74,27 @@ def update_operation(
     average = tf.train.ExponentialMovingAverage(options.ema_decay, num_updates=step)
     with tf.control_dependencies([update]):
         return average.apply(slim.get_model_variables()), average
+
+
+def check_finite(
+    values: np.ndarray | float, maker: BatchMaker, step: int, folder: Path | None = None
+) -> None:
+    """Refuses NaN and infinity.
+
+    Args:
+      values: of the loss or the weights.
+      maker: of the batch that they come from.
+      step: the step that saw that batch.
+      folder: of the run's checkpoints, where it has such.
+
+    Raises:
+      InputError: with the step and the photos of its batch.
+    """
+    if np.isfinite(values).all():
+        return
+    photos = dict.fromkeys(maker.store.record(int(i)).source for i in maker.indices(step))
+    advice = f"The last good checkpoint is in {folder}; try" if folder else "Try"
+    raise InputError(
+        f"the loss is no longer finite at step {step}. {advice} a lower --schedule.initial, or "
+        f"look at the photos of the batch: {', '.join(photos)}"
+    )

@@ -18,15 +18,15 @@ class Start:
     """What a run goes on from.
 
     Attributes:
-      what: it is, for messages.
+      description: of it, for messages.
       scheme: name of its landmark scheme.
       weights: by the names of variables.
-      step: that they are from; 0 of a frozen model.
+      step: at which they were saved; 0 for a frozen model.
       checkpoint: path of the checkpoint, or of the `.pb`.
-      frozen: it is a `.pb`, whose batch norm is to be made anew.
+      frozen: it is a `.pb`; its batch norm is folded, and has to be estimated again.
     """
 
-    what: str
+    description: str
     scheme: str
     weights: Weights
     step: int
@@ -34,7 +34,7 @@ class Start:
     frozen: bool = False
 
 
-def described(network: NetworkConfig) -> str:
+def network_description(network: NetworkConfig) -> str:
     """Name, head and width of a network, for messages."""
     network = resolved(network)
     batch_norm = ", batch_norm" if network.batch_norm else ""
@@ -55,8 +55,8 @@ def read_start(start: Path | str, network: NetworkConfig) -> Start:
     path = Path(start)
     if model := frozen_start(start):
         weights, scheme = thaw(model, network)
-        what = f"a frozen model of {network.name}"
-        return Start(what, scheme, weights, 0, str(model), frozen=True)
+        description = f"a frozen model of {network.name}"
+        return Start(description, scheme, weights, 0, str(model), frozen=True)
     if Path(f"{path}.index").is_file():
         config, info = _run_of(path)
         prefix = str(path)
@@ -69,11 +69,13 @@ def read_start(start: Path | str, network: NetworkConfig) -> Start:
     else:
         config, info, _ = checkpoints.load_run(path)
         weights, step, prefix = checkpoints.weights_of(path)
-    return Start(f"a run of {described(config.network)}", info.scheme, weights, step, prefix)
+    return Start(
+        f"a run of {network_description(config.network)}", info.scheme, weights, step, prefix
+    )
 
 
 def _run_of(prefix: Path) -> tuple[Config, RecordsInfo]:
-    """What the run of a checkpoint says of itself. Raises InputError where there is none."""
+    """Configuration and records of a checkpoint's run. Raises InputError where there is none."""
     for run in (prefix.parent, prefix.parent.parent):
         if (run / "config.json").is_file():
             return checkpoints.load_run(run)[:2]

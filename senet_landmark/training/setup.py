@@ -1,4 +1,4 @@
-"""All that a run reads, checks and writes before its first step."""
+"""What a run reads, checks and writes before its first step."""
 
 import sys
 from collections.abc import Sequence
@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from senet_landmark.config import NO_AUGMENTATION, Config, LossConfig
+from senet_landmark.data.identities import check_splits_apart, identities
 from senet_landmark.data.input_pipeline import BatchMaker, shape_model_of, true_poses
 from senet_landmark.data.record_store import Adapt, RecordStore
 from senet_landmark.data.records import (
     Record,
     RecordsInfo,
-    check_splits_apart,
-    identities,
     load_records_info,
     shard_paths,
     shards_of,
@@ -42,7 +41,7 @@ class Prepared:
       maker: of this process's batches.
       validator: of the chief; None elsewhere.
       restored: prefix of the checkpoint to go on from.
-      start: the weights to begin with, of another run.
+      start: first weights, from another run; None: initialised at random, or restored.
     """
 
     config: Config
@@ -98,8 +97,7 @@ def training_maker(
     if options.more_records:
         more, adapt = _more_records(records, info, options.more_records)
         paths += more
-    own = shards_of(paths, part, parts)
-    store = RecordStore(own, options.cache_mb, options.max_corrupt, adapt)
+    store = RecordStore(shards_of(paths, part, parts), options.cache_mb, options.max_corrupt, adapt)
     if parts == 1:  # of several workers, one may well have no face that has an attribute
         _check_attributes_known(config.network.attributes, info.attributes, store, records)
     whole = store
@@ -108,7 +106,7 @@ def training_maker(
     return replace(
         make_batches(config, info, store),
         batch_size=options.batch_size // parts,
-        # Each worker with changes of its own; of a single one the seed is the configuration's.
+        # Each worker changes its faces in its own way; a single process has the configured seed.
         seed=options.seed + part * 1_000_003,
         poses=_true_poses(config, store),
         shape_model=_shape_model(config.loss, whole, resumed),
@@ -118,7 +116,7 @@ def training_maker(
 def _check_attributes_known(
     wanted: Sequence[str], names: Sequence[str], store: RecordStore, records: Path
 ) -> None:
-    """Raises InputError for an attribute to be learnt that no training face has."""
+    """Raises InputError for an attribute to be learnt that is known of no training face."""
     for name in wanted:
         if name in names:  # that the records have it at all, the loss checks
             column = names.index(name)
@@ -134,13 +132,13 @@ def _check_attributes_known(
 def _more_records(
     records: Path, info: RecordsInfo, folders: Sequence[str]
 ) -> tuple[list[Path], Adapt]:
-    """Training files of further records, and what makes the run's records of theirs.
+    """Training files of further records, and a function that adapts their records to the run's.
 
-    That leaves out who is held out of the run's own records, and brings attributes into their
-    order; those that are not known there are NaN.
+    It leaves out identities that the run's own records hold out, and brings attributes into the
+    order of these; attributes that the further records lack are NaN.
 
     Raises:
-      InputError: they do not go with the run's own records.
+      InputError: scheme or crop differ from those of the run's own records.
     """
     sides = identities(records, info)
     held_out = {name for side in sides if side != "train" for name in sides[side]}
@@ -173,7 +171,7 @@ def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -
     """Reads and checks all that a run needs; the chief makes its folder."""
     info = load_records_info(records)
     config = replace(config, records=info.records)
-    get_loss(config.loss.name)  # a wrong name is told before anything is written
+    get_loss(config.loss.name)  # a wrong name is refused before anything is written
     resolved(config.network)
     options = config.train
     restored = checkpoints.readable_checkpoint(run)
@@ -236,7 +234,7 @@ def _begin_or_resume(
 def _shape_model(
     options: LossConfig, store: RecordStore, resumed: Path | None
 ) -> ShapeModel | None:
-    """What makes the ASM copies, where the loss has such: the run's own, a file, or fitted now."""
+    """The shape model for ASM copies, where the loss has any: of the run, a file, or new."""
     if not options.asm_weight:
         return None
     # Of a run that ended before its first checkpoint, and so begins anew, nothing is kept.
@@ -253,7 +251,7 @@ def _shape_model(
 
 
 def _true_poses(config: Config, store: RecordStore) -> np.ndarray | None:
-    """The angles to be learnt; None where no pose is: fitting them takes a millisecond a face."""
+    """The angles to be learnt; None where there are none: fitting takes a millisecond a face."""
     if not learns_pose(config):
         return None
     return true_poses(store, config.loss.pose_truth)

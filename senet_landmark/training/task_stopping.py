@@ -74,9 +74,9 @@ def after_validation(
       threshold: epsilon of the paper.
       step: of this validation.
     """
-    found = dict(histories)
+    updated = dict(histories)
     for task, error in validation.items():
-        before = found.get(task, TaskHistory())
+        before = updated.get(task, TaskHistory())
         now = replace(
             before,
             train=(*before.train, train[task]),
@@ -84,5 +84,5 @@ def after_validation(
         )
         if not now.stopped_at and stopping_measure(now.train, now.validation) > threshold:
             now = replace(now, stopped_at=step)
-        found[task] = now
-    return found
+        updated[task] = now
+    return updated

@@ -1,6 +1,7 @@
 """Training: records -> a run, in one process or as one of several.
 
-With TF_CONFIG set (`cluster.py`) the same command is the chief, a worker or a holder of parameters.
+With TF_CONFIG set (`distributed/cluster.py`) the same command is the chief, a worker or a holder of
+parameters.
 """
 
 import contextlib
@@ -13,11 +14,14 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 
 from senet_landmark.config import Config, check_config
-from senet_landmark.training.distributed.cluster import cluster_from_environment
+from senet_landmark.training.distributed.chief import Chief
+from senet_landmark.training.distributed.cluster import Cluster, cluster_from_environment
+from senet_landmark.training.distributed.graph import build_distributed_graph
+from senet_landmark.training.distributed.worker import follow, serve_parameters
 from senet_landmark.training.graph import build_training_graph
 from senet_landmark.training.loop import Loop, TrainResult
-from senet_landmark.training.setup import prepare
-from senet_landmark.training.worker import follow, serve_parameters
+from senet_landmark.training.process import SingleProcess
+from senet_landmark.training.setup import Prepared, prepare
 
 
 def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
@@ -46,12 +50,25 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
             serve_parameters(cluster, config.train.threads, stopped)
             return TrainResult(0, ended="ps")
         prepared = prepare(config, Path(records), Path(run), cluster)
-        with tf.Graph().as_default(), tf.device(cluster.device() if cluster else None):
-            graph = build_training_graph(prepared.config, prepared.maker, threads, cluster)
-            if cluster and not cluster.is_chief:
-                step = follow(graph, prepared.maker, cluster, config.train, stopped)
-                return TrainResult(step, ended="worker")
-            return Loop(prepared, graph, cluster).run(stopped)
+        if cluster:
+            return _train_with_others(prepared, cluster, threads, stopped)
+        with tf.Graph().as_default():
+            graph = build_training_graph(prepared.config, prepared.maker, threads)
+            return Loop(prepared, graph, SingleProcess()).run(stopped)
+
+
+def _train_with_others(
+    prepared: Prepared, cluster: Cluster, threads: int, stopped: list[int]
+) -> TrainResult:
+    """The part of the chief, or of another worker, in a distributed run."""
+    config, maker = prepared.config, prepared.maker
+    with tf.Graph().as_default(), tf.device(cluster.device()):
+        graph = build_distributed_graph(config, maker, threads, cluster)
+        if cluster.is_chief:
+            chief = Chief(cluster, graph, config.train, stopped)
+            return Loop(prepared, graph.training, chief).run(stopped)
+        step = follow(graph, maker, cluster, config.train, stopped)
+        return TrainResult(step, ended="worker")
 
 
 @contextlib.contextmanager

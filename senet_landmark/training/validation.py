@@ -23,7 +23,7 @@ from senet_landmark.training.summaries import predictions_summary
 
 @dataclass(frozen=True)
 class Validation:
-    """What one validation found.
+    """The results of one validation.
 
     Attributes:
       figures: `nme_inter_ocular` and the others of `error_statistics.headline_figures`, in percent;
@@ -64,9 +64,9 @@ class Validator:
         with self._graph.as_default():
             assign_weights(self._session, weights, "the training graph")
         with ThreadPoolExecutor(self._at_a_time) as threads:
-            found = list(threads.map(self._run, self._batches))
+            results = list(threads.map(self._run, self._batches))
         predicted = {
-            name: np.concatenate([outputs[name] for outputs, _ in found])
+            name: np.concatenate([outputs[name] for outputs, _ in results])
             for name in self._model.outputs
         }
         truth = {
@@ -77,11 +77,11 @@ class Validator:
         return Validation(
             figures=self._figures(predicted, truth),
             task_errors={
-                task: float(np.average([terms[task] for _, terms in found], weights=sizes))
+                task: float(np.average([terms[task] for _, terms in results], weights=sizes))
                 for task in self._terms
             },
             picture=predictions_summary(
-                "validation/predictions", self._batches[0], found[0][0]["landmarks"]
+                "validation/predictions", self._batches[0], results[0][0]["landmarks"]
             ),
         )
 
@@ -111,6 +111,6 @@ class Validator:
             names = self._network.attributes
             classes = predicted_classes(predicted["attributes"], names)
             columns = [self._maker.attributes.index(name) for name in names]
-            found = attribute_accuracy(classes, truth["attributes"][:, columns], names)
-            figures |= {f"accuracy_{name}": 100 * share for name, share in found.items()}
+            accuracies = attribute_accuracy(classes, truth["attributes"][:, columns], names)
+            figures |= {f"accuracy_{name}": 100 * share for name, share in accuracies.items()}
         return figures

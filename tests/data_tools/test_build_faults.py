@@ -74,7 +74,8 @@ def builds(log, tree, out, workers, limits):
 
 
 def contents(folder):
-    return {p.name: p.read_bytes() for p in sorted(folder.glob("*.tfrecords"))}
+    paths = [*folder.glob("*.tfrecords"), *folder.glob("identities.json")]
+    return {path.name: path.read_bytes() for path in sorted(paths)}
 
 
 def report_of(folder):

@@ -157,10 +157,10 @@ def cluster_from_environment(environment: Mapping[str, str] = os.environ) -> Clu
         raise _wrong(f"its task {task!r} is none of the cluster's ({', '.join(addresses)})")
     if not 0 <= index < len(addresses[job]):
         raise _wrong(f"job {job!r} has {len(addresses[job])} tasks, none of index {index}")
-    found = Cluster(addresses, job, index)
-    if found.workers < 1:
+    described = Cluster(addresses, job, index)
+    if described.workers < 1:
         raise _wrong("its cluster has neither chief nor worker")
-    return found if found.workers > 1 or "ps" in addresses else None
+    return described if described.workers > 1 or "ps" in addresses else None
 
 
 def is_lost_connection(error: BaseException) -> bool:

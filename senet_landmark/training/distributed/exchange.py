@@ -87,7 +87,7 @@ class Signals:
         self.finish = tf.assign(self.finished, True)
         self.leave = tf.assign_add(self.left, 1, use_locking=True)
 
-    def add_switches(self, tasks: int) -> None:
+    def add_switches(self, tasks: int) -> tf.Variable:
         """Adds `switches`, once it is known how many there are, and what needs them."""
         with tf.device(self._cluster.parameter_device()):
             self.switches = _signal("switches", tf.ones([tasks]))
@@ -101,6 +101,7 @@ class Signals:
             tf.assign(self.progress, self.next_progress),
             tf.assign(self.switches, self.next_switches),
         )
+        return self.switches
 
 
 def end_signals(cluster: Cluster) -> tuple[tf.Variable, tf.Variable]:

@@ -66,7 +66,7 @@ def charts_of(curves: Mapping[str, Curve], resumed: Sequence[int] = ()) -> list[
     left = {tag: curve for tag, curve in curves.items() if curve}
     known = [*CHARTS, *(Chart(tag, re.escape(tag)) for tag in left)]
     last = max((step for curve in left.values() for step in curve), default=1)
-    found = []
+    drawn = []
     for chart in known:
         matches = {tag: re.fullmatch(chart.pattern, tag) for tag in left}
         lines = {
@@ -77,8 +77,8 @@ def charts_of(curves: Mapping[str, Curve], resumed: Sequence[int] = ()) -> list[
         left = {tag: curve for tag, curve in left.items() if not matches[tag]}
         # The one task's loss is the loss.
         if lines and list(lines) != ["landmarks"]:
-            found.append((chart.title, line_chart(chart, lines, last, resumed)))
-    return found
+            drawn.append((chart.title, line_chart(chart, lines, last, resumed)))
+    return drawn
 
 
 def line_chart(

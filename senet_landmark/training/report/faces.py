@@ -97,8 +97,8 @@ def worst_faces(
         picture = _drawn(batch["image"][0], batch["landmarks"][0], predicted[place])
         source = maker.store.record(int(chosen[place])).source
         faces.append(ValidationFace(source, f"{100 * errors[place]:.2f}%", jpeg_uri(picture)))
-    of = f"{len(chosen):,}" if count <= most else f"{len(chosen):,} of {count:,}"
-    return faces, f"{of} validation faces, with the weights of step {step:,}", ""
+    counted = f"{len(chosen):,}" if count <= most else f"{len(chosen):,} of {count:,}"
+    return faces, f"{counted} validation faces, with the weights of step {step:,}", ""
 
 
 def _maker(config: Config, folder: Path, split: str, files: int | None = None) -> BatchMaker:
@@ -124,9 +124,9 @@ def _predicted(
             predicted.append(session.run(model.landmarks, {model.image: batch["image"]}))
             truth.append(batch["landmarks"])
     # In the place of a picture that does not decode is another face.
-    own = ~np.isin(chosen, list(maker.store.undecodable))
-    every = np.concatenate(predicted)[own]
-    return chosen[own], nme_inter_ocular(every, np.concatenate(truth)[own], scheme), every
+    shown = ~np.isin(chosen, list(maker.store.undecodable))
+    every = np.concatenate(predicted)[shown]
+    return chosen[shown], nme_inter_ocular(every, np.concatenate(truth)[shown], scheme), every
 
 
 def _drawn(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:

@@ -191,7 +191,7 @@ def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         return [(name, shown or "–")]
     pairs = [_flat(v, f"{name}.{k}" if name else str(k)) for k, v in value.items()]
-    return [pair for own in pairs for pair in own]
+    return [pair for nested in pairs for pair in nested]
 
 
 def _changes(config: Config) -> list[tuple[str, str, str]]:
@@ -201,5 +201,5 @@ def _changes(config: Config) -> list[tuple[str, str, str]]:
     # By way of JSON, as the run's own: a 7 is a 7.0 then.
     preset = from_json(Config, to_json(PRESETS[config.preset]))
     begun = dict(_flat(to_json(preset)))
-    own = _flat(to_json(config))
-    return [(name, text, begun[name]) for name, text in own if begun[name] != text]
+    values = _flat(to_json(config))
+    return [(name, text, begun[name]) for name, text in values if begun[name] != text]

@@ -3,9 +3,7 @@
 import contextlib
 import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import tensorflow.compat.v1 as tf
 
 from senet_landmark.config import TrainConfig
@@ -13,7 +11,8 @@ from senet_landmark.data.input_pipeline import BatchMaker
 from senet_landmark.errors import InputError
 from senet_landmark.training.distributed.cluster import Cluster, is_lost_connection, is_restart
 from senet_landmark.training.distributed.exchange import end_signals
-from senet_landmark.training.graph import TrainingGraph
+from senet_landmark.training.distributed.graph import DistributedGraph
+from senet_landmark.training.optimisation import check_finite
 
 POLL = 0.002
 """Seconds between looks at the others' signals: far less than a step."""
@@ -23,7 +22,7 @@ FAREWELL = 30.0
 
 
 def follow(
-    graph: TrainingGraph,
+    graph: DistributedGraph,
     maker: BatchMaker,
     cluster: Cluster,
     options: TrainConfig,
@@ -48,10 +47,9 @@ def follow(
     """
     server = cluster.start_server(options.threads, options.replicas)
     session_config = cluster.session_config(options.threads, options.replicas)
-    assert graph.signals and graph.exchange
     ready = tf.report_uninitialized_variables(tf.global_variables())
     manager = tf.train.SessionManager(
-        local_init_op=graph.data, ready_op=ready, ready_for_local_init_op=ready,
+        local_init_op=graph.training.data, ready_op=ready, ready_for_local_init_op=ready,
         recovery_wait_secs=1,
     )  # fmt: skip
     step = 0
@@ -76,15 +74,14 @@ def follow(
 
 def _follow_session(
     session: tf.Session,
-    graph: TrainingGraph,
+    graph: DistributedGraph,
     maker: BatchMaker,
     cluster: Cluster,
     stopped: list[int],
 ) -> tuple[int, bool]:
     """Steps until the run is over; (step, whether it is)."""
-    assert graph.signals and graph.exchange
-    signals = [graph.step, graph.signals.generation, graph.signals.finished]
-    expected = session.run(graph.step)
+    signals = [graph.training.step, graph.signals.generation, graph.signals.finished]
+    expected = session.run(graph.training.step)
     while True:
         step, generation, finished = session.run(signals)
         if finished:
@@ -96,25 +93,17 @@ def _follow_session(
             time.sleep(POLL)
             continue
         if step != expected:  # the chief went back to a checkpoint
-            session.run(graph.data)
+            session.run(graph.training.data)
         expected = step + 1
-        terms, _ = session.run([graph.terms, graph.exchange.push])
-        if not np.isfinite(terms).all():
-            raise InputError(f"{cluster.name}: " + nan_message(maker, int(step)))
+        terms, _ = session.run([graph.training.terms, graph.exchange.push])
+        try:
+            check_finite(terms, maker, int(step))
+        except InputError as error:
+            raise InputError(f"{cluster.name}: {error}") from error
         if step % 500 == 0:
             print(f"{cluster.name}: step {step}, loss {terms.sum():.4g}", flush=True)
         while not stopped and session.run(signals) == [step, generation, False]:
             time.sleep(POLL)
-
-
-def nan_message(maker: BatchMaker, step: int, folder: Path | None = None) -> str:
-    """What to say of a loss that is not finite: the step, and the photos of its batch."""
-    faces = dict.fromkeys(maker.store.record(int(i)).source for i in maker.indices(step))
-    kept = f"The last good checkpoint is in {folder}; try" if folder else "Try"
-    return (
-        f"the loss is no longer finite at step {step}. {kept} a lower --schedule.initial, or look "
-        f"at the photos of the batch: {', '.join(faces)}"
-    )
 
 
 def serve_parameters(cluster: Cluster, threads: int, stopped: list[int]) -> None:
