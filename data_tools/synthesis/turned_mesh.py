@@ -226,7 +226,9 @@ def fit_face(landmarks: np.ndarray, size: tuple[int, int]) -> Face:
     controls = np.concatenate([_contour_vertices(mesh, pose), np.arange(17, 68), mesh.outline[::3]])
     residual = np.zeros((len(controls), 2))
     residual[:68] = points - (scale * head[controls[:68], :2] + origin)
-    source = scale * head[:, :2] + origin + _bend(mesh, controls, residual)
+    flat = mesh.points[:, :2]
+    bend = RBFInterpolator(flat[controls], residual, kernel="thin_plate_spline")
+    source = scale * head[:, :2] + origin + bend(flat)
     source = np.concatenate([source, _rings(source[mesh.outline], scale, size)])
     # Rounded, because the last bits depend on how many threads a matrix product is given.
     return Face(
@@ -321,28 +323,6 @@ def _contour_vertices(mesh: Template, pose: Pose) -> np.ndarray:
     across = mesh.points[mesh.probes] @ (down[1] * seen[0] - down[0] * seen[1])
     across[8:] *= -1
     return mesh.probes[np.arange(17), across.argmin(axis=1)]
-
-
-def _bend(mesh: Template, controls: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Thin-plate spline through `values` (C, D) at the vertices `controls`: (V, D)."""
-    flat, count = mesh.points[:, :2], len(controls)
-    system = np.zeros((count + 3, count + 3))
-    plain = np.column_stack([np.ones(len(flat)), flat])
-    kernel = _kernel()[:, controls]
-    system[:count, :count], system[:count, count:] = kernel[controls], plain[controls]
-    system[count:, :count] = plain[controls].T
-    right = np.zeros((count + 3, values.shape[1]))
-    right[:count] = values
-    weights = np.linalg.solve(system, right)
-    return kernel @ weights[:count] + plain @ weights[count:]
-
-
-@functools.cache
-def _kernel() -> np.ndarray:
-    """r^2 log r between all vertices (V, V)."""
-    flat = load_template().points[:, :2]
-    squared = ((flat[:, None] - flat[None]) ** 2).sum(axis=2)
-    return squared * np.log(squared + 1e-300) / 2
 
 
 def _rings(outline: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarray:

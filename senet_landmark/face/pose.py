@@ -92,13 +92,10 @@ have 0.49; a row of eyes or brows, in which depth drowns in the noise, less than
 
 def rotation_matrix(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     """Rotation (3, 3) float64 of a head by angles in degrees; see the module's docstring."""
-    angles = np.radians([yaw, pitch, roll])
-    if not np.isfinite(angles).all():
+    turns = np.radians([-pitch, yaw, roll])
+    if not np.isfinite(turns).all():
         raise ValueError(f"pose angles must be finite, got {(yaw, pitch, roll)}")
-    (cy, cp, cr), (sy, sp, sr) = np.cos(angles), np.sin(angles)
-    about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    about_x, about_y, about_z = (cv2.Rodrigues(turn)[0] for turn in np.diag(turns))
     return about_x @ about_y @ about_z
 
 
