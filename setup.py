@@ -84,6 +84,7 @@ setup(
         "joblib>=1.3",
         "matplotlib>=3.8",
         "pillow>=10",
+        "tabulate>=0.9",
         "tqdm>=4.65",
         "tyro>=0.9",
     ],
