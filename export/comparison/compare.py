@@ -106,19 +106,14 @@ def compare(
                 problem = str(error).replace(str(path), path.name) or type(error).__name__
                 failed.append({"name": name, "model": str(model), "error": problem})
         if not rows:
-            reasons = "; ".join(f"{f['model']}: {f['error']}" for f in failed)
-            raise InputError(f"No model can be compared. {reasons}")
+            told = "; ".join(f"{f['model']}: {f['error']}" for f in failed)
+            raise InputError(f"No model can be compared. {told}")
         paths = {row["name"]: Path(folder) / f"{row['name']}.pb" for row in rows}
         if rounds:
             missing = [_convert(row, paths[row["name"]]) for row in rows]
             measured = measure_latency(list(paths.values()), rounds)
-            for row, latencies, problems_of_row in zip(rows, measured, missing, strict=True):
-                row["latency_ms"] = {
-                    engine: {"error": problems_of_row[engine]}
-                    if engine in problems_of_row
-                    else figures
-                    for engine, figures in latencies.items()
-                }
+            for row, latencies, reasons in zip(rows, measured, missing, strict=True):
+                row["latency_ms"] = latencies | {e: {"error": x} for e, x in reasons.items()}
         engine = _common_engine(list(paths.values()))
         for label, faces in places.items():
             for row in rows:

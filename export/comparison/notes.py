@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import ENGINES
 from senet_landmark.export.speed.harness import with_threads
 
@@ -66,7 +67,7 @@ def _latency_note(result: Mapping[str, Any]) -> str:
 
 def _missing_latencies(result: Mapping[str, Any]) -> list[str]:
     """Why there is no latency, once for the models that have the same reason."""
-    reasons: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[tuple[EngineName, str], list[str]] = {}
     for row in result["models"]:
         for engine, of in (row["latency_ms"] or {}).items():
             if "error" in of:

@@ -112,7 +112,7 @@ def _copied(model: Path, folder: Path) -> Path:
 def table(result: dict[str, Any]) -> str:
     """The figures as a Markdown table, a line for each model and engine."""
     peer = result["dlib"]
-    heads = [
+    titles = [
         "model", "engine", "one face, ms", "all threads, ms", "best over dlib", "load, ms",
         "faces/s", f"in {result['batch']}s", "times", "cold start, s",
     ]  # fmt: skip
@@ -140,7 +140,7 @@ def table(result: dict[str, Any]) -> str:
                     f"{batch / single:.2f}", f"{cold:.2f}" if cold else "–",
                 ]
             )  # fmt: skip
-    return markdown_table(heads, lines, texts=2)
+    return markdown_table(titles, lines, texts=2)
 
 
 def _ms(value: float | None) -> str:
@@ -173,7 +173,7 @@ def _measure(models: Sequence[Path], rounds: int, dlib_model: Path | None) -> di
         peer = {"ms": times[PEER]["median"]}
     kinds = {"single": 1, "batch": BATCH}
     rates = alternated(
-        {(*place, kind): getattr(runs, kind) for place, runs in started.items() for kind in kinds},
+        {(place, kind): getattr(runs, kind) for place, runs in started.items() for kind in kinds},
         max(rounds // 3, 1),
     )
     every = []
@@ -192,7 +192,7 @@ def _measure(models: Sequence[Path], rounds: int, dlib_model: Path | None) -> di
                 figures["over_dlib"] = round(min(stage.values()) / peer["ms"], 3)
             figures["faces_per_second"] = {
                 kind: {
-                    title: round(1e3 * count / rates[(*place, kind)]["median"], 1)
+                    title: round(1e3 * count / rates[place, kind]["median"], 1)
                     for title, place in places.items()
                 }
                 for kind, count in kinds.items()

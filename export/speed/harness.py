@@ -164,8 +164,8 @@ def project_environment() -> dict[str, str]:
 
 def environment() -> dict[str, Any]:
     """What latency depends on: processor, cores, releases of the engines; None: not installed."""
-    releases = {
+    releases: dict[str, Any] = {
         name: cv2.__version__ if "cv2" in spec.modules else release(spec.modules[0])
         for name, spec in with_threads().items()
     }
-    return {"processor": processor(), "cores": cores(), **releases}
+    return {"processor": processor(), "cores": cores()} | releases

@@ -54,12 +54,18 @@ NORMALISERS: dict[Kind, Normaliser] = {
         lambda truth, _: np.sqrt(np.prod(_box_sides(truth), axis=-1)), "its landmarks span no area"
     ),
 }
-"""By the distance of the outer eye corners: Sagonas et al., "300 Faces in-the-Wild Challenge", 2016.
-Of the pupils (`Scheme.eyes`): Ren et al., "Face Alignment at 3000 FPS via Regressing Local Binary
-Features", CVPR 2014; schemes without pupils have the means of the eye outlines, as in Kowalski et
-al., "Deep Alignment Network", CVPRW 2017. By the diagonal of the truth's tight box: Kowalski et al.
-(`diagonal` in its code). By the square root of that box's area: Zhu et al., "Face Alignment Across
-Large Poses", CVPR 2016, section 6.2, for turned faces, whose eye corners come together."""
+"""What distances are divided by.
+
+- `inter_ocular`: the distance of the outer eye corners. Sagonas et al., "300 Faces in-the-Wild
+  Challenge", 2016.
+- `inter_pupil`: that of the pupils (`Scheme.eyes`). Ren et al., "Face Alignment at 3000 FPS via
+  Regressing Local Binary Features", CVPR 2014 (experiments). Schemes without pupils have the means
+  of the eye outlines: Kowalski et al., "Deep Alignment Network", CVPRW 2017.
+- `bbox_diagonal`: the diagonal of the truth's tight box. Kowalski et al., as above (error measures;
+  `diagonal` in its code).
+- `bbox_size`: the square root of that box's area. Zhu et al., "Face Alignment Across Large Poses",
+  CVPR 2016, section 6.2: for turned faces, whose eye corners come together.
+"""
 
 
 def normaliser(

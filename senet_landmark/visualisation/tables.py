@@ -6,20 +6,20 @@ from tabulate import tabulate
 
 
 def markdown_table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], texts: int | None = None
+    titles: Sequence[str], rows: Sequence[Sequence[str]], texts: int | None = None
 ) -> str:
     """A table as GitHub's Markdown has it, with a newline at its end.
 
     Args:
-      heads: of the columns.
-      rows: the cells of each line, as many as `heads`; a `|` in them is escaped, and what breaks a
+      titles: of the columns.
+      rows: the cells of each line, as many as `titles`; a `|` in them is escaped, and what breaks a
         line becomes a space.
       texts: how many of the first columns are words, to the left; the others are figures, to the
         right. None: all are words.
     """
-    count = len(heads) if texts is None else texts
-    sides = ["left"] * count + ["right"] * (len(heads) - count)
-    lines = [[_cell(text) for text in row] for row in (heads, *rows)]
+    count = len(titles) if texts is None else texts
+    sides = ["left"] * count + ["right"] * (len(titles) - count)
+    lines = [[_cell(text) for text in row] for row in (titles, *rows)]
     table = tabulate(lines[1:], lines[0], tablefmt="pipe", colalign=sides, disable_numparse=True)
     return table + "\n"
 
