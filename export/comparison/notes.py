@@ -59,7 +59,7 @@ def _latency_note(result: Mapping[str, Any]) -> str:
     return (
         f"Latency of the model alone on one crop, without finding the face, with one thread; all "
         f"threads are in compare.csv and on the page: median of {result['rounds']} runs, warm, the "
-        f"models and engines taking turns in one process; ONNX Runtime (its threads not spinning "
+        f"models taking turns in one process; ONNX Runtime (its threads not spinning "
         f"between runs) and LiteRT have conversions of the .pb. "
         f"{where['processor']}, {where['cores']} cores, {releases}."
     )

@@ -10,6 +10,7 @@ from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import load_engine
 from senet_landmark.export.engines.timing import Run, alternated
 from senet_landmark.export.speed.harness import (
+    Place,
     answer_job,
     in_fresh_process,
     start_engines,
@@ -22,8 +23,8 @@ from senet_landmark.frozen.contract import load_contract
 def measure_latency(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]:
     """Time of one crop through each model, in ms, measured in a fresh process.
 
-    Models, engines and numbers of threads take turns (`timing.alternated`). A graph for a fixed
-    batch takes that batch.
+    In each engine the models, with each number of threads, take turns (`timing.alternated`). A
+    graph for a fixed batch takes that batch.
 
     Args:
       models: `.pb` files with their contracts; ONNX Runtime and LiteRT run the `.onnx` and the
@@ -49,7 +50,11 @@ def _measure(job: dict[str, Any]) -> list[dict[str, Any]]:
     models = [Path(model) for model in job["models"]]
     engines = with_threads()
     runs, problems = start_engines(models, engines, _start)
-    times = alternated(runs, job["rounds"])
+    times: dict[Place, dict[str, Any]] = {}
+    for engine in engines:
+        # One engine after another: in turns, one's run would find the caches full of another's.
+        turns = {place: run for place, run in runs.items() if place[1] == engine}
+        times |= alternated(turns, job["rounds"])
     figures: list[dict[str, Any]] = [
         {engine: {"error": problem} for engine, problem in of_model.items()}
         for of_model in problems
