@@ -93,6 +93,7 @@ setup(
         f"dlib>=19.24; platform_machine not in {DLIB_WHEELS}",
         "onnxruntime>=1.17",
         "pillow>=10",
+        "tabulate>=0.9",
         "tqdm>=4.65",
         "tyro>=0.9",
     ],

@@ -40,6 +40,7 @@ from senet_landmark.export.video import appearance, tracks
 from senet_landmark.export.video.video import predict_video
 from senet_landmark.face.geometry import box_from_landmarks
 from senet_landmark.io.images import read_photo
+from senet_landmark.visualisation.tables import markdown_table
 
 RATE, WIDTH, HEIGHT, NOISE = 25.0, 640, 480, 4.0
 FACE = 120.0
@@ -116,8 +117,7 @@ def figures_of_path(found: np.ndarray, truth: np.ndarray) -> tuple[float, float,
 
 def measure_smoothing(heads: list[made_clips.Head], predictor: Predictor, folder: Path) -> None:
     """Prints the table of jitter and lag."""
-    print("| motion | filter | jitter, % | lag, frames | NME, % |")
-    print("| --- | --- | ---: | ---: | ---: |")
+    rows = []
     for motion, (reach, period) in MOTIONS.items():
         figures: dict[bool, list[tuple[float, float, float]]] = {False: [], True: []}
         for head in heads:
@@ -141,7 +141,9 @@ def measure_smoothing(heads: list[made_clips.Head], predictor: Predictor, folder
             jitter, lag, error = (statistics.median(of) for of in zip(*values, strict=True))
             told = f"{round(lag, 2) + 0:.2f}" if reach else "–"  # never -0.00
             name = "one-euro" if smooth else "none"
-            print(f"| {motion} | {name} | {jitter:.3f} | {told} | {error:.2f} |")
+            rows.append([motion, name, f"{jitter:.3f}", told, f"{error:.2f}"])
+    titles = ["motion", "filter", "jitter, %", "lag, frames", "NME, %"]
+    print(markdown_table(titles, rows, texts=2))
 
 
 def resident() -> float:
@@ -154,11 +156,7 @@ def measure_identities(
     folder: Path,
 ) -> None:  # fmt: skip
     """Prints the table of the long clips."""
-    print(
-        "| clip | faces to find | lost | longest | swaps | renewed | strays | NME, % | ms a frame "
-        "| memory at 1/6, MB | peak after, MB |"
-    )
-    print("| --- |" + " ---: |" * 10)
+    rows = []
     for number, heads in enumerate(clips):
         actors = made_clips.crossing_actors(heads, WIDTH, HEIGHT, yaw)
         count = round(seconds * RATE)
@@ -181,11 +179,19 @@ def measure_identities(
         score = score_identities(by_frame(truths, table))
         early = max(level for at, level in levels if at - began <= taken / 6)
         late = max(level for at, level in levels if at - began > taken / 6)
-        print(
-            f"| {number} | {score['faces']} | {score['lost']} | {score['longest']} | "
-            f"{score['swaps']} | {score['renewed']} | {score['strays']} | {score['nme']:.2f} | "
-            f"{1000 * taken / count:.0f} | {early:.0f} | {late:.0f} |"
-        )
+        counts = ("faces", "lost", "longest", "swaps", "renewed", "strays")
+        memory = (f"{early:.0f}", f"{late:.0f}")
+        rows.append(
+            [
+                str(number), *(str(score[name]) for name in counts), f"{score['nme']:.2f}",
+                f"{1000 * taken / count:.0f}", *memory,
+            ]
+        )  # fmt: skip
+    titles = [
+        "clip", "faces to find", "lost", "longest", "swaps", "renewed", "strays", "NME, %",
+        "ms a frame", "memory at 1/6, MB", "peak after, MB",
+    ]  # fmt: skip
+    print(markdown_table(titles, rows, texts=1))
 
 
 def by_frame(truths: list, table: Points) -> Iterator[tuple[list, list]]:
@@ -218,11 +224,12 @@ def measure_likeness(root: Path, predictor: Predictor, people: int = 120) -> Non
     upper = np.triu(np.ones(alike.shape, bool), 1)
     one_scene = upper & (np.array(scenes)[:, None] == np.array(scenes))
     two_people = upper & (np.array(persons)[:, None] != np.array(persons))
-    print("| likeness | of pairs of one scene | of pairs of two people |")
-    print("| ---: | ---: | ---: |")
+    rows = []
     for least in (tracks.UNLIKE, tracks.KEPT, appearance.ALIKE, tracks.FAR_LIKE):
         shares = [100 * float((alike[of] >= least).mean()) for of in (one_scene, two_people)]
-        print(f"| {least} | {shares[0]:.1f}% | {shares[1]:.2f}% |")
+        rows.append([str(least), f"{shares[0]:.1f}%", f"{shares[1]:.2f}%"])
+    titles = ["likeness", "of pairs of one scene", "of pairs of two people"]
+    print(markdown_table(titles, rows, texts=0))
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ import sys
 import time
 from pathlib import Path
 
+from senet_landmark.visualisation.tables import markdown_table
+
 HERE = Path(__file__).parent
 STEPS = 8
 
@@ -131,10 +133,9 @@ def main() -> None:
             found[name].append(output_of(*commands[name]))
             print(f"round {number + 1}: {name}: {found[name][-1]:.0f}", file=sys.stderr, flush=True)
     default = statistics.median(found[names[0]])
-    print("| setting | faces/s | default over it |\n| --- | ---: | ---: |")
-    for name, values in found.items():
-        median = statistics.median(values)
-        print(f"| {name} | {median:.0f} | {default / median:.2f} |")
+    medians = {name: statistics.median(values) for name, values in found.items()}
+    rows = [(name, f"{rate:.0f}", f"{default / rate:.2f}") for name, rate in medians.items()]
+    print(markdown_table(["setting", "faces/s", "default over it"], rows, texts=1), end="")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ the original, which compares normalised values.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import tensorflow.compat.v1 as tf
 
@@ -211,11 +210,6 @@ def task_terms(
         truth = batch["attributes"][:, list(attributes).index(name)]
         terms[name] = weight * attribute_loss(end_points[f"logits/{name}"], truth)
     return terms
-
-
-def total_loss(*arguments: Any, **options: Any) -> tf.Tensor:
-    """The sum of `loss_terms`, whose arguments it takes."""
-    return tf.add_n(list(loss_terms(*arguments, **options).values()))
 
 
 def pose_loss(predicted: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from senet_landmark.export.speed import latency
+from senet_landmark.export.engines.registry import ENGINES
+from senet_landmark.export.speed.harness import THREADS, with_threads
 from senet_landmark.visualisation.charts import COLOURS, INK, legend, plain
 
 Row = dict[str, Any]
@@ -75,7 +76,7 @@ def draw_latencies(rows: Sequence[Row]) -> Figure | None:
     Returns:
       None where nothing was measured.
     """
-    settings = [(engine, threads) for engine in latency.ENGINES for threads in latency.THREADS]
+    settings = [(engine, threads) for engine in with_threads() for threads in THREADS]
     if not any(threads in (row["latency_ms"] or {}).get(engine, {})
                for row in rows for engine, threads in settings):  # fmt: skip
         return None
@@ -92,8 +93,8 @@ def draw_latencies(rows: Sequence[Row]) -> Figure | None:
         medians = [of["median"] for of in known]
         low = [of["median"] - of["quartiles"][0] for of in known]
         high = [of["quartiles"][1] - of["median"] for of in known]
-        name = f"{latency.ENGINES[engine]}, {threads.replace('_', ' ')}"
-        colour = COLOURS[number // len(latency.THREADS)]
+        name = f"{ENGINES[engine].title}, {threads.replace('_', ' ')}"
+        colour = COLOURS[number // len(THREADS)]
         opacity = 1.0 if threads == "one_thread" else 0.5
         axes.barh(places, medians, color=colour, alpha=opacity, label=name)
         axes.errorbar(medians, places, xerr=[low, high], fmt="none", ecolor=INK, linewidth=0.8)

@@ -1,6 +1,5 @@
 """`senet-landmark compare`: trains presets, and shows what models cost and reach side by side."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -12,20 +11,20 @@ import tensorflow.compat.v1 as tf
 
 from senet_landmark.detectors.registry import get_detector
 from senet_landmark.errors import InputError
+from senet_landmark.evaluation.measuring import scheme_problem
 from senet_landmark.export.comparison.charts import Row
 from senet_landmark.export.comparison.graph_costs import count_constants, count_flops, load_graph
 from senet_landmark.export.comparison.notes import CONSTANTS, VARIABLES, notes_of
 from senet_landmark.export.comparison.page import write_comparison
 from senet_landmark.export.comparison.training import plan_trainings, train_all
-from senet_landmark.export.conversion.convert import Format, convert
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import load_engine
 from senet_landmark.export.evaluation.evaluate import evaluate_models, unique_names
 from senet_landmark.export.evaluation.face_sources import Photos, Records, faces_at
 from senet_landmark.export.freezing.freeze import freeze
-from senet_landmark.export.speed import latency
+from senet_landmark.export.speed.harness import add_conversions, environment
+from senet_landmark.export.speed.latency import measure_latency
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS
-from senet_landmark.face.scheme_conversion import can_convert
 from senet_landmark.face.schemes import get_scheme
 from senet_landmark.frozen.contract import contract_path, load_contract
 from senet_landmark.frozen.models import find_model
@@ -107,24 +106,25 @@ def compare(
                 problem = str(error).replace(str(path), path.name) or type(error).__name__
                 failed.append({"name": name, "model": str(model), "error": problem})
         if not rows:
-            reasons = "; ".join(f"{f['model']}: {f['error']}" for f in failed)
-            raise InputError(f"No model can be compared. {reasons}")
+            told = "; ".join(f"{f['model']}: {f['error']}" for f in failed)
+            raise InputError(f"No model can be compared. {told}")
         paths = {row["name"]: Path(folder) / f"{row['name']}.pb" for row in rows}
         if rounds:
-            unconverted = [_convert(row, paths[row["name"]]) for row in rows]
-            measured = latency.measure_latency(list(paths.values()), rounds)
-            for row, found, missing in zip(rows, measured, unconverted, strict=True):
-                row["latency_ms"] = found | missing
+            missing = [_convert(row, paths[row["name"]]) for row in rows]
+            measured = measure_latency(list(paths.values()), rounds)
+            for row, latencies, reasons in zip(rows, measured, missing, strict=True):
+                row["latency_ms"] = latencies | {e: {"error": x} for e, x in reasons.items()}
         engine = _common_engine(list(paths.values()))
         for label, faces in places.items():
-            able = [row for row in rows if can_convert(row["scheme"], targets[label])]
+            for row in rows:
+                row["sets"][label] = {
+                    "reason": scheme_problem(row["name"], row["scheme"], targets[label])
+                }
+            able = [row for row in rows if not row["sets"][label]["reason"]]
             every = _measure(
                 [paths[row["name"]] for row in able], faces, Path(folder) / "out",
                 boxes=(boxes,), engine=engine, detector_model=detector_model, page=False,
             )  # fmt: skip
-            for row in rows:
-                reason = f"{row['scheme']} cannot be brought to {targets[label]}."
-                row["sets"][label] = {"reason": reason}
             for row, figures in zip(able, every, strict=True):
                 row["sets"][label] = figures
     result: dict[str, Any] = {
@@ -142,7 +142,7 @@ def compare(
         "boxes": boxes,
         "engine": engine,
         "rounds": rounds,
-        "environment": latency.environment(),
+        "environment": environment(),
     }
     result["notes"] = notes_of(result)
     write_comparison(Path(out), result)
@@ -225,18 +225,9 @@ def _of_run(run: Path) -> Row:
     return found
 
 
-def _convert(row: Row, path: Path) -> dict[str, Any]:
+def _convert(row: Row, path: Path) -> dict[EngineName, str]:
     """Leaves the conversions of a `.pb` beside it; engine -> why there is none for it."""
-    records = load_run(row["model"])[2] if row["kind"] == "run" else None
-    formats: dict[str, Format] = {".onnx": "onnx", ".tflite": "tflite"}
-    problems = {}
-    for engine, suffix in latency.CONVERTED.items():
-        try:
-            convert(path, formats[suffix], records=records)
-        except Exception as error:  # a converter raises what it likes; the rest must not be lost
-            text = str(error).replace(str(path.parent) + os.sep, "") or type(error).__name__
-            problems[engine] = {"error": text}
-    return problems
+    return add_conversions(path, load_run(row["model"])[2] if row["kind"] == "run" else None)
 
 
 def _common_engine(models: Sequence[Path]) -> EngineName:

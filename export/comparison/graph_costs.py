@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from senet_landmark.errors import InputError
 from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.graph import import_graph
 
 
 def load_graph(model: Path, contract: Contract) -> tuple[Any, int]:
@@ -19,17 +19,10 @@ def load_graph(model: Path, contract: Contract) -> tuple[Any, int]:
     """
     import tensorflow.compat.v1 as tf
 
-    graph_def = tf.GraphDef()
-    try:
-        graph_def.ParseFromString(model.read_bytes())
-        for node in graph_def.node:
-            if node.op == "Placeholder" and node.attr["shape"].shape.dim[0].size < 1:
-                node.attr["shape"].shape.dim[0].size = 1
-        with tf.Graph().as_default() as graph:
-            tf.import_graph_def(graph_def, name="")
-    except Exception as error:  # protobuf's DecodeError has no stable public name
-        raise InputError(f"{model}: is not a frozen graph of this project ({error}).") from error
-    return graph, max(contract.input.shape[0], 1)
+    batch = max(contract.input.shape[0], 1)
+    with tf.Graph().as_default() as graph:
+        import_graph(model, contract, batch)
+    return graph, batch
 
 
 def count_constants(graph: Any) -> int:

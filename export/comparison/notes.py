@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from senet_landmark.export.speed import latency
+from senet_landmark.export.engines.interface import EngineName
+from senet_landmark.export.engines.registry import ENGINES
+from senet_landmark.export.speed.harness import with_threads
 
 VARIABLES, CONSTANTS = "trainable variables", "constants of the graph"
 """What a model's parameters may be."""
@@ -51,25 +53,27 @@ def notes_of(result: Mapping[str, Any]) -> list[str]:
 
 def _latency_note(result: Mapping[str, Any]) -> str:
     where = result["environment"]
-    releases = ", ".join(f"{name} {where[e]}" for e, name in latency.ENGINES.items() if where[e])
+    releases = ", ".join(
+        f"{spec.title} {where[name]}" for name, spec in with_threads().items() if where[name]
+    )
     return (
         f"Latency of the model alone on one crop, without finding the face, with one thread; all "
         f"threads are in compare.csv and on the page: median of {result['rounds']} runs, warm, the "
-        f"models taking turns in one process; ONNX Runtime (its threads not spinning between runs) "
-        f"and LiteRT have conversions of the .pb. "
+        f"models taking turns in one process; ONNX Runtime (its threads not spinning "
+        f"between runs) and LiteRT have conversions of the .pb. "
         f"{where['processor']}, {where['cores']} cores, {releases}."
     )
 
 
 def _missing_latencies(result: Mapping[str, Any]) -> list[str]:
     """Why there is no latency, once for the models that have the same reason."""
-    reasons: dict[tuple[str, str], list[str]] = {}
+    reasons: dict[tuple[EngineName, str], list[str]] = {}
     for row in result["models"]:
         for engine, of in (row["latency_ms"] or {}).items():
             if "error" in of:
                 reasons.setdefault((engine, of["error"]), []).append(row["name"])
     return [
-        f"No latency in {latency.ENGINES[engine]} of {', '.join(names)}: {error}"
+        f"No latency in {ENGINES[engine].title} of {', '.join(names)}: {error}"
         for (engine, error), names in reasons.items()
     ]
 

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 
 from senet_landmark.export.comparison.charts import Row, draw_errors, draw_latencies
 from senet_landmark.export.comparison.notes import CONSTANTS
-from senet_landmark.export.speed import latency
+from senet_landmark.export.speed.harness import THREADS, with_threads
 from senet_landmark.io.files import write_bytes, write_json
 from senet_landmark.visualisation.charts import svg_of
 from senet_landmark.visualisation.pages import data_uri, render
+from senet_landmark.visualisation.tables import markdown_table
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def _columns(result: Mapping[str, Any]) -> list[Column]:
     ]
     if result["rounds"]:
         columns += [
-            Column(f"{name}, ms", (f"{engine} one_thread ms",), ".1f")
-            for engine, name in latency.ENGINES.items()
+            Column(f"{spec.title}, ms", (f"{engine} one_thread ms",), ".1f")
+            for engine, spec in with_threads().items()
         ]
     columns += [
         Column("training, min", ("minutes",), ".1f", ranked=False),
@@ -78,11 +79,11 @@ def _thread_columns(cores: int) -> list[Column]:
     """Of the page's table of latencies."""
     return [
         Column(
-            f"{name}, 1 / {cores} threads",
-            tuple(f"{engine} {threads} ms" for threads in latency.THREADS),
+            f"{spec.title}, 1 / {cores} threads",
+            tuple(f"{engine} {threads} ms" for threads in THREADS),
             ".1f",
         )
-        for engine, name in latency.ENGINES.items()
+        for engine, spec in with_threads().items()
     ]
 
 
@@ -112,9 +113,9 @@ def _flat(row: Row, validation: Sequence[str]) -> dict[str, Any]:
     levels = ("latency_ms", "sets", "validation")
     flat = {key: value for key, value in row.items() if key not in levels}
     flat["input_size"] = "x".join(map(str, row["input_size"]))
-    for engine in latency.ENGINES:
+    for engine in with_threads():
         of = (row["latency_ms"] or {}).get(engine, {})
-        flat |= {f"{engine} {t} ms": of.get(t, {}).get("median") for t in latency.THREADS}
+        flat |= {f"{engine} {t} ms": of.get(t, {}).get("median") for t in THREADS}
     flat |= {f"validation {key}": row["validation"].get(key) for key in validation}
     for label, figures in row["sets"].items():
         low, high = figures.get("interval_95") or (None, None)
@@ -202,7 +203,7 @@ def write_comparison(out: Path, result: Mapping[str, Any]) -> None:
     lines = [f"Not compared: {f['name']}: {f['error']}" for f in result["failed"]]
     parts.append("\n".join(f"- {' '.join(x.split())}" for x in [*lines, *result["notes"]]))
     write_bytes(out / "compare.csv", stream.getvalue().encode())
-    write_bytes(out / "compare.md", ("\n\n".join(parts) + "\n").encode())
+    write_bytes(out / "compare.md", ("\n".join(parts) + "\n").encode())
     write_bytes(out / "compare.html", page.encode())
     write_json(out / "compare.json", result)
 
@@ -212,11 +213,9 @@ def _markdown(table: Mapping[str, Any]) -> str:
         parts = [f"**{figure}**" if best else figure for figure, best in cell["parts"]]
         return " / ".join(parts) + cell["tail"]
 
-    heads, titles = table["heads"], table["titles"]
-    lines = [[*heads, *titles], [*("---" for _ in heads), *("---:" for _ in titles)]]
-    lines += [[*line["texts"], *map(text, line["cells"])] for line in table["lines"]]
-    rows = ("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
-    return "\n".join(rows)
+    lines = [[*line["texts"], *map(text, line["cells"])] for line in table["lines"]]
+    heads = table["heads"]
+    return markdown_table([*heads, *table["titles"]], lines, texts=len(heads))
 
 
 def _chart(figure: Figure | None) -> str:

@@ -1,1 +1,1 @@
-"""`.pb` -> ONNX, TFLite, SavedModel, each proven equal."""
+"""`.pb` -> ONNX, TFLite, SavedModel, the parity of each checked."""

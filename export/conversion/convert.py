@@ -58,7 +58,7 @@ class Conversion:
       contract: the `.json` that goes with it.
       megabytes: size of the file, or of all files of the folder (10^6 bytes).
       differences: output -> the largest difference to the `.pb` over the crops, in the unit of
-        `equality.TOLERANCES`.
+        `parity.TOLERANCES`.
       crops: how many.
       checked_in: the engines that ran it.
       quantised: what the step to 8 bits costs and brings; None where there was none.
@@ -101,7 +101,7 @@ def convert(
     Raises:
       InputError: the model, its `.json` or the records are absent, damaged or do not go together;
         an unknown format; a name that does not fit it; the converter is not installed or fails; or
-        the outcome differs from the `.pb` by more than `equality.TOLERANCES`, of 8 bits: its NME by
+        the outcome differs from the `.pb` by more than `parity.TOLERANCES`, of 8 bits: its NME by
         more than `quantise.TOLERANCE`.
     """
     if to not in get_args(Format):

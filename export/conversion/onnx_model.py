@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import tensorflow.compat.v1 as tf
-
 from senet_landmark.errors import InputError
 from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.graph import read_graph
 
 OPSET = 10
 """Version of ONNX's operators: the newest that OpenCV before 4.8 reads of all networks. Later ones
@@ -30,7 +29,7 @@ def write_onnx(model: Path, contract: Contract, out: Path) -> None:
             "ONNX needs tf2onnx: install the extra with `pip install '.[onnx]'`."
         ) from error
     converted, _ = tf2onnx.convert.from_graph_def(
-        tf.GraphDef.FromString(model.read_bytes()),
+        read_graph(model, contract),
         input_names=[contract.input.name],
         output_names=[tensor.name for tensor in contract.outputs.values()],
         opset=OPSET,

@@ -5,24 +5,25 @@ Inference", CVPR 2018: weights and activations in 8 bits, their ranges from real
 argmax stays as it is: in 8 bits a softmax over 256 places is mostly zeros.
 """
 
-import statistics
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import nme_inter_ocular
+from senet_landmark.evaluation.metrics import nme
 from senet_landmark.export.engines.interface import Engine
-from senet_landmark.export.engines.litert import tflite_engine, tflite_interpreter
+from senet_landmark.export.engines.litert import tflite_engine
+from senet_landmark.export.engines.timing import alternated
 from senet_landmark.export.freezing.recorded_faces import recorded_faces
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.graph import read_graph
 
 TOLERANCE = 1.05
 """The NME with 8 bits over that without, at most."""
@@ -103,7 +104,7 @@ def write_int8(model: Path, contract: Contract, out: Path, records: Path, expect
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "float.tflite"
         write_tflite(model, contract, plain)
-        times = _latencies([out, plain], crops[:1].astype(np.float32))
+        times = _latencies([out, plain], contract, crops[:1].astype(np.float32))
         size = plain.stat().st_size
     return Cost(after, before, len(faces), len(crops), round(size / 1e6, 3), times[0], times[1])
 
@@ -120,16 +121,14 @@ def check_cost(cost: Cost, problem: str) -> None:
 def _mean_nme(run: Engine, crops: np.ndarray, truth: np.ndarray, scheme: Scheme) -> float:
     """In percent, of the crop's own unit: that is one in x and y where crops are square."""
     known = np.isfinite(truth).all(axis=2)
-    return 100 * float(nme_inter_ocular(run(crops)["landmarks"], truth, scheme, known).mean())
+    predicted = run(crops)["landmarks"]
+    return 100 * float(nme(predicted, truth, scheme, "inter_ocular", known).mean())
 
 
 def _converter(model: Path, contract: Contract) -> Any:
     import tensorflow.compat.v1 as tf
 
-    graph = tf.GraphDef.FromString(model.read_bytes())
-    for node in graph.node:
-        if node.name == contract.input.operation:  # of a graph of a fixed batch, too
-            node.attr["shape"].shape.dim[0].size = 1
+    graph = read_graph(model, contract, batch=1)  # of a graph of a fixed batch, too
     with tempfile.TemporaryDirectory() as folder:
         single = Path(folder) / "single.pb"
         single.write_bytes(graph.SerializeToString())
@@ -166,8 +165,8 @@ def _quantised(converter: Any, crops: np.ndarray) -> bytes:
 def last_layers(model: bytes) -> list[str]:
     """Names of what the last operations of a `.tflite` give: those that are kept in float.
 
-    All that follows the last full connection; of maps the softmax, its products with constants, and
-    the convolution that makes the maps.
+    All that follows the last fully connected layer; of maps the softmax, its products with
+    constants, and the convolution that makes the maps.
     """
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
@@ -200,18 +199,8 @@ def last_layers(model: bytes) -> list[str]:
     return [graph.tensors[tensor].name.decode() for tensor in found]
 
 
-def _latencies(files: list[Path], crop: np.ndarray) -> list[float]:
+def _latencies(files: list[Path], contract: Contract, crop: np.ndarray) -> list[float]:
     """Median milliseconds of one crop in LiteRT with one thread; the files take turns."""
-    runs: list[Callable[[], None]] = []
-    for file in files:
-        interpreter = tflite_interpreter(file)
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], crop)
-        runs.append(interpreter.invoke)
-    times: list[list[float]] = [[] for _ in runs]
-    for _ in range(ROUNDS):
-        for run, own in zip(runs, times, strict=True):
-            run()  # warm: what ran before has emptied the caches
-            start = time.perf_counter()
-            run()
-            own.append(1e3 * (time.perf_counter() - start))
-    return [round(statistics.median(own), 3) for own in times]
+    engines = [tflite_engine(file, contract, threads=1) for file in files]
+    times = alternated({n: partial(run, crop) for n, run in enumerate(engines)}, ROUNDS)
+    return [times[number]["median"] for number in range(len(files))]

@@ -27,7 +27,7 @@ def tflite_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
 
 def _pool(model: Path, contract: Contract, threads: int) -> Engine:
     """An engine of as many interpreters as threads ask for it at once, with `threads` each."""
-    first = tflite_interpreter(model, threads)
+    first = _interpreter(model, threads)
     try:
         (given,) = first.get_input_details()
         found = {details["name"]: details["index"] for details in first.get_output_details()}
@@ -45,7 +45,7 @@ def _pool(model: Path, contract: Contract, threads: int) -> Engine:
         try:
             interpreter = idle.get_nowait()
         except queue.Empty:
-            interpreter = tflite_interpreter(model, threads)
+            interpreter = _interpreter(model, threads)
         try:
             results: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
             for crop in crops.astype(np.float32, copy=False):
@@ -63,7 +63,7 @@ def _pool(model: Path, contract: Contract, threads: int) -> Engine:
     return run
 
 
-def tflite_interpreter(model: Path, threads: int = 1) -> Any:
+def _interpreter(model: Path, threads: int = 1) -> Any:
     """The file in an interpreter with `threads` threads, ready to run.
 
     Raises:

@@ -24,7 +24,7 @@ def onnxruntime_engine(model: Path, contract: Contract, threads: int = 0) -> Eng
     names = [tensor.name for tensor in contract.outputs.values()]
 
     def start(threads: int) -> Engine:
-        session = onnxruntime_session(model, threads)
+        session = _session(model, threads)
 
         def run(crops: np.ndarray) -> Outputs:
             found = session.run(names, {contract.input.name: crops.astype(np.float32, copy=False)})
@@ -37,7 +37,7 @@ def onnxruntime_engine(model: Path, contract: Contract, threads: int = 0) -> Eng
     return over_threads(start, threads)
 
 
-def onnxruntime_session(model: Path, threads: int = 1) -> Any:
+def _session(model: Path, threads: int = 1) -> Any:
     """The file in a session of ONNX Runtime whose operations have `threads` threads.
 
     Raises:

@@ -22,12 +22,14 @@ class EngineSpec(NamedTuple):
       load: makes the engine.
       suffixes: () -> what files it runs, the better first.
       modules: packages of which one must be installed.
+      takes_threads: whether it can be given a number of threads.
     """
 
     title: str
     load: Loader
     suffixes: Callable[[], tuple[str, ...]]
     modules: tuple[str, ...]
+    takes_threads: bool = True
 
 
 ENGINES: dict[EngineName, EngineSpec] = {
@@ -38,7 +40,7 @@ ENGINES: dict[EngineName, EngineSpec] = {
     "opencv": EngineSpec("OpenCV", opencv.opencv_engine, opencv.suffixes, ("cv2",)),
     "tensorflow": EngineSpec("TensorFlow", tensorflow_engine, lambda: (".pb",), ("tensorflow",)),
     "tensorflow2": EngineSpec(
-        "TensorFlow 2", tensorflow2_engine, lambda: (".pb",), ("tensorflow",)
+        "TensorFlow 2", tensorflow2_engine, lambda: (".pb",), ("tensorflow",), takes_threads=False
     ),
 }
 """The fastest first (README, "Speed"): the first that is installed and has a file is chosen."""

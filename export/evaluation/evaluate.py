@@ -13,21 +13,24 @@ import numpy as np
 from tqdm import tqdm
 
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.measuring import Measured, metrics_of, write_metrics
+from senet_landmark.evaluation.measuring import (
+    Measured,
+    as_truth,
+    metrics_of,
+    points_in_truth,
+    scheme_problem,
+    write_metrics,
+)
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.evaluation.face_sources import Photos, Records, Source, source_of
-from senet_landmark.export.evaluation.peers import (
-    Landmarker,
-    Peer,
-    load_dlib_predictor,
-    load_mediapipe,
-)
+from senet_landmark.export.evaluation.peers import load_dlib_predictor, load_mediapipe
+from senet_landmark.export.inference.landmarker import Landmarker
 from senet_landmark.export.inference.predictor import PASSES, Predictor
 from senet_landmark.face.boxes import LANDMARKS
-from senet_landmark.face.scheme_conversion import can_convert, convert
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.files import write_bytes
+from senet_landmark.visualisation.tables import markdown_table
 
 PEERS = ("dlib", "mediapipe")
 
@@ -84,13 +87,15 @@ def evaluate_models(
         skipped: list[dict[str, str]] = []
         source = source_of(faces, boxes, detector_model, skipped)
         for model in landmarkers:
-            if not can_convert(model.scheme.name, source.scheme.name):
-                raise InputError(
-                    f"The model {model.name} predicts {model.scheme.name}, the faces have "
-                    f"{source.scheme.name}."
-                )
+            if problem := scheme_problem(model.name, model.scheme.name, source.scheme.name):
+                raise InputError(problem)
         results = [
-            Measured(model.name, box, _points_of(model, source.scheme), _attribute_names(model))
+            Measured(
+                model.name,
+                box,
+                points_in_truth(model.points, model.scheme, source.scheme),
+                model.attribute_names,
+            )
             for model in landmarkers
             for box in boxes
         ]
@@ -148,28 +153,29 @@ def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
     """NME by the eye corners with its interval, by the box's size, and missed faces."""
     counts = [of["models"][0]["n"] + of["models"][0]["missed_faces"] for of in results]
     titles = [f"{name} (n = {count:,})" for name, count in zip(names, counts, strict=True)]
-    lines = [["model", "boxes", *titles], ["---"] * (2 + len(titles))]
+    lines = []
     for row in zip(*(of["models"] for of in results), strict=True):
         cells = []
         for of in row:
             missed = f", {of['missed_faces']} missed" if of["missed_faces"] else ""
             cells.append(_cell(of, of["interval_95"]["nme_inter_ocular"]) + missed)
         lines.append([row[0]["model"], row[0]["boxes"], *cells])
+    table = markdown_table(["model", "boxes", *titles], lines)
     groups = _groups_table(names, results)
-    return _table_lines(lines) + ("\n" + _table_lines(groups) if len(groups) > 2 else "")
+    return f"{table}\n{groups}" if groups else table
 
 
-def _groups_table(names: Sequence[str], results: Sequence[dict[str, Any]]) -> list[list[str]]:
-    """NME by the eye corners with its interval, by the box's size, of parts: yaw, attributes."""
+def _groups_table(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
+    """The errors of `_markdown` of parts: by yaw and attribute; empty where there is none."""
     columns = [f"{of['model']}, {of['boxes']}" for of in results[0]["models"]]
-    lines = [["set", "faces", "n", *columns], ["---"] * (3 + len(columns))]
+    lines = []
     for name, of in zip(names, results, strict=True):
         parts = [_parts_of(model) for model in of["models"]]
         for group in parts[0]:
             found = [part.get(group) for part in parts]
             cells = ["-" if part is None else _cell(part, part["interval_95"]) for part in found]
             lines.append([name, group, f"{parts[0][group]['n']:,}", *cells])
-    return lines
+    return markdown_table(["set", "faces", "n", *columns], lines) if lines else ""
 
 
 def _parts_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -187,10 +193,6 @@ def _cell(figures: dict[str, Any], interval: list[float] | None) -> str:
     """Both errors, and the interval of the first: one face has none."""
     between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
     return f"{figures['nme_inter_ocular']:.2f}%{between}; {figures['nme_bbox_size']:.2f}%"
-
-
-def _table_lines(lines: list[list[str]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def load_model(
@@ -222,27 +224,6 @@ def load_peer(name: str, dlib_model: Path | None = None) -> Landmarker:
     raise InputError(f"Unknown peer {name!r}. Known: {', '.join(PEERS)}.")
 
 
-def _points_of(model: Landmarker, scheme: Scheme) -> tuple[int, ...]:
-    """The landmarks of `scheme` that a model gives, maybe through a conversion."""
-    points = np.full((model.scheme.points, 2), np.nan)
-    points[list(model.points)] = 0
-    known = np.isfinite(convert(points, model.scheme.name, scheme.name)).all(axis=1)
-    return tuple(np.flatnonzero(known).tolist())
-
-
-def _attribute_names(model: Landmarker) -> tuple[str, ...]:
-    return model.contract.attribute_names if isinstance(model, Predictor) else ()
-
-
-def _outputs(
-    model: Landmarker, photo: np.ndarray, boxes: np.ndarray, source: str | None
-) -> dict[str, np.ndarray]:
-    """As `Predictor.outputs`; peers have landmarks alone."""
-    if isinstance(model, Predictor):
-        return model.outputs(photo, boxes, source)
-    return {"landmarks": model.landmarks(photo, boxes, source)}
-
-
 def _measure(
     models: Sequence[Landmarker],
     source: Source,
@@ -259,15 +240,12 @@ def _measure(
                 there = [i for i, face in enumerate(faces) if face.boxes[box] is not None]
                 rows: dict[int, dict[str, np.ndarray]] = {}
                 if there:
-                    found = _outputs(
-                        model,
+                    found = model.outputs(
                         faces[0].photo,
                         np.stack([np.asarray(faces[i].boxes[box]) for i in there]),
-                        box if correct or isinstance(model, Peer) else None,
+                        box if correct or model.own_boxes else None,
                     )
-                    found["landmarks"] = convert(
-                        found["landmarks"], model.scheme.name, source.scheme.name
-                    )
+                    found["landmarks"] = as_truth(found["landmarks"], model.scheme, source.scheme)
                     rows = {
                         index: {name: of[place] for name, of in found.items()}
                         for place, index in enumerate(there)

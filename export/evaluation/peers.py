@@ -4,7 +4,6 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import dlib
 import numpy as np
@@ -17,43 +16,6 @@ from senet_landmark.face.boxes import ANNOTATION, MATCH_IOU
 from senet_landmark.face.geometry import Box, BoxCorrection, CropSpec
 from senet_landmark.face.schemes import SCHEMES, Scheme
 
-
-class Landmarker(Protocol):
-    """A model that finds landmarks in face boxes: this project's, or a `Peer`."""
-
-    @property
-    def name(self) -> str:
-        """What a report calls it."""
-
-    @property
-    def scheme(self) -> Scheme:
-        """The scheme of its landmarks."""
-
-    @property
-    def points(self) -> tuple[int, ...]:
-        """Which landmarks of the scheme it predicts."""
-
-    @property
-    def note(self) -> str:
-        """What a reader of its figures must know; empty where there is nothing."""
-
-    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str | None) -> np.ndarray:
-        """Landmarks of the faces in given boxes.
-
-        Args:
-          photo: RGB uint8 [H, W, 3].
-          boxes: float64 [N, 4] in photo pixels.
-          source: what the boxes are from, a name of `box_sources`; None: take them as they are.
-
-        Returns:
-          float32 [N, K, 2] in photo pixels, K landmarks of the scheme; NaN at those that are not in
-          `points`, and for a face where the model finds nothing.
-
-        Raises:
-          InputError: the photo is not RGB uint8, the source is unknown, or a box has no area.
-        """
-
-
 CORRECTIONS: Mapping[str, BoxCorrection] = {
     source: correction for source, correction in default_corrections().items()
 }
@@ -64,10 +26,10 @@ Find = Callable[[np.ndarray, Box], np.ndarray | None]
 
 @dataclass(frozen=True)
 class Peer:
-    """A `Landmarker` of someone else's.
+    """A `Landmarker` of someone else's; it has landmarks alone.
 
     Attributes:
-      name, scheme, points, note: see `Landmarker`.
+      name, scheme, points, note, attribute_names, own_boxes: see `Landmarker`.
       find: the model, on one face.
       corrections: source of a box -> correction to the canonical box.
     """
@@ -78,9 +40,17 @@ class Peer:
     note: str
     find: Find
     corrections: Mapping[str, BoxCorrection]
+    attribute_names: tuple[str, ...] = ()
+    own_boxes: bool = True
+
+    def outputs(
+        self, photo: np.ndarray, boxes: np.ndarray, source: str | None
+    ) -> dict[str, np.ndarray]:
+        """See `Landmarker.outputs`; `landmarks` alone."""
+        return {"landmarks": self.landmarks(photo, boxes, source)}
 
     def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str | None) -> np.ndarray:
-        """See `Landmarker.landmarks`.
+        """The `landmarks` of `Landmarker.outputs`.
 
         Boxes of an annotation count as canonical where `corrections` says nothing of them; those
         of a detector that it does not name are refused.

@@ -1,1 +1,1 @@
-"""A run's checkpoint -> `.pb` and contract, proven equal."""
+"""A run's checkpoint -> `.pb` and contract, their parity checked."""

@@ -58,7 +58,7 @@ class FreezeResult:
       contract: path of its `.json`.
       checkpoint: path of the weights.
       differences: output -> largest difference to the checkpoint over `faces` crops, in the unit of
-        `equality.TOLERANCES`.
+        `parity.TOLERANCES`.
       faces: crops that it was checked on.
       megabytes: size of the `.pb`.
     """
@@ -88,7 +88,7 @@ def freeze(
     Raises:
       InputError: `out` does not end in .pb, the run has no checkpoint, the records are gone, or
         an output of the frozen graph differs from the checkpoint's by more than its tolerance
-        (`equality.TOLERANCES`).
+        (`parity.TOLERANCES`).
     """
     run, out = Path(run), Path(out)
     if batch_size < 0:

@@ -116,8 +116,18 @@ class Predictor:
         return tuple(range(self.scheme.points))
 
     @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """The attributes that it predicts."""
+        return self.contract.attribute_names
+
+    @property
+    def own_boxes(self) -> bool:
+        """Whether it always brings boxes to those it was made for: no, without a source not."""
+        return False
+
+    @property
     def note(self) -> str:
-        """What a reader of its figures must know."""
+        """What a reader of its figures must know: nothing."""
         return ""
 
     @property

@@ -21,14 +21,13 @@ from tqdm import tqdm
 from senet_landmark.data.augment import mirror_landmarks
 from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.measuring import AnnotatedFace
+from senet_landmark.evaluation.measuring import AnnotatedFace, as_truth, scheme_problem
 from senet_landmark.evaluation.metrics import nme
 from senet_landmark.export.evaluation.face_sources import Photos, source_of
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.face.attributes import get_attribute
 from senet_landmark.face.boxes import LANDMARKS, canonical_box
 from senet_landmark.face.geometry import CropSpec, apply, crop_box, to_crop, to_pixels, warp
-from senet_landmark.face.scheme_conversion import can_convert, convert
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.io.files import write_bytes, write_json
 from senet_landmark.io.images import write_picture
@@ -123,11 +122,8 @@ def _common_scheme(predictors: Sequence[Predictor], known: Scheme) -> Scheme:
                 f"{predictor.name} predicts {predictor.scheme.name}, {first.name} "
                 f"{first.scheme.name}: give models of one landmark scheme."
             )
-    if not can_convert(first.scheme.name, known.name):
-        raise InputError(
-            f"{first.name} predicts {first.scheme.name}, of which {known.name}, the landmarks of "
-            "the data set, cannot be made: its labels could not be checked."
-        )
+    if problem := scheme_problem(first.name, first.scheme.name, known.name):
+        raise InputError(f"{problem} Its labels could not be checked.")
     return first.scheme
 
 
@@ -138,7 +134,7 @@ def _label(
     scheme = predictors[0].scheme
     looks = np.stack([look for one in predictors for look in both_looks(one, face)])
     label = looks.mean(axis=0)
-    told = convert(label[None], scheme.name, known.name)
+    told = as_truth(label[None], scheme, known)
     error = nme(told, face.truth[None], known, "bbox_size")
     spread = nme(looks, np.repeat(label[None], len(looks), 0), scheme, "bbox_size")
     return label, 100 * float(error[0]), 100 * float(spread.mean())

@@ -8,16 +8,15 @@ hits all alike:
   - cold start: a whole `senet-landmark predict` of one photo in a process of its own.
 """
 
-import contextlib
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dlib
 import numpy as np
@@ -27,23 +26,27 @@ from senet_landmark.detectors.dlib_hog import dlib_rectangle
 from senet_landmark.detectors.registry import DLIB
 from senet_landmark.detectors.search import find_faces
 from senet_landmark.errors import InputError
-from senet_landmark.export.engines.interface import EngineName, cores
+from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import ENGINES, load_engine
+from senet_landmark.export.engines.timing import Run, alternated
 from senet_landmark.export.evaluation.peers import find_dlib_model
 from senet_landmark.export.inference.predictor import Predictor
-from senet_landmark.export.speed.latency import (
-    alternated,
+from senet_landmark.export.speed.harness import (
+    add_conversions,
+    answer_job,
     environment,
     in_fresh_process,
     project_environment,
+    start_engines,
+    threads_of,
     with_opencv_threads,
 )
 from senet_landmark.frozen.contract import load_contract
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.files import write_bytes, write_json
+from senet_landmark.visualisation.tables import markdown_table
 
 BATCH = 16
-THREADS = {"one thread": 1, "all threads": cores()}
 PEER = "dlib's shape predictor"
 
 
@@ -80,7 +83,7 @@ def bench(
     for path in paths:
         load_contract(path)
     with tempfile.TemporaryDirectory() as folder:
-        copies = [_with_conversions(path, Path(folder) / str(n)) for n, path in enumerate(paths)]
+        copies = [_copied(path, Path(folder) / str(n)) for n, path in enumerate(paths)]
         job = {
             "models": [str(path) for path in copies],
             "rounds": rounds,
@@ -95,146 +98,131 @@ def bench(
     return result
 
 
-def _with_conversions(model: Path, folder: Path) -> Path:
+def _copied(model: Path, folder: Path) -> Path:
     """A copy of a model in `folder`, with all that it can be converted to here beside it."""
     folder.mkdir()
-    contract = load_contract(model)
-    for suffix in (".pb", ".json", *contract.conversions):
+    for suffix in (".pb", ".json", *load_contract(model).conversions):
         if (file := model.with_suffix(suffix)).is_file():
             shutil.copy(file, folder)
     copy = folder / model.name
-    for target in ("onnx", "tflite"):
-        if not copy.with_suffix(f".{target}").is_file():
-            with contextlib.suppress(InputError, ImportError):  # the engine will say what it lacks
-                from senet_landmark.export.conversion.convert import convert
-
-                convert(copy, target)
+    add_conversions(copy)  # of what cannot be made the engine says what it lacks
     return copy
 
 
 def table(result: dict[str, Any]) -> str:
     """The figures as a Markdown table, a line for each model and engine."""
     peer = result["dlib"]
-    head = [
+    titles = [
         "model", "engine", "one face, ms", "all threads, ms", "best over dlib", "load, ms",
         "faces/s", f"in {result['batch']}s", "times", "cold start, s",
     ]  # fmt: skip
-    lines = [head, ["---"] * 2 + ["---:"] * (len(head) - 2)]
+    lines = []
     if "error" not in peer:
         lines.append(["", PEER, _ms(peer["ms"]), "–", "1.00"] + ["–"] * 5)
     for model in result["models"]:
-        for engine, of in model["engines"].items():
+        for engine, figures in model["engines"].items():
             title = ENGINES[engine].title
-            if "error" in of:
+            if "error" in figures:
                 lines.append([model["model"], title, "does not run here"] + ["–"] * 7)
                 continue
-            stage, speed = of["stage"], of["faces_per_second"]
+            stage, speed = figures["stage"], figures["faces_per_second"]
             # One by one as the engines do it where they are given no number of threads.
             single = next(iter(speed["single"].values()))
             batch = max(speed["batch"].values())
-            over = of.get("over_dlib")
-            cold = of.get("cold_start")
+            over = figures.get("over_dlib")
+            cold = figures.get("cold_start")
             lines.append(
                 [
                     model["model"], title,
                     _ms(stage.get("one thread")), _ms(stage.get("all threads")),
                     f"{over:.2f}" if over else "–",
-                    f"{of['load']:.0f}", f"{single:.0f}", f"{batch:.0f}", f"{batch / single:.2f}",
-                    f"{cold:.2f}" if cold else "–",
+                    f"{figures['load']:.0f}", f"{single:.0f}", f"{batch:.0f}",
+                    f"{batch / single:.2f}", f"{cold:.2f}" if cold else "–",
                 ]
             )  # fmt: skip
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown_table(titles, lines, texts=2)
 
 
 def _ms(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
+class _Runs(NamedTuple):
+    """Of one model in one engine: the landmark stage of one face, one crop, and a batch of crops;
+    and ms to load it, the runtime imported."""
+
+    stage: Run
+    single: Run
+    batch: Run
+    load: float
+
+
 def _measure(models: Sequence[Path], rounds: int, dlib_model: Path | None) -> dict[str, Any]:
     """All but the cold starts; in a process that does nothing else."""
     photo, _ = portrait()
     boxes = find_faces(photo)[0][:1]
-    stages: dict[Any, Callable[[], object]] = {}
-    speeds: dict[Any, Callable[[], object]] = {}
-    found: list[dict[str, Any]] = []
+    started, problems = start_engines(models, ENGINES, partial(_start, photo=photo, boxes=boxes))
+    stages: dict[Any, Run] = {place: runs.stage for place, runs in started.items()}
     peer: dict[str, Any] = {}
     try:
         stages[PEER] = _dlib_stage(photo, boxes[0], dlib_model)
     except InputError as error:
         peer = {"error": str(error)}
-    for number, model in enumerate(models):
-        contract = load_contract(model)
-        width, height = contract.size
-        crops = np.random.default_rng(0).integers(0, 256, (BATCH, height, width, 3), np.uint8)
-        engines: dict[str, Any] = {}
-        for engine in ENGINES:
-            try:
-                for title, threads in _threads(engine).items():
-                    stage, single, batch, load = _runs(model, engine, threads, photo, boxes, crops)
-                    count = threads or cores()
-                    stages[number, engine, title] = with_opencv_threads(stage, count)
-                    speeds[number, engine, title, "single"] = with_opencv_threads(single, count)
-                    speeds[number, engine, title, "batch"] = with_opencv_threads(batch, count)
-                    engines.setdefault(engine, {"load": load})
-            # Each engine fails with exceptions of its own; the other figures must not be lost.
-            except Exception as error:
-                engines[engine] = {"error": str(error) or type(error).__name__}
-                for runs in (stages, speeds):
-                    for key in [k for k in runs if k[:2] == (number, engine)]:
-                        del runs[key]
-        found.append({"model": model.stem, "engines": engines})
     times = alternated(stages, rounds)
     if PEER in times:
         peer = {"ms": times[PEER]["median"]}
-    rates = alternated(speeds, max(rounds // 3, 1))
-    for number, of in enumerate(found):
-        for engine, figures in of["engines"].items():
-            if "error" in figures:
+    kinds = {"single": 1, "batch": BATCH}
+    rates = alternated(
+        {(place, kind): getattr(runs, kind) for place, runs in started.items() for kind in kinds},
+        max(rounds // 3, 1),
+    )
+    every = []
+    for number, model in enumerate(models):
+        engines: dict[str, Any] = {}
+        for engine, spec in ENGINES.items():
+            if problem := problems[number].get(engine):
+                engines[engine] = {"error": problem}
                 continue
-            titles = _threads(engine)
-            own = {title: times[number, engine, title]["median"] for title in titles}
-            figures["stage"] = own
+            places = {
+                threads.replace("_", " "): (number, engine, threads) for threads in threads_of(spec)
+            }
+            stage = {title: times[place]["median"] for title, place in places.items()}
+            figures = {"load": started[next(iter(places.values()))].load, "stage": stage}
             if "ms" in peer:
-                figures["over_dlib"] = round(min(own.values()) / peer["ms"], 3)
+                figures["over_dlib"] = round(min(stage.values()) / peer["ms"], 3)
             figures["faces_per_second"] = {
                 kind: {
-                    title: round(1e3 * count / rates[number, engine, title, kind]["median"], 1)
-                    for title in titles
+                    title: round(1e3 * count / rates[place, kind]["median"], 1)
+                    for title, place in places.items()
                 }
-                for kind, count in (("single", 1), ("batch", BATCH))
+                for kind, count in kinds.items()
             }
-    return {"dlib": peer, "models": found}
+            engines[engine] = figures
+        every.append({"model": model.stem, "engines": engines})
+    return {"dlib": peer, "models": every}
 
 
-def _threads(engine: EngineName) -> dict[str, int]:
-    """What a number of threads is called -> the number, of those that an engine may be given."""
-    return {"all threads": 0} if engine == "tensorflow2" else THREADS
-
-
-def _runs(
-    model: Path,
-    engine: EngineName,
-    threads: int,
-    photo: np.ndarray,
-    boxes: np.ndarray,
-    crops: np.ndarray,
-) -> tuple[Callable[[], object], Callable[[], object], Callable[[], object], float]:
-    """The landmark stage of one face, one crop, a batch; and ms to load, the runtime imported."""
+def _start(
+    model: Path, engine: EngineName, threads: int, photo: np.ndarray, boxes: np.ndarray
+) -> _Runs:
     contract = load_contract(model)
+    width, height = contract.size
+    crops = np.random.default_rng(0).integers(0, 256, (BATCH, height, width, 3), np.uint8)
     load_engine(model, contract, engine, threads)
     began = time.perf_counter()
-    run = load_engine(model, contract, engine, threads)
+    forward = load_engine(model, contract, engine, threads)
     load = 1e3 * (time.perf_counter() - began)
     predictor = Predictor(model, engine, passes=1, threads=threads)
-    return (
+    runs: tuple[Run, ...] = (
         lambda: predictor.landmarks(photo, boxes, DLIB),
-        lambda: run(crops[:1]),
-        lambda: run(crops),
-        round(load, 2),
+        lambda: forward(crops[:1]),
+        lambda: forward(crops),
     )
+    stage, single, batch = (with_opencv_threads(run, threads) for run in runs)
+    return _Runs(stage, single, batch, round(load, 2))
 
 
-def _dlib_stage(photo: np.ndarray, box: np.ndarray, model: Path | None) -> Callable[[], object]:
+def _dlib_stage(photo: np.ndarray, box: np.ndarray, model: Path | None) -> Run:
     """dlib's shape predictor on one face. Raises InputError where its file is not there."""
     predictor = dlib.shape_predictor(str(find_dlib_model(model)))
     rectangle = dlib_rectangle(box)
@@ -245,8 +233,8 @@ def _add_cold_starts(result: dict[str, Any], models: Sequence[Path], rounds: int
     """Median seconds of `predict` of one photo, a process each, engines in turn."""
     times: dict[tuple[int, str], list[float]] = {
         (number, engine): []
-        for number, of in enumerate(result["models"])
-        for engine, figures in of["engines"].items()
+        for number, model in enumerate(result["models"])
+        for engine, figures in model["engines"].items()
         if "error" not in figures
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -266,16 +254,10 @@ def _add_cold_starts(result: dict[str, Any], models: Sequence[Path], rounds: int
         result["models"][number]["engines"][engine]["cold_start"] = median
 
 
-def _main() -> None:
-    job, result = json.loads(sys.stdin.read())
-    from senet_landmark.runtime import import_quietly
-
-    with contextlib.suppress(ImportError):  # its engines will say so
-        import_quietly()
+def _answer(job: dict[str, Any]) -> dict[str, Any]:
     dlib_model = Path(job["dlib_model"]) if job["dlib_model"] else None
-    found = _measure([Path(model) for model in job["models"]], job["rounds"], dlib_model)
-    Path(result).write_text(json.dumps(found))
+    return _measure([Path(model) for model in job["models"]], job["rounds"], dlib_model)
 
 
 if __name__ == "__main__":
-    _main()
+    answer_job(_answer)

@@ -12,7 +12,7 @@ from senet_landmark.data_tools.synthesis.synthetic_tree import (
     write_synthetic,
 )
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import nme_inter_ocular
+from senet_landmark.evaluation.metrics import nme
 from senet_landmark.export.evaluation.evaluate import Photos, evaluate_models
 from senet_landmark.export.freezing.freeze import freeze
 from senet_landmark.export.inference.predict import predict_photos
@@ -87,7 +87,7 @@ def _on_portrait(predictor: Predictor, out: Path) -> float:
     predict_photos([portrait_path()], out, predictor=predictor)
     photo, truth = portrait()
     found = predictor.landmarks(photo, box_from_landmarks(truth)[None], "landmarks")
-    return float(100 * nme_inter_ocular(found, truth[None], predictor.scheme)[0])
+    return float(100 * nme(found, truth[None], predictor.scheme)[0])
 
 
 def _say(number: int, what: str) -> None:

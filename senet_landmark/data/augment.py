@@ -76,7 +76,14 @@ def _random_turn(
 
 
 def turned_poses(poses: np.ndarray, degrees: np.ndarray) -> np.ndarray:
-    """`pose.turn_pose` of many faces: poses float [N, 3], turns [N]; NaN where a pose is unknown.
+    """Poses of faces in photos turned clockwise, both in degrees; NaN where a pose is unknown.
+
+    Roll is the first of the three rotations, so that turning the photo, which comes last, changes
+    all three angles of a face that looks aside.
+
+    Args:
+      poses: float [N, 3], yaw, pitch, roll.
+      degrees: float [N], the turn of each photo.
 
     In closed form: of the product of the turn's matrix and the head's, the entries that the angles
     are read from (`pose.euler_angles`).

@@ -1,6 +1,6 @@
 """Models + annotated faces -> metrics. Models and faces are handed in, whatever they are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,9 @@ from senet_landmark.evaluation.metrics import NORMALISERS, attribute_accuracy, n
 from senet_landmark.evaluation.statistics import summarise
 from senet_landmark.face.attributes import get_attribute, predicted_classes
 from senet_landmark.face.pose import Pose
+from senet_landmark.face.scheme_conversion import can_convert, convert
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.io.files import write_json
-
-Predict = Callable[[np.ndarray, np.ndarray, str], np.ndarray]
-"""(photo, boxes [N, 4], their source) -> [N, K, 2] in photo pixels; NaN where nothing is found."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +109,37 @@ class Measured:
         }
 
 
+def scheme_problem(model: str, predicted: str, truth: str) -> str | None:
+    """Why a model cannot be measured on faces of another scheme; None where it can.
+
+    Args:
+      model: its name.
+      predicted: name of the scheme of its landmarks.
+      truth: name of the scheme of the faces.
+    """
+    if can_convert(predicted, truth):
+        return None
+    return (
+        f"The model {model} predicts {predicted}, the faces have {truth}: no conversion from the "
+        "one to the other is known."
+    )
+
+
+def as_truth(landmarks: np.ndarray, predicted: Scheme, truth: Scheme) -> np.ndarray:
+    """Landmarks [..., K, 2] as a model predicts them, as those of the scheme of the truth."""
+    return convert(landmarks, predicted.name, truth.name)
+
+
+def points_in_truth(points: Sequence[int], predicted: Scheme, truth: Scheme) -> tuple[int, ...]:
+    """The landmarks of the truth's scheme that a model gives which predicts `points` of its own."""
+    given = np.full((predicted.points, 2), np.nan)
+    given[list(points)] = 0
+    known = np.isfinite(as_truth(given, predicted, truth)).all(axis=1)
+    return tuple(np.flatnonzero(known).tolist())
+
+
 def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
-    """The figures of one model, of `error_statistics.summarise`, and:
+    """The figures of one model, of `statistics.summarise`, and:
 
     Returns:
       by_attribute: attribute -> class -> as `by_subset`; missed: names of the missed faces.

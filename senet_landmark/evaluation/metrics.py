@@ -54,12 +54,24 @@ NORMALISERS: dict[Kind, Normaliser] = {
         lambda truth, _: np.sqrt(np.prod(_box_sides(truth), axis=-1)), "its landmarks span no area"
     ),
 }
+"""What distances are divided by.
+
+- `inter_ocular`: the distance of the outer eye corners. Sagonas et al., "300 Faces in-the-Wild
+  Challenge", 2016.
+- `inter_pupil`: that of the pupils (`Scheme.eyes`). Ren et al., "Face Alignment at 3000 FPS via
+  Regressing Local Binary Features", CVPR 2014 (experiments). Schemes without pupils have the means
+  of the eye outlines: Kowalski et al., "Deep Alignment Network", CVPRW 2017.
+- `bbox_diagonal`: the diagonal of the truth's tight box. Kowalski et al., as above (error measures;
+  `diagonal` in its code).
+- `bbox_size`: the square root of that box's area. Zhu et al., "Face Alignment Across Large Poses",
+  CVPR 2016, section 6.2: for turned faces, whose eye corners come together.
+"""
 
 
 def normaliser(
     truth: np.ndarray, scheme: Scheme, kind: Kind, names: Sequence[str] | None = None
 ) -> np.ndarray:
-    """What the distances in a face are divided by; `nme_*` below have the sources.
+    """What the distances in a face are divided by; `NORMALISERS` has the sources.
 
     Args:
       truth: [N, K, 2] in pixels, or any unit that is the same in x and y; NaN where unknown.
@@ -144,83 +156,10 @@ def nme(
 ) -> np.ndarray:
     """Normalised mean error of each face, float64 [N], as a share: the mean of its `point_errors`.
 
-    Args and Raises as `point_errors`.
+    Sagonas et al., "300 Faces in-the-Wild Challenge", 2016, equation 1; `NORMALISERS` has the
+    sources of the other lengths. Args and Raises as `point_errors`.
     """
     return mean_known(point_errors(predicted, truth, scheme, kind, points, names), axis=1)
-
-
-def nme_inter_ocular(
-    predicted: np.ndarray,
-    truth: np.ndarray,
-    scheme: Scheme,
-    points: Points = None,
-    names: Sequence[str] | None = None,
-) -> np.ndarray:
-    """Normalised mean error of each face, by the distance of the outer eye corners.
-
-    Sagonas et al., "300 Faces in-the-Wild Challenge", 2016, equation 1: the mean Euclidean
-    distance over the landmarks divided by that of the outer eye corners of the truth.
-
-    Args:
-      predicted: [N, K, 2] in pixels, or any unit that is the same in x and y.
-      truth: [N, K, 2] in the same unit.
-      scheme: names the eye corners.
-      points: the landmarks that are averaged: indices, or bool [K] or [N, K]; None: all.
-      names: of the faces, for messages.
-
-    Returns:
-      float64 [N], as a share: 0.04 is 4 percent.
-
-    Raises:
-      InputError: as `point_errors`, e.g. shapes that differ, NaN, eye corners that coincide.
-    """
-    return nme(predicted, truth, scheme, "inter_ocular", points, names)
-
-
-def nme_inter_pupil(
-    predicted: np.ndarray,
-    truth: np.ndarray,
-    scheme: Scheme,
-    points: Points = None,
-    names: Sequence[str] | None = None,
-) -> np.ndarray:
-    """Normalised mean error of each face, by the distance of the pupils (`Scheme.eyes`).
-
-    Ren et al., "Face Alignment at 3000 FPS via Regressing Local Binary Features", CVPR 2014
-    (experiments). Schemes without pupils have the means of the eye outlines: Kowalski et al.,
-    "Deep Alignment Network", CVPRW 2017. Args, Returns and Raises as `nme_inter_ocular`.
-    """
-    return nme(predicted, truth, scheme, "inter_pupil", points, names)
-
-
-def nme_bbox_diagonal(
-    predicted: np.ndarray,
-    truth: np.ndarray,
-    scheme: Scheme,
-    points: Points = None,
-    names: Sequence[str] | None = None,
-) -> np.ndarray:
-    """Normalised mean error of each face, by the diagonal of the truth's tight box.
-
-    Kowalski et al., "Deep Alignment Network", CVPRW 2017 (error measures; `diagonal` in its code).
-    Args, Returns and Raises as `nme_inter_ocular`.
-    """
-    return nme(predicted, truth, scheme, "bbox_diagonal", points, names)
-
-
-def nme_bbox_size(
-    predicted: np.ndarray,
-    truth: np.ndarray,
-    scheme: Scheme,
-    points: Points = None,
-    names: Sequence[str] | None = None,
-) -> np.ndarray:
-    """Normalised mean error of each face, by the square root of the area of the truth's tight box.
-
-    Zhu et al., "Face Alignment Across Large Poses", CVPR 2016, section 6.2: for turned faces, whose
-    eye corners come together. Args, Returns and Raises as `nme_inter_ocular`.
-    """
-    return nme(predicted, truth, scheme, "bbox_size", points, names)
 
 
 def mean_known(values: np.ndarray, axis: int) -> np.ndarray:

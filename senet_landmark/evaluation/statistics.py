@@ -10,13 +10,11 @@ from senet_landmark.errors import InputError
 from senet_landmark.evaluation.metrics import (
     NORMALISERS,
     Points,
-    check_classes,
     error_by_group,
     mean_known,
     nme,
     point_errors,
 )
-from senet_landmark.face.attributes import get_attribute
 from senet_landmark.face.pose import yaw_band
 from senet_landmark.face.schemes import Scheme
 
@@ -57,7 +55,13 @@ def ced(errors: ArrayLike, limit: float, steps: int = STEPS) -> tuple[np.ndarray
 
 
 def area_by_face(errors: ArrayLike, limit: float, steps: int = STEPS) -> np.ndarray:
-    """What each face adds to `auc`, which is their mean: the AUC of that face alone, 0 to 1.
+    """What each face adds to the AUC, which is their mean: the AUC of that face alone, 0 to 1.
+
+    The area under the cumulative error distribution from 0 to `limit`, divided by `limit`: Yang et
+    al., "An Empirical Study of Recent Face Alignment Methods", 2015 (arXiv 1511.05049).
+    Convention: the trapezoid of `ced` at `steps + 1` thresholds, where menpofit and the code of
+    Deep Alignment Network take Simpson's rule of the same samples. It is within `0.5 / steps` of
+    the integral of the step function, `mean(max(0, 1 - error / limit))`: 0.05 percent points.
 
     Args and Raises as `ced`, but that `errors` may have any shape, which is that of the result.
     """
@@ -67,29 +71,13 @@ def area_by_face(errors: ArrayLike, limit: float, steps: int = STEPS) -> np.ndar
     return np.where(first == 0, 1.0, np.maximum(steps - first + 0.5, 0) / steps)
 
 
-def auc(errors: ArrayLike, limit: float, steps: int = STEPS, axis: int = -1) -> Any:
-    """Area under the cumulative error distribution from 0 to `limit`, divided by `limit`.
+def failure_by_face(errors: ArrayLike, limit: float) -> np.ndarray:
+    """What each face adds to the failure rate, which is their mean: 1 above `limit`, 0 within.
 
-    Yang et al., "An Empirical Study of Recent Face Alignment Methods", 2015 (arXiv 1511.05049).
-    Convention: the trapezoid of `ced` at `steps + 1` thresholds, where menpofit and the code of
-    Deep Alignment Network take Simpson's rule of the same samples. It is within `0.5 / steps` of
-    the integral of the step function, `mean(max(0, 1 - error / limit))`: 0.05 percent points.
-
-    Args and Raises as `ced`, but that the mean is taken over `axis`.
-
-    Returns:
-      float64, 0 to 1, or an array of them.
+    The failure rate is 1 less the cumulative error distribution there. Sagonas et al., 2016, as
+    `ced`; an error of exactly `limit` is no failure. Args, Returns and Raises as `area_by_face`.
     """
-    return area_by_face(errors, limit, steps).mean(axis=axis)
-
-
-def failure_rate(errors: ArrayLike, limit: float, axis: int = -1) -> Any:
-    """Share of the errors above `limit`: 1 less the cumulative error distribution there.
-
-    Sagonas et al., 2016, as `ced`; an error of exactly `limit` is no failure. Args, Returns and
-    Raises as `auc`.
-    """
-    return (_checked(errors, limit) > limit).mean(axis=axis)
+    return (_checked(errors, limit) > limit).astype(float)
 
 
 def bootstrap_interval(
@@ -107,7 +95,7 @@ def bootstrap_interval(
 
     Args:
       values: [N], one a face.
-      statistic: (values [..., N], axis=-1) -> [...], e.g. `functools.partial(auc, limit=0.08)`.
+      statistic: (values [..., N], axis=-1) -> [...], e.g. `np.median`.
       samples: how many times N faces are drawn.
       level: share of the samples within the interval.
       seed: the same seed gives the same interval.
@@ -151,17 +139,6 @@ def group_by(labels: Sequence[Hashable]) -> dict[str, np.ndarray]:
     """Label -> indices of its faces, in the labels' order; None is `unknown`."""
     names = np.array([UNKNOWN if label is None else str(label) for label in labels], dtype=str)
     return {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
-
-
-def attribute_labels(values: ArrayLike, name: str) -> list[str]:
-    """Names of the classes [N] of an attribute, for `group_by`; `unknown` for NaN.
-
-    Raises InputError: an unknown attribute, or a value that is no class's number.
-    """
-    classes = get_attribute(name).classes
-    given = np.asarray(values, np.float64).ravel()
-    check_classes(given[~np.isnan(given)], name)
-    return [UNKNOWN if np.isnan(value) else classes[int(value)] for value in given]
 
 
 def summarise(
@@ -258,7 +235,7 @@ def _by_face(
     }
     every = np.r_[found["nme_inter_ocular"], np.full(missed, np.inf)]
     found |= {f"auc_{limit:.2f}": area_by_face(every, limit) for limit in LIMITS}
-    found |= {f"failure_rate_{limit:.2f}": (every > limit).astype(float) for limit in LIMITS}
+    found |= {f"failure_rate_{limit:.2f}": failure_by_face(every, limit) for limit in LIMITS}
     return found
 
 

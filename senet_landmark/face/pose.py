@@ -44,7 +44,6 @@ __all__ = [
     "pose_from_para",
     "pose_of",
     "rotation_matrix",
-    "turn_pose",
     "yaw_band",
 ]
 
@@ -147,26 +146,14 @@ def mirror_pose(pose: ArrayLike) -> Pose:
     return -float(values[0]), float(values[1]), -float(values[2])
 
 
-def turn_pose(pose: ArrayLike, degrees: float) -> Pose:
-    """(yaw, pitch, roll) of the face in the photo turned clockwise by `degrees`.
-
-    Roll is the first of the three rotations, so that turning the photo, which comes last, changes
-    all three angles of a face that looks aside.
-    """
-    return euler_angles(rotation_matrix(0, 0, degrees) @ rotation_matrix(*np.asarray(pose)))
-
-
-def pose_from_landmarks(points_68: ArrayLike, image_size: tuple[int, int] | None = None) -> Pose:
+def pose_from_landmarks(points_68: ArrayLike) -> Pose:
     """(yaw, pitch, roll) in degrees of a face with 68 landmarks, fitted to `MEAN_FACE_3D`.
 
-    Without `image_size` the camera is scaled-orthographic, as 300W-LP's own fit is: the answer
-    does not depend on where the face is in the photo, nor on the unit of the points (which must
-    be the same along x and y). This is the one to use for labels.
+    The camera is scaled-orthographic, as 300W-LP's own fit is: the answer does not depend on where
+    the face is in the photo, nor on the unit of the points (which must be the same along x and y).
 
     Args:
         points_68: (68, 2) in pixels, y down; only `STABLE_POINTS` are read.
-        image_size: (width, height) of the photo in pixels, to fit a perspective camera
-            (`cv2.solvePnP`) with a focal length of max(width, height), centred, no distortion.
 
     Raises:
         ValueError: wrong shape, a NaN or infinity, or points that coincide.
@@ -178,10 +165,7 @@ def pose_from_landmarks(points_68: ArrayLike, image_size: tuple[int, int] | None
     if not np.isfinite(points).all():
         raise ValueError("landmarks hold a NaN or an infinity")
     model = MEAN_FACE_3D[STABLE_POINTS].astype(np.float64)
-    rotation, scale, translation = _fit_scaled_orthographic(points, model)
-    if image_size is not None:
-        rotation = _refine_perspective(points, model, rotation, scale, translation, image_size)
-    return euler_angles(rotation)
+    return euler_angles(_fit_scaled_orthographic(points, model)[0])
 
 
 def pose_of(
@@ -306,28 +290,3 @@ def _fit_scaled_orthographic(
         if np.abs(step).max() < 1e-5:  # a thousandth of a degree
             break
     return rotation, scale, centre_2d - scale * (rotation @ centre_3d)[:2]
-
-
-def _refine_perspective(
-    points: NDArray[np.float64],
-    model: NDArray[np.float64],
-    rotation: NDArray[np.float64],
-    scale: float,
-    translation: NDArray[np.float64],
-    image_size: tuple[int, int],
-) -> NDArray[np.float64]:
-    width, height = image_size
-    if not (width > 0 and height > 0):
-        raise ValueError(f"image_size must be (width, height) in pixels, got {image_size}")
-    focal = float(max(width, height))
-    centre = np.array([(width - 1) / 2, (height - 1) / 2])
-    camera = np.array([[focal, 0, centre[0]], [0, focal, centre[1]], [0, 0, 1]])
-    depth = focal / scale
-    start = np.append((translation - centre) / scale, depth).reshape(3, 1)
-    ok, turn, _ = cv2.solvePnP(
-        model, points, camera, np.zeros(4), cv2.Rodrigues(rotation)[0], start,
-        useExtrinsicGuess=True, flags=cv2.SOLVEPNP_ITERATIVE,
-    )  # fmt: skip
-    if not ok:
-        raise ValueError("cv2.solvePnP found no pose for these landmarks")
-    return np.asarray(cv2.Rodrigues(turn)[0], dtype=np.float64)

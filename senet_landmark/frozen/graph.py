@@ -7,22 +7,50 @@ from senet_landmark.errors import InputError
 from senet_landmark.frozen.contract import Contract
 
 
-def import_graph(model: Path, contract: Contract) -> dict[str, Any]:
+def read_graph(model: Path, contract: Contract, batch: int = 0) -> Any:
+    """A `.pb` as a `tf.GraphDef`.
+
+    Args:
+      model: the `.pb`.
+      contract: the model's.
+      batch: faces that it shall take at once; 0: as the file says.
+
+    Raises:
+      InputError: the file is no graph.
+    """
+    import tensorflow.compat.v1 as tf
+
+    try:
+        graph_def = tf.GraphDef.FromString(model.read_bytes())
+    except Exception as error:  # protobuf's DecodeError has no stable public name
+        raise _problem(model, error) from error
+    for node in graph_def.node:
+        if batch and node.name == contract.input.operation:
+            node.attr["shape"].shape.dim[0].size = batch
+    return graph_def
+
+
+def import_graph(model: Path, contract: Contract, batch: int = 0) -> dict[str, Any]:
     """A `.pb` imported into the default graph: `image` and the outputs by their names.
+
+    Args as `read_graph`.
 
     Raises:
       InputError: the file is no graph, or lacks the tensors that its contract names.
     """
     import tensorflow.compat.v1 as tf
 
-    graph_def = tf.GraphDef()
+    graph_def = read_graph(model, contract, batch)
     try:
-        graph_def.ParseFromString(model.read_bytes())
         tf.import_graph_def(graph_def, name="")
         graph = tf.get_default_graph()
         tensors = {"image": graph.get_tensor_by_name(contract.input.name)}
         for name, tensor in contract.outputs.items():
             tensors[name] = graph.get_tensor_by_name(tensor.name)
-    except Exception as error:  # protobuf's DecodeError has no stable public name
-        raise InputError(f"{model}: is not a frozen graph of this project ({error}).") from error
+    except Exception as error:  # of an operation that is not known, TensorFlow's own
+        raise _problem(model, error) from error
     return tensors
+
+
+def _problem(model: Path, error: Exception) -> InputError:
+    return InputError(f"{model}: is not a frozen graph of this project ({error}).")

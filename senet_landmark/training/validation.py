@@ -26,7 +26,7 @@ class Validation:
     """The results of one validation.
 
     Attributes:
-      figures: `nme_inter_ocular` and the others of `error_statistics.headline_figures`, in percent;
+      figures: `nme_inter_ocular` and the others of `statistics.headline_figures`, in percent;
         `mse_pixels`, the mean squared error of a coordinate in pixels of the network's input; where
         a pose is predicted `pose_mae_yaw`, `_pitch`, `_roll`, in degrees; of each predicted
         attribute `accuracy_NAME`, in percent.

@@ -14,10 +14,6 @@ from senet_landmark.evaluation.metrics import (
     attribute_accuracy,
     error_by_group,
     nme,
-    nme_bbox_diagonal,
-    nme_bbox_size,
-    nme_inter_ocular,
-    nme_inter_pupil,
     normaliser,
     point_errors,
     pose_errors,
@@ -25,11 +21,9 @@ from senet_landmark.evaluation.metrics import (
 )
 from senet_landmark.evaluation.statistics import (
     area_by_face,
-    attribute_labels,
-    auc,
     bootstrap_interval,
     ced,
-    failure_rate,
+    failure_by_face,
     group_by,
     summarise,
 )
@@ -37,10 +31,8 @@ from senet_landmark.face.schemes import SCHEMES, get_scheme
 
 FIVE = get_scheme("mtfl_5")
 NMES = {
-    "inter_ocular": nme_inter_ocular,
-    "inter_pupil": nme_inter_pupil,
-    "bbox_diagonal": nme_bbox_diagonal,
-    "bbox_size": nme_bbox_size,
+    kind: partial(nme, kind=kind)
+    for kind in ("inter_ocular", "inter_pupil", "bbox_diagonal", "bbox_size")
 }
 INF, NAN = np.inf, np.nan
 ALL_KINDS = pytest.mark.parametrize("kind", NORMALISERS)
@@ -52,6 +44,16 @@ def some_faces(scheme, faces=6, seed=0):
     rng = np.random.default_rng(seed)
     truth = rng.uniform(0, 200, (faces, scheme.points, 2))
     return truth + rng.normal(0, 4, truth.shape), truth
+
+
+def auc(errors, limit, steps=statistics.STEPS, axis=-1):
+    """Of a set of faces, as a report has it."""
+    return area_by_face(errors, limit, steps).mean(axis=axis)
+
+
+def failure_rate(errors, limit, axis=-1):
+    """Of a set of faces, as a report has it."""
+    return failure_by_face(errors, limit).mean(axis=axis)
 
 
 def five_points():
@@ -231,6 +233,7 @@ def test_distribution_by_hand():
     assert auc(errors, 0.04, steps=2) == pytest.approx((0.2 / 2 + 0.4 + 0.6 / 2) / 2)
     assert failure_rate(errors, 0.04) == pytest.approx(0.4)  # 0.04 itself is none
     np.testing.assert_allclose(area_by_face(errors, 0.04, 2), [1, 0.75, 0.25, 0, 0])
+    np.testing.assert_array_equal(failure_by_face(errors, 0.04), [0, 0, 0, 1, 1])
     assert auc([0, 0], 0.08) == 1 and auc([INF], 0.08) == 0 and failure_rate([INF], 0.08) == 1
 
 
@@ -261,7 +264,7 @@ def test_distribution_against_scipy(limit, missed):
     np.testing.assert_allclose(failure_rate(rows.T, limit, axis=0), 1 - share[-1])
 
 
-@pytest.mark.parametrize("function", (ced, auc, failure_rate, area_by_face))
+@pytest.mark.parametrize("function", (ced, auc, failure_rate, area_by_face, failure_by_face))
 def test_bad_errors(function):
     with pytest.raises(InputError, match="no error"):
         function([], 0.08)
@@ -271,7 +274,7 @@ def test_bad_errors(function):
     for limit in (0, -1, NAN, INF):
         with pytest.raises(InputError, match="must be positive"):
             function([0.01], limit)
-    if function is not failure_rate:
+    if function not in (failure_rate, failure_by_face):
         with pytest.raises(InputError, match="must be positive"):
             function([0.01], 0.08, 0)
 
@@ -327,11 +330,6 @@ def test_groups():
         "unknown": [1],
     }
     assert group_by([]) == {}
-    assert attribute_labels([1, NAN, 0], "gender") == ["female", "unknown", "male"]
-    with pytest.raises(InputError, match="0 to 1"):
-        attribute_labels([2], "gender")
-    with pytest.raises(InputError, match="Unknown attribute"):
-        attribute_labels([0], "hat")
 
 
 def test_pose_errors_by_hand():
@@ -370,6 +368,8 @@ def test_attribute_accuracy_by_hand():
             attribute_accuracy([[value]], [[0]], ["gender"])
     with pytest.raises(InputError, match="smile"):
         attribute_accuracy([[0]], [[7]], ["smile"])
+    with pytest.raises(InputError, match="Unknown attribute"):
+        attribute_accuracy([[0]], [[0]], ["hat"])
 
 
 # --- the whole report ------------------------------------------------------------------------
@@ -421,7 +421,7 @@ def test_summary_of_every_scheme(scheme):
     for kind, function in NMES.items():
         wanted = 100 * function(predicted, truth, scheme).mean()
         assert report[f"nme_{kind}"] == pytest.approx(wanted, abs=1e-4)
-    every = np.r_[nme_inter_ocular(predicted, truth, scheme), INF]
+    every = np.r_[nme(predicted, truth, scheme), INF]
     assert report["auc_0.08"] == pytest.approx(100 * auc(every, 0.08), abs=1e-4)
     assert report["failure_rate_0.10"] == pytest.approx(100 * failure_rate(every, 0.1), abs=1e-4)
     assert np.mean(report["by_landmark"]) == pytest.approx(report["nme_inter_ocular"], abs=1e-3)

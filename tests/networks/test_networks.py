@@ -10,6 +10,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
+from runs import total_loss
 from senet_landmark.config import (
     Config,
     LossConfig,
@@ -21,7 +22,7 @@ from senet_landmark.config import (
 )
 from senet_landmark.errors import InputError
 from senet_landmark.face.attributes import split_probabilities
-from senet_landmark.losses import get_loss, total_loss
+from senet_landmark.losses import get_loss
 from senet_landmark.networks import heads
 from senet_landmark.networks.model import build_model
 from senet_landmark.networks.registry import NETWORKS, get_network, resolved

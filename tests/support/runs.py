@@ -40,6 +40,15 @@ def random_weights(variables, seed: int = 0) -> dict:
     return weights
 
 
+def total_loss(*arguments, **options):
+    """The sum of `loss_terms`, whose arguments it takes."""
+    import tensorflow.compat.v1 as tf
+
+    from senet_landmark.losses import loss_terms
+
+    return tf.add_n(list(loss_terms(*arguments, **options).values()))
+
+
 def short(preset: str = "senet", steps: int = 4, **train_options):
     """A preset cut down to a few small steps."""
     from senet_landmark.presets import get_preset

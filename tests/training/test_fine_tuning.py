@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 import tf_slim as slim
 
 from made_records import changed_records, open_store
-from runs import random_weights
+from runs import random_weights, total_loss
 from senet_landmark.config import NO_AUGMENTATION, AugmentConfig, Config, NetworkConfig, TrainConfig
 from senet_landmark.data.input_pipeline import BatchMaker, in_order
 from senet_landmark.data.records import load_records_info
@@ -23,7 +23,6 @@ from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import load_contract
 from senet_landmark.frozen.models import DEFAULT_MODEL, find_model
 from senet_landmark.io.images import decode_photo
-from senet_landmark.losses import total_loss
 from senet_landmark.networks.model import build_model
 from senet_landmark.networks.registry import get_network
 from senet_landmark.networks.weights import assign_weights, current_weights

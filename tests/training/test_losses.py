@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from runs import total_loss
 from senet_landmark.config import Config, LossConfig, NetworkConfig
 from senet_landmark.errors import InputError
 from senet_landmark.losses import (
@@ -16,7 +17,6 @@ from senet_landmark.losses import (
     get_loss,
     loss_terms,
     pose_loss,
-    total_loss,
 )
 from senet_landmark.networks import heads
 from senet_landmark.networks.model import build_model

@@ -547,7 +547,7 @@ def test_damaged_run_is_named(small_run, tmp_path):
 
 
 def test_metrics_by_hand():
-    from senet_landmark.evaluation.metrics import nme_inter_ocular
+    from senet_landmark.evaluation.metrics import nme
     from senet_landmark.face.schemes import get_scheme
 
     scheme = get_scheme("300w_68")
@@ -555,10 +555,10 @@ def test_metrics_by_hand():
     truth[:, 45] = (30, 40)  # 50 from point 36
     predicted = truth + (3, 4)  # each off by 5
     predicted[1] += (3, 4)
-    np.testing.assert_allclose(nme_inter_ocular(predicted, truth, scheme), [0.1, 0.2])
+    np.testing.assert_allclose(nme(predicted, truth, scheme), [0.1, 0.2])
     with pytest.raises(InputError, match="different landmark schemes"):
-        nme_inter_ocular(predicted[:, :5], truth, scheme)
+        nme(predicted[:, :5], truth, scheme)
     with pytest.raises(InputError, match="coincide"):
-        nme_inter_ocular(predicted, truth * 0, scheme)
+        nme(predicted, truth * 0, scheme)
     with pytest.raises(InputError, match="NaN"):
-        nme_inter_ocular(predicted * np.nan, truth, scheme)
+        nme(predicted * np.nan, truth, scheme)

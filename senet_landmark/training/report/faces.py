@@ -11,7 +11,7 @@ from senet_landmark.data.input_pipeline import BatchMaker
 from senet_landmark.data.record_store import RecordStore
 from senet_landmark.data.records import load_records_info, shard_paths
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import nme_inter_ocular
+from senet_landmark.evaluation.metrics import nme
 from senet_landmark.networks.model import Model
 from senet_landmark.networks.weights import Weights, assign_weights
 from senet_landmark.runtime import session_config
@@ -126,7 +126,7 @@ def _predicted(
     # In the place of a picture that does not decode is another face.
     shown = ~np.isin(chosen, list(maker.store.undecodable))
     every = np.concatenate(predicted)[shown]
-    return chosen[shown], nme_inter_ocular(every, np.concatenate(truth)[shown], scheme), every
+    return chosen[shown], nme(every, np.concatenate(truth)[shown], scheme), every
 
 
 def _drawn(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:

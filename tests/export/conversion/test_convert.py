@@ -24,7 +24,7 @@ from senet_landmark.data.records import load_records_info, parse_example
 from senet_landmark.data.tfrecords import tfrecords_in
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import nme_inter_ocular
+from senet_landmark.evaluation.metrics import nme
 from senet_landmark.export.conversion import quantise
 from senet_landmark.export.conversion.convert import convert, real_crops
 from senet_landmark.export.conversion.saved_model import saved_model_engine
@@ -191,7 +191,7 @@ def test_one_photo_has_the_same_landmarks_in_every_engine(formats, of_checkpoint
     """To half a pixel of a photo of 1000 pixels, and that with room to spare."""
     photo, truth, boxes = large_photo()
     expected = of_checkpoint(photo, boxes)
-    assert nme_inter_ocular(expected, truth[None], get_scheme("300w_68"))[0] < 0.05  # a real face
+    assert nme(expected, truth[None], get_scheme("300w_68"))[0] < 0.05  # a real face
     found = {"tensorflow2": eager[1]["photo"]}
     for name in ENGINES:
         path = formats["pb"].with_suffix(SUFFIX.get(name, ".pb"))

@@ -15,7 +15,8 @@ from senet_landmark.data_tools.datasets.registry import list_entries, load_photo
 from senet_landmark.data_tools.datasets.samples import Sample, yaw_of
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import nme_inter_ocular
+from senet_landmark.evaluation.metrics import nme
+from senet_landmark.export.evaluation import face_sources
 from senet_landmark.export.evaluation.evaluate import Photos, Records, evaluate_models
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.face import geometry, scheme_conversion
@@ -44,7 +45,7 @@ def test_evaluate_equals_the_metric_on_the_predictions(small_run, synthetic_tree
         sample = load_sample("300w_lp", entry)
         box = geometry.box_from_landmarks(sample.landmarks)[None]
         found = predictor.landmarks(load_photo("300w_lp", entry), box, "landmarks")
-        errors.append(nme_inter_ocular(found, sample.landmarks[None], get_scheme("300w_68"))[0])
+        errors.append(nme(found, sample.landmarks[None], get_scheme("300w_68"))[0])
     assert metrics["n"] == 24 and metrics["missed_faces"] == 0
     assert metrics["nme_inter_ocular"] == pytest.approx(100 * np.mean(errors), abs=1e-3)
     low, high = metrics["interval_95"]["nme_inter_ocular"]
@@ -75,6 +76,12 @@ def test_missed_faces_are_failures_and_broken_photos_are_skipped(
     # A face that the detector missed is a failure, and no part of the mean.
     assert found["failure_rate_0.10"] >= 100 * found["missed_faces"] / 3 - 1e-3
     assert [s["photo"] for s in metrics["skipped"]] == [str(broken)]
+
+
+def test_classes_of_a_face_have_their_names():
+    names = ("gender", "smile", "glasses")
+    known = face_sources._classes(names, np.array([1, np.nan, 0]))
+    assert known == {"gender": "male", "smile": None, "glasses": "no"}
 
 
 def test_run_and_its_frozen_model_agree(small_run, synthetic_tree, tmp_path):

@@ -10,7 +10,7 @@ import tensorflow.compat.v1 as tf
 from runs import PB_ENGINES, short
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import nme_inter_ocular
+from senet_landmark.evaluation.metrics import nme
 from senet_landmark.export.engines.registry import load_engine
 from senet_landmark.export.evaluation.evaluate import Photos, evaluate_models
 from senet_landmark.export.freezing.freeze import FORBIDDEN, freeze
@@ -191,7 +191,7 @@ def test_contract_from_before_further_outputs_still_loads(tmp_path):
         predictor = Predictor(model, name)
         outputs = predictor.outputs(photo, box, "landmarks")
         assert list(outputs) == ["landmarks"]
-        assert nme_inter_ocular(outputs["landmarks"], truth[None], get_scheme("300w_68"))[0] < 0.04
+        assert nme(outputs["landmarks"], truth[None], get_scheme("300w_68"))[0] < 0.04
         (face,) = predictor.predict(photo)  # how sure the model is was not fitted
         assert np.isnan(face.confidence) and np.isnan(face.uncertainty).all()
 
@@ -236,9 +236,9 @@ def test_shipped_weights_on_the_portrait():
     scheme = predictor.contract.landmark_scheme
     box = geometry.box_from_landmarks(truth)[None]
     found = predictor.landmarks(photo, box, "landmarks")
-    assert nme_inter_ocular(found, truth[None], scheme)[0] < 0.04
+    assert nme(found, truth[None], scheme)[0] < 0.04
     (face,) = predictor.predict(photo)
-    assert nme_inter_ocular(face.landmarks[None], truth[None], scheme)[0] < 0.05
+    assert nme(face.landmarks[None], truth[None], scheme)[0] < 0.05
 
 
 def test_shipped_weights_on_real_photos(shared_data, tmp_path):

@@ -15,7 +15,7 @@ from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrai
 from senet_landmark.detectors.registry import FaceDetector, default_corrections, make_detector
 from senet_landmark.detectors.search import find_faces
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import nme_inter_ocular
+from senet_landmark.evaluation import metrics
 from senet_landmark.export.engines.registry import load_engine
 from senet_landmark.export.inference import predictor as predictor_module
 from senet_landmark.export.inference.align import TEMPLATE
@@ -38,7 +38,7 @@ def shipped():
 
 
 def nme(landmarks, truth):
-    return float(nme_inter_ocular(landmarks[None], truth[None], get_scheme("300w_68"))[0])
+    return float(metrics.nme(landmarks[None], truth[None], get_scheme("300w_68"))[0])
 
 
 # --- what goes in ----------------------------------------------------------------------------

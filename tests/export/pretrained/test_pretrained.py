@@ -6,7 +6,7 @@ import pytest
 
 from senet_landmark.data_tools.datasets.registry import list_entries, load_sample
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
-from senet_landmark.evaluation.metrics import nme_inter_ocular
+from senet_landmark.evaluation.metrics import nme
 from senet_landmark.export.comparison.graph_costs import count_constants, count_flops, load_graph
 from senet_landmark.export.evaluation.evaluate import evaluate_models
 from senet_landmark.export.evaluation.face_sources import Photos
@@ -110,4 +110,4 @@ def test_portrait_in_all_sizes_and_tilts(name):
         moved = cv2.warpAffine(photo, matrix, (1200, 1200), flags=cv2.INTER_AREA)
         truth = points @ matrix[:, :2].T + matrix[:, 2]
         found = predictor.landmarks(moved, box_from_landmarks(truth)[None], "landmarks")
-        assert nme_inter_ocular(found, truth[None], predictor.scheme)[0] < 0.06, (zoom, angle)
+        assert nme(found, truth[None], predictor.scheme)[0] < 0.06, (zoom, angle)

@@ -62,7 +62,12 @@ def test_an_engine_that_fails_leaves_the_others(monkeypatch):
     assert of["engines"]["onnxruntime"]["stage"]["one thread"] > 0
     monkeypatch.undo()
     result = {"dlib": {"error": "absent"}, "batch": BATCH, "models": [of]}
-    assert "| OpenCV | does not run here |" in table(result)
+    assert cells(table(result))[2][1:3] == ["OpenCV", "does not run here"]
+
+
+def cells(text):
+    """The cells of a Markdown table."""
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
 
 
 def test_ratios_are_of_the_figures_beside_them(measured):
@@ -82,7 +87,7 @@ def test_table_has_a_line_for_each(measured):
     lines = table(result).splitlines()
     assert (out / "bench.md").read_text().splitlines() == lines
     assert len({line.count("|") for line in lines}) == 1
-    assert sum("| lonely |" in line for line in lines) == len(ENGINES)
+    assert sum(line[0] == "lonely" for line in cells(table(result))) == len(ENGINES)
 
 
 def test_bad_input_is_refused(tmp_path, capsys):

@@ -16,7 +16,7 @@ from PIL import Image
 from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import nme_inter_ocular
+from senet_landmark.evaluation.metrics import nme
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video import clip as clip_module
 from senet_landmark.export.video import video
@@ -78,7 +78,7 @@ def test_video_gives_a_csv_by_frame_and_a_video(clip, tmp_path, predictor):
         assert float(row["time"]) == pytest.approx(number / RATE, abs=2e-3)
         points = np.array([[float(row[f"{a}{i}"]) for a in "xy"] for i in range(68)])
         truth = frame_at(number)[1]
-        assert nme_inter_ocular(points[None], truth[None], get_scheme("300w_68"))[0] < 0.06
+        assert nme(points[None], truth[None], get_scheme("300w_68"))[0] < 0.06
         assert float(row["confidence"]) > 0.9 and abs(float(row["yaw"])) < 20
     written = Clip(tmp_path / "a_landmarks.mp4")
     pictures = [frame.picture for frame in written]
@@ -190,7 +190,7 @@ def test_upright_as_a_telephone_says(tmp_path, predictor):
     assert found["faces"] == 4
     points = np.array([float(rows_of(found["csv"])[2][f"{a}{i}"]) for i in range(68) for a in "xy"])
     truth = frame_at(2)[1] - (40, 0)
-    assert nme_inter_ocular(points.reshape(1, 68, 2), truth[None], get_scheme("300w_68"))[0] < 0.06
+    assert nme(points.reshape(1, 68, 2), truth[None], get_scheme("300w_68"))[0] < 0.06
     assert next(iter(Clip(found["video"]))).picture.shape == (384, 304, 3)
 
 
