@@ -3,13 +3,13 @@
 import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.errors import InputError
 from senet_landmark.export.conversion import quantise
+from senet_landmark.export.conversion.formats import NAMES, SUFFIXES
 from senet_landmark.export.conversion.onnx_model import write_onnx
 from senet_landmark.export.conversion.saved_model import (
     CONTRACT,
@@ -25,19 +25,6 @@ from senet_landmark.face import geometry
 from senet_landmark.frozen.contract import Contract, contract_path, load_contract, save_contract
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.files import read_json, sha256, written_whole
-
-Format = Literal["onnx", "tflite", "tflite-int8", "savedmodel"]
-
-SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "tflite": ".tflite", "tflite-int8": ".tflite"}
-"""Format -> how its files end; a SavedModel is a folder."""
-
-NAMES: dict[Format, str] = {
-    "onnx": ".onnx",
-    "tflite": ".tflite",
-    "tflite-int8": "-int8.tflite",
-    "savedmodel": "_savedmodel",
-}
-"""Format -> what is put behind the model's name where the user gives none."""
 
 RUN_BY: dict[str, tuple[EngineName, ...]] = {
     ".onnx": ("onnxruntime", "opencv"),
@@ -75,7 +62,7 @@ class Conversion:
 
 def convert(
     model: Path | str,
-    to: Format,
+    to: str,
     out: Path | str | None = None,
     *,
     records: Path | str | None = None,
@@ -104,8 +91,8 @@ def convert(
         the outcome differs from the `.pb` by more than `equality.TOLERANCES`, of 8 bits: its NME by
         more than `quantise.TOLERANCE`.
     """
-    if to not in get_args(Format):
-        raise InputError(f"Unknown format {to!r}. Known: {', '.join(get_args(Format))}.")
+    if to not in NAMES:
+        raise InputError(f"Unknown format {to!r}. Known: {', '.join(NAMES)}.")
     source = find_model(model)
     if source.suffix != ".pb":
         raise InputError(f"{source}: give the .pb that `senet-landmark freeze` wrote.")
@@ -139,7 +126,7 @@ def _file(
     contract: Contract,
     own: Contract,
     out: Path,
-    to: Format,
+    to: str,
     records: Path | str | None,
 ) -> Conversion:
     """Writes the file and its contract, `own` as far as it is known yet."""
@@ -201,7 +188,7 @@ def real_crops(contract: Contract, records: Path | str | None = None) -> np.ndar
     return np.stack(found)
 
 
-def _default_place(model: Path | str, source: Path, to: Format) -> Path:
+def _default_place(model: Path | str, source: Path, to: str) -> Path:
     by_name = not Path(model).is_file()  # what is installed is not the user's to add to
     return (Path() if by_name else source.parent) / f"{source.stem}{NAMES[to]}"
 
@@ -212,7 +199,7 @@ def _beside(out: Path) -> list[str]:
     return [path.name for path in every if path != out and path.is_file()]
 
 
-def _contract_at(out: Path, source: Path, contract: Contract, to: Format) -> Contract:
+def _contract_at(out: Path, source: Path, contract: Contract, to: str) -> Contract:
     """The contract that the `.json` beside `out` is to hold, but for the new file itself.
 
     Raises:

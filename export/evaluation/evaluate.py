@@ -16,20 +16,13 @@ from senet_landmark.errors import InputError
 from senet_landmark.evaluation.measuring import Measured, metrics_of, write_metrics
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.evaluation.face_sources import Photos, Records, Source, source_of
-from senet_landmark.export.evaluation.peers import (
-    Landmarker,
-    Peer,
-    load_dlib_predictor,
-    load_mediapipe,
-)
+from senet_landmark.export.evaluation.peers import PEERS, Landmarker, Peer
 from senet_landmark.export.inference.predictor import PASSES, Predictor
 from senet_landmark.face.boxes import LANDMARKS
 from senet_landmark.face.scheme_conversion import can_convert, convert
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.files import write_bytes
-
-PEERS = ("dlib", "mediapipe")
 
 
 def evaluate_models(
@@ -215,11 +208,9 @@ def load_model(
 
 def load_peer(name: str, dlib_model: Path | None = None) -> Landmarker:
     """A peer by its name. Raises InputError that lists the known, or says what to install."""
-    if name == "dlib":
-        return load_dlib_predictor(dlib_model)
-    if name == "mediapipe":
-        return load_mediapipe()
-    raise InputError(f"Unknown peer {name!r}. Known: {', '.join(PEERS)}.")
+    if name not in PEERS:
+        raise InputError(f"Unknown peer {name!r}. Known: {', '.join(PEERS)}.")
+    return PEERS[name](dlib_model)
 
 
 def _points_of(model: Landmarker, scheme: Scheme) -> tuple[int, ...]:

@@ -75,14 +75,14 @@ def test_every_step_on_a_few_faces(synthetic_tree, tmp_path, capsys):
     assert "24 views of 24 photos" in capsys.readouterr().out
     assert run("turn-views", "--root", synthetic_tree, "--out", turned, "--views", 1) == 0
     assert "0 views of 24 photos" in (told := capsys.readouterr().out) and "24 were there" in told
-    options = ("--loop.batch-size", 4, "--loop.validate-every", 4)
+    options = ("--train.batch-size", 4, "--train.validate-every", 4)
     train = ("train", "--records", records, "--run", folder, *options)
     assert run(*train, "--steps", 2) == 0
     assert run(*train, "--steps", 4) == 0  # goes on
     assert "step 4" in capsys.readouterr().out
     assert run("report", "--run", folder) == 0
     assert (folder / "report.html").stat().st_size > 50_000
-    five = ("--run", tmp_path / "again", "--loop.start-from", folder, "--steps", 1)
+    five = ("--run", tmp_path / "again", "--train.start-from", folder, "--steps", 1)
     assert run("train", "--records", records, *options, *five) == 0
     assert run("freeze", "--run", folder, "--out", model) == 0
     assert "equal to" in capsys.readouterr().out
