@@ -85,7 +85,7 @@ setup(
         "matplotlib>=3.8",
         "pillow>=10",
         "tqdm>=4.65",
-        "tyro>=0.9",
+        "tyro>=1.0",
     ],
     extras_require={
         "tensorboard": ["tensorboard>=2.15"],

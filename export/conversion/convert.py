@@ -9,7 +9,7 @@ import numpy as np
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.errors import InputError
 from senet_landmark.export.conversion import quantise
-from senet_landmark.export.conversion.formats import NAMES, SUFFIXES
+from senet_landmark.export.conversion.formats import NAMES, SUFFIXES, Format
 from senet_landmark.export.conversion.onnx_model import write_onnx
 from senet_landmark.export.conversion.saved_model import (
     CONTRACT,
@@ -62,7 +62,7 @@ class Conversion:
 
 def convert(
     model: Path | str,
-    to: str,
+    to: Format,
     out: Path | str | None = None,
     *,
     records: Path | str | None = None,
@@ -126,7 +126,7 @@ def _file(
     contract: Contract,
     own: Contract,
     out: Path,
-    to: str,
+    to: Format,
     records: Path | str | None,
 ) -> Conversion:
     """Writes the file and its contract, `own` as far as it is known yet."""
@@ -188,7 +188,7 @@ def real_crops(contract: Contract, records: Path | str | None = None) -> np.ndar
     return np.stack(found)
 
 
-def _default_place(model: Path | str, source: Path, to: str) -> Path:
+def _default_place(model: Path | str, source: Path, to: Format) -> Path:
     by_name = not Path(model).is_file()  # what is installed is not the user's to add to
     return (Path() if by_name else source.parent) / f"{source.stem}{NAMES[to]}"
 
@@ -199,7 +199,7 @@ def _beside(out: Path) -> list[str]:
     return [path.name for path in every if path != out and path.is_file()]
 
 
-def _contract_at(out: Path, source: Path, contract: Contract, to: str) -> Contract:
+def _contract_at(out: Path, source: Path, contract: Contract, to: Format) -> Contract:
     """The contract that the `.json` beside `out` is to hold, but for the new file itself.
 
     Raises:

@@ -1,6 +1,9 @@
 """What `convert` makes of a `.pb`: the formats by their names, and how their files are called."""
 
-NAMES: dict[str, str] = {
+Format = str
+"""Name of a format, a key of `NAMES`."""
+
+NAMES: dict[Format, str] = {
     "onnx": ".onnx",
     "tflite": ".tflite",
     "tflite-int8": "-int8.tflite",
@@ -8,5 +11,5 @@ NAMES: dict[str, str] = {
 }
 """Format -> what is put behind the model's name where the user gives none."""
 
-SUFFIXES: dict[str, str] = {"onnx": ".onnx", "tflite": ".tflite", "tflite-int8": ".tflite"}
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "tflite": ".tflite", "tflite-int8": ".tflite"}
 """Format -> how its files end; a SavedModel is a folder."""

@@ -1,6 +1,6 @@
 """Name -> network. A new network is one file here and one line in `NETWORKS`.
 
-A network's file is imported when the network is first built: the names are there without TensorFlow.
+A network's file is imported when the network is first built; the names need no TensorFlow.
 """
 
 import importlib
