@@ -146,7 +146,7 @@ def _option(hint: Any, default: Any, short: str | None = None, names: Sequence[s
         listed, value = "", value.replace("NAME", "{" + ",".join(names) + "}")
 
     def hint_text(shown: str) -> str:
-        shown = "" if default in (None, (), "") else f"(default: {shown})"
+        shown = "" if default in (_REQUIRED, None, (), "") else f"(default: {shown})"
         return f"{listed} {shown}".strip()
 
     aliases = (short,) if short else None

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -155,17 +154,6 @@ def test_bad_input_is_one_clear_line(small_run, tmp_path, capsys):
         assert "error: " in message and words in message, (arguments, message)
         assert "Traceback" not in message
     assert not [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
-
-
-def test_choices_that_help_shows_are_those_of_the_registries():
-    from senet_landmark.cli import common
-    from senet_landmark.data_tools.datasets.registry import DATASETS
-    from senet_landmark.face.boxes import BoxSource
-    from senet_landmark.presets import PRESETS
-
-    assert set(get_args(common.DatasetName)) == set(DATASETS)
-    assert set(get_args(common.PresetName)) == set(PRESETS)
-    assert get_args(common.BoxSource) == get_args(BoxSource)
 
 
 def test_unknown_choice_lists_the_known_ones(capsys):
