@@ -95,7 +95,7 @@ setup(
         "pillow>=10",
         "tabulate>=0.9",
         "tqdm>=4.65",
-        "tyro>=0.9",
+        "tyro>=1.0",
     ],
     extras_require={
         "train": TRAIN,

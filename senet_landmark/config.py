@@ -42,7 +42,7 @@ class NetworkConfig:
     """Which network, by its name in `networks.registry`."""
 
     name: str = "senet"
-    """Name in the registry."""
+    """Which network, by its name in the registry."""
     head: Literal["default", "soft_argmax", "fc"] = "default"
     """From features to landmarks: expected coordinate over maps, or fully connected; `default` is
     the network's own."""
@@ -101,7 +101,7 @@ class LossConfig:
     """What training minimises: the sum of a term for the landmarks and one a further task."""
 
     name: str = "wing"
-    """Of the landmarks: wing, adaptive_wing, smooth_l1, l2 or pfld, a name in `losses.LOSSES`."""
+    """Loss of the landmarks, by its name in `losses.LOSSES`."""
     landmark_weight: float = 1.0
     """Weight of the landmarks' term."""
     l2_unit: float = 0.0

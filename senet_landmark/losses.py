@@ -3,19 +3,28 @@
 Landmarks are compared in pixels of the network's input, so that the constants of the papers, which
 are in pixels, keep their meaning. L2 is the exception: its unit is an option, by default that of
 the original, which compares normalised values.
+
+TensorFlow is imported when a loss is first built: the names are there without it.
 """
+
+from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-
-import tensorflow.compat.v1 as tf
+from typing import TYPE_CHECKING, Any
 
 from senet_landmark.config import Config, LossConfig
 from senet_landmark.errors import InputError
+from senet_landmark.runtime import lazy_module
 
-Tensors = dict[str, tf.Tensor]
+if TYPE_CHECKING:
+    import tensorflow.compat.v1 as tf
+else:
+    tf = lazy_module("tensorflow.compat.v1")
+
+Tensors = dict[str, "tf.Tensor"]
 Size = tuple[int, int]
-Loss = Callable[[Tensors, Tensors, Size, LossConfig], tf.Tensor]
+Loss = Callable[[Tensors, Tensors, Size, LossConfig], "tf.Tensor"]
 
 RADIANS = math.pi / 180
 """A degree."""

@@ -4,6 +4,7 @@ Only entry points call `start_tensorflow`; importing a module of this project ch
 """
 
 import contextlib
+import importlib
 import os
 import sys
 import warnings
@@ -41,6 +42,19 @@ def session_config(threads: int = 0, replicas: int = 1) -> Any:
     if replicas > 1:
         within = max(1, (threads or os.cpu_count() or 1) // replicas)
     return tf.ConfigProto(intra_op_parallelism_threads=within, inter_op_parallelism_threads=threads)
+
+
+class _LazyModule:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(self._name), name)
+
+
+def lazy_module(name: str) -> Any:
+    """A stand-in for the module called `name`, which is imported when one of its names is used."""
+    return _LazyModule(name)
 
 
 def import_quietly() -> None:

@@ -1,11 +1,13 @@
-"""MATLAB files, through SciPy, with errors that name the file; those of 300W-LP written."""
+"""MATLAB files, through SciPy, with errors that name the file; those of 300W-LP written.
+
+SciPy is imported where it is used: the registry of data sets must load without it.
+"""
 
 import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import rotation_matrix
@@ -18,6 +20,8 @@ _BFM_ORIGIN = np.array([0.0, 0.295, 1.006])
 
 def load_mat(path: Path) -> dict[str, Any]:
     """The variables of a `.mat` file. Raises InputError when it is not one."""
+    import scipy.io
+
     try:
         return scipy.io.loadmat(str(path))
     except OSError as error:
@@ -45,6 +49,8 @@ def points_of(values: dict[str, Any], key: str, path: Path) -> np.ndarray:
 
 def mat_bytes(**arrays: np.ndarray) -> bytes:
     """A MATLAB 5 file; its header, which holds the hour of writing, is made constant."""
+    import scipy.io
+
     stream = io.BytesIO()
     scipy.io.savemat(stream, arrays)
     header = b"MATLAB 5.0 MAT-file, synthetic 300W-LP".ljust(116)

@@ -3,13 +3,13 @@
 import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.errors import InputError
 from senet_landmark.export.conversion import quantise
+from senet_landmark.export.conversion.formats import NAMES, SUFFIXES, Format
 from senet_landmark.export.conversion.onnx_model import write_onnx
 from senet_landmark.export.conversion.saved_model import (
     CONTRACT,
@@ -25,19 +25,6 @@ from senet_landmark.face import geometry
 from senet_landmark.frozen.contract import Contract, contract_path, load_contract, save_contract
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.files import read_json, sha256, written_whole
-
-Format = Literal["onnx", "tflite", "tflite-int8", "savedmodel"]
-
-SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "tflite": ".tflite", "tflite-int8": ".tflite"}
-"""Format -> how its files end; a SavedModel is a folder."""
-
-NAMES: dict[Format, str] = {
-    "onnx": ".onnx",
-    "tflite": ".tflite",
-    "tflite-int8": "-int8.tflite",
-    "savedmodel": "_savedmodel",
-}
-"""Format -> what is put behind the model's name where the user gives none."""
 
 RUN_BY: dict[str, tuple[EngineName, ...]] = {
     ".onnx": ("onnxruntime", "opencv"),
@@ -104,8 +91,8 @@ def convert(
         the outcome differs from the `.pb` by more than `parity.TOLERANCES`, of 8 bits: its NME by
         more than `quantise.TOLERANCE`.
     """
-    if to not in get_args(Format):
-        raise InputError(f"Unknown format {to!r}. Known: {', '.join(get_args(Format))}.")
+    if to not in NAMES:
+        raise InputError(f"Unknown format {to!r}. Known: {', '.join(NAMES)}.")
     source = find_model(model)
     if source.suffix != ".pb":
         raise InputError(f"{source}: give the .pb that `senet-landmark freeze` wrote.")

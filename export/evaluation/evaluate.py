@@ -23,7 +23,7 @@ from senet_landmark.evaluation.measuring import (
 )
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.evaluation.face_sources import Photos, Records, Source, source_of
-from senet_landmark.export.evaluation.peers import load_dlib_predictor, load_mediapipe
+from senet_landmark.export.evaluation.peers import PEERS, Peer
 from senet_landmark.export.inference.landmarker import Landmarker
 from senet_landmark.export.inference.predictor import PASSES, Predictor
 from senet_landmark.face.boxes import LANDMARKS
@@ -31,8 +31,6 @@ from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.files import write_bytes
 from senet_landmark.visualisation.tables import markdown_table
-
-PEERS = ("dlib", "mediapipe")
 
 
 def evaluate_models(
@@ -217,11 +215,9 @@ def load_model(
 
 def load_peer(name: str, dlib_model: Path | None = None) -> Landmarker:
     """A peer by its name. Raises InputError that lists the known, or says what to install."""
-    if name == "dlib":
-        return load_dlib_predictor(dlib_model)
-    if name == "mediapipe":
-        return load_mediapipe()
-    raise InputError(f"Unknown peer {name!r}. Known: {', '.join(PEERS)}.")
+    if name not in PEERS:
+        raise InputError(f"Unknown peer {name!r}. Known: {', '.join(PEERS)}.")
+    return PEERS[name](dlib_model)
 
 
 def _measure(

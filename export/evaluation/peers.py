@@ -227,3 +227,12 @@ def load_mediapipe(
     scheme = SCHEMES["300w_68"]
     points = tuple(range(scheme.points - len(MESH_TO_INNER_68), scheme.points))
     return Peer("mediapipe-face-mesh", scheme, points, MEDIAPIPE_NOTE, find, corrections)
+
+
+# --- registry --------------------------------------------------------------------------------
+
+PEERS: dict[str, Callable[[Path | None], Landmarker]] = {
+    "dlib": load_dlib_predictor,
+    "mediapipe": lambda dlib_model: load_mediapipe(),
+}
+"""Name -> how the peer is loaded, given the file of dlib's model."""

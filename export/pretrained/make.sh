@@ -17,18 +17,18 @@ label() { # MODEL DATASET ROOT NAME
   records "records-$4" --dataset csv --root "labelled-$4"
 }
 freeze() { senet-landmark freeze --run "$1" --out "$1.pb"; }
-train() { senet-landmark train --records records --loop.cache-mb 15000 "$@"; }
-mixed() { train --loop.ema-decay 0.999 --loop.more-records "$@"; }
+train() { senet-landmark train --records records --train.cache-mb 15000 "$@"; }
+mixed() { train --train.ema-decay 0.999 --train.more-records "$@"; }
 attributes() {
-  senet-landmark train --records records-mtfl --loop.cache-mb 15000 \
+  senet-landmark train --records records-mtfl --train.cache-mb 15000 \
     --network.attributes gender smile glasses head_pose --loss.attribute-weights 4 4 4 4 "$@"
 }
 slow=(--schedule.initial 2e-3 --schedule.final 1e-5)
 # Last, without mirrored faces and, but for attributes, made labels: annotations lie a little to one
 # side, and the mean of a face and its mirror image does not.
-unmirrored=(--augment.no-mirror --loop.no-keep-best --schedule.final 1e-5 --schedule.warmup-steps 50
-  --loop.ema-decay 0.998)
-last() { train --loop.more-records records-turned records-ytf "${unmirrored[@]}" "$@"; }
+unmirrored=(--augment.no-mirror --train.no-keep-best --schedule.final 1e-5 --schedule.warmup-steps 50
+  --train.ema-decay 0.998)
+last() { train --train.more-records records-turned records-ytf "${unmirrored[@]}" "$@"; }
 
 # Frontal photos; the same turned out of plane; frames of videos, a fifth of the people kept apart.
 senet-landmark turn-views --root "$data/300W_LP" --views 1 --out turned
@@ -39,34 +39,34 @@ records records-ytf --dataset ytf --root "$data/ytf" --records.test 0.2
 # A teacher labels MTFL; the large model goes on from it, labels MTFL anew, and goes on again.
 train --run start --steps 3100
 mixed records-turned records-ytf \
-  --run teacher --loop.start-from start --steps 7800 --schedule.initial 4e-3 --schedule.final 2e-4
+  --run teacher --train.start-from start --steps 7800 --schedule.initial 4e-3 --schedule.final 2e-4
 freeze teacher
 label teacher.pb mtfl "$data/mtfl" mtfl-by-teacher
 mixed records records-turned records-ytf records-ytf records-mtfl-by-teacher \
-  --run first-mirrored --loop.start-from teacher --steps 8000 "${slow[@]}"
-last --run first --loop.start-from first-mirrored --steps 3600 --schedule.initial 5e-4
+  --run first-mirrored --train.start-from teacher --steps 8000 "${slow[@]}"
+last --run first --train.start-from first-mirrored --steps 3600 --schedule.initial 5e-4
 freeze first
 label first.pb mtfl "$data/mtfl" mtfl-by-first
 mixed records records-turned records-ytf records-ytf records-mtfl-by-first \
-  --run mirrored --loop.start-from first --steps 10000 "${slow[@]}"
-last --run senet-68 --loop.start-from mirrored --steps 3000 --schedule.initial 5e-4
+  --run mirrored --train.start-from first --steps 10000 "${slow[@]}"
+last --run senet-68 --train.start-from mirrored --steps 3000 --schedule.initial 5e-4
 freeze senet-68
 
 # The large model labels MTFL and 300W anew: one learns MTFL's attributes with these labels, the small
 # one learns from these and the annotations.
 label senet-68.pb mtfl "$data/mtfl" mtfl
 label senet-68.pb 300w_lp "$data/300W_LP" 300w
-attributes --run attributes-mirrored --loop.start-from "$PWD/senet-68" --steps 3000 "${slow[@]}" \
-  --loop.ema-decay 0.999 --loop.more-records records-mtfl records records-ytf
-attributes --run senet-68-attributes --loop.start-from attributes-mirrored --steps 1500 \
+attributes --run attributes-mirrored --train.start-from "$PWD/senet-68" --steps 3000 "${slow[@]}" \
+  --train.ema-decay 0.999 --train.more-records records-mtfl records records-ytf
+attributes --run senet-68-attributes --train.start-from attributes-mirrored --steps 1500 \
   --schedule.initial 5e-4 "${unmirrored[@]}" \
-  --loop.more-records records records records records-turned records-ytf records-ytf
+  --train.more-records records records records records-turned records-ytf records-ytf
 freeze senet-68-attributes
 train --preset senet_small --run small-start --steps 3500
 mixed records records-300w records-300w records-turned records-ytf records-ytf records-mtfl \
-  --preset senet_small --run small-mirrored --loop.start-from small-start --steps 35000 \
+  --preset senet_small --run small-mirrored --train.start-from small-start --steps 35000 \
   --schedule.initial 4e-3 --schedule.final 1e-5
-last --preset senet_small --run senet-68-small --loop.start-from small-mirrored --steps 1500 \
+last --preset senet_small --run senet-68-small --train.start-from small-mirrored --steps 1500 \
   --schedule.initial 4e-4
 freeze senet-68-small
 

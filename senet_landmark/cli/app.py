@@ -1,53 +1,109 @@
-"""`senet-landmark COMMAND`: the commands are functions in `commands/`; tyro derives the options."""
+"""`senet-landmark COMMAND`: the table of the commands, and what happens when one goes wrong."""
 
+import difflib
+import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import tyro
-
-from senet_landmark.cli.conversion import convert
-from senet_landmark.cli.data import inspect, make_build_records, turn_views
-from senet_landmark.cli.inference import bench, predict, pseudo_label
-from senet_landmark.cli.model import compare, evaluate, freeze
-from senet_landmark.cli.service import serve
-from senet_landmark.cli.training import make_train, quickstart, shape_model
-from senet_landmark.cli.tuning import make_find_learning_rate, report
-from senet_landmark.config import Config
+from senet_landmark import __version__
 from senet_landmark.errors import InputError
-from senet_landmark.presets import get_preset
 
 
-def _preset_of(arguments: list[str]) -> Config:
-    """The preset that the arguments name: its values are the defaults of the other options."""
-    for index, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name == "--preset":
-            value = value if equals else "".join(arguments[index + 1 : index + 2])
-            return get_preset(value)
-    return get_preset("senet")
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+      file: the file here that has its function, named as the command with _ for -; or, where
+        `preset` is set, the function `make_…`, which takes the preset and gives it.
+      summary: what it does, in the list of commands; at most 56 characters.
+      preset: its options have the values of `--preset` as defaults.
+      short: setting of `config.json` -> a second, shorter name of its option.
+      unused: settings that it does not read.
+    """
+
+    file: str
+    summary: str
+    preset: bool = False
+    short: Mapping[str, str] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+
+GROUPS: dict[str, dict[str, Command]] = {
+    "use": {
+        "predict": Command("inference", "photos, videos, a camera -> landmarks and pictures"),
+        "serve": Command("service", "a web page and an HTTP endpoint that find landmarks"),
+    },
+    "data": {
+        "build-records": Command("data", "photos and annotations -> records", preset=True),
+        "inspect": Command("data", "records -> a page of pictures, figures and suspects"),
+        "turn-views": Command("data", "more poses: turn the faces of a 300W-LP tree"),
+        "pseudo-label": Command("inference", "label a data set with models that are trained"),
+    },
+    "train": {
+        "quickstart": Command("training", "try the whole pipeline, in about three minutes"),
+        "train": Command(
+            "training",
+            "records -> checkpoints, curves and a report",
+            preset=True,
+            short={"train.steps": "--steps", "train.minutes": "--minutes"},
+        ),
+        "find-learning-rate": Command(
+            "tuning",
+            "try learning rates before a long training",
+            preset=True,
+            unused=(
+                "train.steps", "train.epochs", "train.minutes", "train.ema_decay",
+                "train.validate_every", "train.summary_every", "train.keep_best",
+                "train.task_stopping", "train.start_from", "train.patience", "train.report",
+            ),
+        ),
+        "report": Command("tuning", "write the report page of a training run"),
+        "shape-model": Command("training", "records -> a shape model, for the ASM-assisted loss"),
+    },
+    "ship": {
+        "freeze": Command("model", "training run -> one frozen .pb with its contract"),
+        "convert": Command("conversion", "frozen .pb -> ONNX, TFLite or SavedModel"),
+        "evaluate": Command("model", "models on annotated faces -> errors and pictures"),
+        "compare": Command("model", "size, speed and error of several models, in one table"),
+        "bench": Command("inference", "latency and throughput of models in every engine"),
+    },
+}  # fmt: skip
+"""Heading -> its commands, in the order of the help."""
+
+COMMANDS = {name: command for group in GROUPS.values() for name, command in group.items()}
+
+_USAGE = """\
+Train a facial-landmark detector on your data; run it as one frozen graph.
+
+  senet-landmark COMMAND [OPTIONS]    senet-landmark COMMAND --help
+"""
+
+
+def help_text() -> str:
+    """The list of the commands, which fits on a screen."""
+    lines = [_USAGE]
+    for heading, group in GROUPS.items():
+        for index, (name, command) in enumerate(group.items()):
+            lines.append(f"{heading if index == 0 else '':<7}{name:<20}{command.summary}")
+    return "\n".join([*lines, "", "--version prints the version, --help this list."])
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0 done, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        preset = _preset_of(arguments)
-        app = tyro.extras.SubcommandApp()
-        commands: list[Callable[..., Any]] = [
-            quickstart, turn_views, make_build_records(preset), inspect,
-            shape_model, make_find_learning_rate(preset), make_train(preset), report, freeze,
-            convert, predict, pseudo_label, evaluate, compare, bench, serve,
-        ]  # fmt: skip
-        # Options are derived by reading code, which takes a while: those of one command suffice.
-        named = [
-            of for of in commands if arguments and of.__name__ == arguments[0].replace("-", "_")
-        ]
-        for command in named or commands:
-            app.command(command)
-        app.cli(prog="senet-landmark", description=_DESCRIPTION, args=arguments or ["--help"])
+        _run(arguments)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        message = _what_to_install(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
         return 2
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
@@ -59,9 +115,67 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-_DESCRIPTION = (
-    "Train a facial-landmark detector from your own data; run it anywhere as one frozen graph."
-)
+def _run(arguments: list[str]) -> None:
+    name, *options = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        print(help_text())
+        raise SystemExit(0)
+    if name == "--version":
+        print(f"senet-landmark {__version__}")
+        return
+    name = name.replace("_", "-")
+    if name not in COMMANDS:
+        raise InputError(_unknown(name))
+    command = COMMANDS[name]
+    module = importlib.import_module(f"senet_landmark.cli.{command.file}")
+    function: Any = name.replace("-", "_")
+    if command.preset:
+        options = _renamed(options)
+        function = getattr(module, f"make_{function}")(_preset_of(options))
+    else:
+        function = getattr(module, function)
+    # Imported here: the list of commands and the version need neither tyro nor NumPy.
+    from senet_landmark.cli.parser import run_command
+
+    run_command(function, name, options, command.short, command.unused)
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(COMMANDS)}."
+    return f"{name}: no such command. {hint}"
+
+
+def _renamed(options: list[str]) -> list[str]:
+    """The options with the names of `config.json`: --train.X was called --loop.X once."""
+    renamed = []
+    for option in options:
+        if option.startswith("--loop."):
+            new = "--train." + option.removeprefix("--loop.")
+            old_name, new_name = option.partition("=")[0], new.partition("=")[0]
+            print(f"note: {old_name} is now called {new_name}", file=sys.stderr)
+            option = new
+        renamed.append(option)
+    return renamed
+
+
+def _preset_of(options: list[str]) -> Any:
+    """The preset that the options name: its values are the defaults of the others."""
+    from senet_landmark.presets import get_preset
+
+    for index, option in enumerate(options):
+        name, equals, value = option.partition("=")
+        if name == "--preset":
+            value = value if equals else "".join(options[index + 1 : index + 2])
+            return get_preset(value)
+    return get_preset("senet")
+
+
+def _what_to_install(error: ModuleNotFoundError) -> str | None:
+    from senet_landmark.cli.extras import missing_message
+
+    return missing_message(error.name or "")
+
 
 if __name__ == "__main__":
     sys.exit(main())

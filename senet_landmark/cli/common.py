@@ -1,42 +1,13 @@
-"""What the commands share: the choices that `--help` shows, and how skipped files are told."""
+"""What the commands share: pairs of names and folders, and how skipped files are told."""
 
 import sys
 from pathlib import Path
-from typing import Literal
 
 from senet_landmark.errors import InputError
 
-BoxSource = Literal["landmarks", "annotation", "dlib", "dlib_cnn"]
-DatasetName = Literal[
-    "300w_lp", "300w", "aflw2000", "cofw", "csv", "dlib_xml", "mtfl", "tfds_300w_lp", "wflw", "ytf"
-]
-DetectorName = Literal["dlib", "dlib_cnn"]
-EngineName = Literal["opencv", "onnxruntime", "tflite", "tensorflow", "tensorflow2"]
-PeerName = Literal["dlib", "mediapipe"]
-PresetName = Literal[
-    "senet",
-    "senet_small",
-    "senet_original",
-    "quickstart",
-    "tcdcn",
-    "tcdcn_attributes",
-    "tcdcn_pose",
-    "tcdcn_landmarks",
-    "tcdcn_augmented",
-    "tcdcn_attributes_augmented",
-    "tcdcn_pose_augmented",
-    "tcdcn_landmarks_augmented",
-    "cnn",
-    "pfld",
-    "pfld_025",
-    "pfld_unaugmented",
-    "asmnet",
-    "asmnet_without_asm",
-]
-
 
 def print_skipped(skipped: list[dict[str, str]], where: Path | None = None, most: int = 5) -> None:
-    """Says how many faces or photos were skipped, and why the first were; to stderr."""
+    """Prints to stderr how many faces or photos were skipped, and why the first ones were."""
     if not skipped:
         return
     print(f"Skipped {len(skipped)}:", file=sys.stderr)

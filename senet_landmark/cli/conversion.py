@@ -1,16 +1,19 @@
 """The command `convert`: a frozen model in the formats of other runtimes."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
+
+from senet_landmark.cli.choices import ConversionName
+from senet_landmark.cli.parser import Value
 
 
 def convert(
-    model: str,
-    to: Literal["onnx", "tflite", "tflite-int8", "savedmodel"],
+    model: Annotated[str, Value("MODEL")],
+    to: ConversionName,
     out: Path | None = None,
     records: Path | None = None,
 ) -> None:
-    """Frozen .pb -> ONNX, TFLite, TFLite in 8 bits or SavedModel, checked against it on real crops.
+    """Frozen .pb -> ONNX, TFLite (float or 8 bits) or SavedModel, checked for parity on real crops.
 
     For example:
       senet-landmark convert --model model.pb --to onnx
@@ -18,11 +21,11 @@ def convert(
 
     Args:
       model: A .pb that freeze wrote, or the name of one that ships.
-      to: What to make of it; tflite-int8 is a third of the size.
-      out: The file to write, or the folder of a SavedModel; by default beside the model under its
-        name, with -int8.tflite or _savedmodel behind it; in this folder where the model is one
-        that ships.
-      records: Records to check on, if not the embedded portrait; tflite-int8 needs them.
+      to: Format to write; tflite-int8 has a third of the size.
+      out: The file to write, or the folder of a SavedModel. By default it lies beside the model and
+        has its name, with -int8.tflite or _savedmodel at the end. A model that ships is converted
+        into the current folder.
+      records: Records for the check; by default an embedded portrait. tflite-int8 needs them.
     """
     from senet_landmark.runtime import start_tensorflow
 

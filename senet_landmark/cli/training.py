@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from senet_landmark.cli.common import PresetName
+from senet_landmark.cli.choices import PresetName
 from senet_landmark.config import (
     AugmentConfig,
     Config,
@@ -22,15 +19,15 @@ from senet_landmark.errors import InputError
 def quickstart(out: Path = Path("quickstart"), faces: int = 400, minutes: float = 1.25) -> None:
     """The whole pipeline on faces that it makes itself; about 3 minutes on 2 cores.
 
-    Makes a small 300W-LP tree from one public-domain portrait, builds records, trains, freezes,
-    evaluates on faces that training did not see, and predicts on the real portrait.
+    It makes a small 300W-LP tree from one public-domain portrait, builds records, trains, freezes,
+    evaluates on unseen faces, and predicts on the real portrait.
 
     For example:
       senet-landmark quickstart --out quickstart
 
     Args:
-      out: Folder for everything it makes; must not exist yet.
-      faces: Faces to make.
+      out: Folder for all results; it must not exist yet, or be empty.
+      faces: Number of faces to make.
       minutes: Minutes of training.
     """
     from senet_landmark.runtime import start_tensorflow
@@ -44,7 +41,7 @@ def quickstart(out: Path = Path("quickstart"), faces: int = 400, minutes: float 
 def shape_model(records: Path, out: Path = Path("shape_model.json"), share: float = 0.9) -> None:
     """Records -> the active shape model of their training faces, for the ASM-assisted loss.
 
-    Training makes its own where it is not given one. Beside OUT a picture shows the modes.
+    Training without --loss.shape-model fits its own. A picture beside --out shows the modes.
 
     For example:
       senet-landmark shape-model --records records --out shape_model.json --share 0.95
@@ -52,9 +49,9 @@ def shape_model(records: Path, out: Path = Path("shape_model.json"), share: floa
         --loss.shape-model shape_model.json
 
     Args:
-      records: Folder that build-records made.
+      records: Folder that build-records wrote.
       out: The .json to write.
-      share: Share of the shapes' variance to keep.
+      share: Share of the variance of the shapes to keep.
     """
     from senet_landmark.runtime import start_tensorflow
 
@@ -85,34 +82,30 @@ def make_train(default: Config) -> Callable[..., None]:
         records: Path,
         run: Path,
         preset: PresetName = "senet",
-        steps: int = default.train.steps,
-        minutes: float = default.train.minutes,
         network: NetworkConfig = default.network,
         augment: AugmentConfig = default.augment,
         loss: LossConfig = default.loss,
         schedule: ScheduleConfig = default.schedule,
-        train: Annotated[TrainConfig, tyro.conf.arg(name="loop")] = default.train,
+        train: TrainConfig = default.train,
     ) -> None:
         """Records -> checkpoints, curves, a report.
 
-        The same command again resumes. Ctrl-C saves first. With TF_CONFIG set, the same command on
-        several machines is one run (README, "Training").
+        Ctrl-C saves and stops; the same command again resumes. With TF_CONFIG set, the same
+        command on several machines is one run.
 
         For example:
           senet-landmark train --records records --run run --minutes 25
           senet-landmark train --preset senet_original --records records --run run --steps 1000
-          senet-landmark train --records records --run run-l2 --loss.name l2 --loop.batch-size 32
-          senet-landmark train --records records-5 --run run-5 --loop.start-from run
+          senet-landmark train --records records --run run-l2 --loss.name l2 --train.batch-size 32
+          senet-landmark train --records records-5 --run run-5 --train.start-from run
 
         Args:
-          records: Folder that build-records made.
-          run: Folder of the run; made if absent, gone on with otherwise.
-          preset: Which recipe; every option below has its value as default.
-          steps: Steps of the run.
-          minutes: Minutes of the run, all sessions added up; 0: only steps end it.
-          network: Which network.
+          records: Folder that build-records wrote.
+          run: Folder of the run. A run that is there already is resumed.
+          preset: Recipe that the run begins with; it sets the defaults of the options below.
+          network: The network.
           augment: Random changes of training faces.
-          loss: Which loss.
+          loss: The loss.
           schedule: The learning rate.
           train: The training loop.
         """
@@ -128,7 +121,7 @@ def make_train(default: Config) -> Callable[..., None]:
             augment=augment,
             loss=loss,
             schedule=schedule,
-            train=replace(train, steps=steps, minutes=minutes),
+            train=train,
         )
         result = start(config, records, run)
         if result.ended in ("worker", "ps"):

@@ -3,18 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from senet_landmark.cli.common import PresetName
+from senet_landmark.cli.choices import PresetName
 from senet_landmark.config import AugmentConfig, Config, LossConfig, NetworkConfig, TrainConfig
 
 
 def report(run: Path) -> None:
-    """A run's folder -> report.html in it: curves, faces, configuration, on one page.
+    """A training run -> report.html in its folder: curves, faces and configuration on one page.
 
-    Of a run in progress, too. Training writes the page itself when it ends.
+    Training writes this page itself at its end. The command also works while a run goes on.
 
     For example:
       senet-landmark report --run run
@@ -43,28 +40,28 @@ def make_find_learning_rate(default: Config) -> Callable[..., None]:
         network: NetworkConfig = default.network,
         augment: AugmentConfig = default.augment,
         loss: LossConfig = default.loss,
-        train: Annotated[TrainConfig, tyro.conf.arg(name="loop")] = default.train,
+        train: TrainConfig = default.train,
     ) -> None:
-        """Records -> a learning rate to begin with: a short training at ever higher rates.
+        """Records -> a learning rate to begin with, by a short training at higher and higher rates.
 
-        The range test of Smith, "Cyclical Learning Rates" (2017). Writes learning_rate.png and
-        learning_rate.json; the weights are thrown away.
+        This is the range test of Smith, "Cyclical Learning Rates" (2017). It writes
+        learning_rate.png and learning_rate.json; the weights are not kept.
 
         For example:
           senet-landmark find-learning-rate --records records --out rates
           senet-landmark train --records records --run run --schedule.initial 2e-3
 
         Args:
-          records: Folder that build-records made.
+          records: Folder that build-records wrote.
           out: Folder for the chart and the figures.
-          preset: Which recipe; every option below has its value as default.
+          preset: Recipe that the test begins with; it sets the defaults of the options below.
           lowest: Learning rate of the first step.
-          highest: Learning rate of the last step; the test ends before if the loss blows up.
-          steps: Steps from the one to the other.
-          network: Which network.
+          highest: Learning rate of the last step; the test stops earlier if the loss diverges.
+          steps: Steps of the test, from the lowest rate to the highest.
+          network: The network.
           augment: Random changes of training faces.
-          loss: Which loss.
-          train: Batch size, clipping and seed of the training loop; its length is not heeded.
+          loss: The loss.
+          train: The training loop.
         """
         from senet_landmark.runtime import start_tensorflow
 

@@ -1,12 +1,15 @@
-"""Name -> network. A new network is one file here and one line in `NETWORKS`."""
+"""Name -> network. A new network is one file here and one line in `NETWORKS`.
 
+A network's file is imported when the network is first built; the names need no TensorFlow.
+"""
+
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from senet_landmark.config import NetworkConfig
 from senet_landmark.errors import InputError
-from senet_landmark.networks import asmnet, cnn, pfld, senet, tcdcn
 
 
 @dataclass(frozen=True)
@@ -31,29 +34,51 @@ class NetworkSpec:
     options: tuple[str, ...] = ()
 
 
+def _later(place: str) -> Callable[..., Any]:
+    """A function of this package by its `file.name`, whose file is imported when it is called."""
+    module, _, name = place.partition(".")
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        function = getattr(importlib.import_module(f"senet_landmark.networks.{module}"), name)
+        return function(*arguments, **options)
+
+    return call
+
+
 NETWORKS = {
     "senet": NetworkSpec(
-        senet.senet,
-        senet.senet_arg_scope,
+        _later("senet.senet"),
+        _later("senet.senet_arg_scope"),
         heads=("soft_argmax", "fc"),
         options=("dropout_keep", "width"),
     ),
     "senet_original": NetworkSpec(
-        senet.senet_original, senet.senet_arg_scope, options=("dropout_keep",)
+        _later("senet.senet_original"), _later("senet.senet_arg_scope"), options=("dropout_keep",)
     ),
     "tcdcn": NetworkSpec(
-        tcdcn.tcdcn, tcdcn.tcdcn_arg_scope, input_size=(160, 160), options=("batch_norm",)
+        _later("tcdcn.tcdcn"),
+        _later("tcdcn.tcdcn_arg_scope"),
+        input_size=(160, 160),
+        options=("batch_norm",),
     ),
     "cnn": NetworkSpec(
-        cnn.cnn,
-        cnn.cnn_arg_scope,
+        _later("cnn.cnn"),
+        _later("cnn.cnn_arg_scope"),
         input_size=(224, 224),
         channels=1,
         options=("batch_norm", "dropout_keep"),
     ),
-    "pfld": NetworkSpec(pfld.pfld, pfld.pfld_arg_scope, input_size=(112, 112), options=("width",)),
+    "pfld": NetworkSpec(
+        _later("pfld.pfld"),
+        _later("pfld.pfld_arg_scope"),
+        input_size=(112, 112),
+        options=("width",),
+    ),
     "asmnet": NetworkSpec(
-        asmnet.asmnet, asmnet.asmnet_arg_scope, input_size=(224, 224), options=("dropout_keep",)
+        _later("asmnet.asmnet"),
+        _later("asmnet.asmnet_arg_scope"),
+        input_size=(224, 224),
+        options=("dropout_keep",),
     ),
 }
 

@@ -225,7 +225,7 @@ def _begin_or_resume(
             raise InputError(
                 f"{records}: these are not the records that {run} was begun with (their digest is "
                 "another). Give those, or train anew in a new --run folder; "
-                "--loop.start-from takes over the weights."
+                "--train.start-from takes over the weights."
             )
     checkpoints.save_run(run, config, info, records)
     write_json(run / "environment.json", about)

@@ -154,8 +154,8 @@ def start(tmp_path):
                 environment["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
             command = [
                 sys.executable, "-m", "senet_landmark", "train", "--records", records,
-                "--run", run, "--preset", "tcdcn_landmarks", "--loop.epochs", "0",
-                "--loop.threads", "1", "--schedule.initial", "1e-4", "--schedule.final", "1e-4",
+                "--run", run, "--preset", "tcdcn_landmarks", "--train.epochs", "0",
+                "--train.threads", "1", "--schedule.initial", "1e-4", "--schedule.final", "1e-4",
                 *options,
             ]  # fmt: skip
             process = subprocess.Popen(
@@ -195,8 +195,8 @@ def wait_until(condition, *processes, seconds=300):
 def test_two_workers_train_as_one_with_the_same_global_batch(halves, tmp_path, start):
     """With all faces in each step the batch is the same whoever reads it: so is every loss."""
     options = [
-        *("--steps", 8, "--loop.batch-size", 22, "--loop.summary-every", 1),
-        *("--loop.validate-every", 4, "--loop.gradient-clip", 1.0, "--loop.ema-decay", 0.9),
+        *("--steps", 8, "--train.batch-size", 22, "--train.summary-every", 1),
+        *("--train.validate-every", 4, "--train.gradient-clip", 1.0, "--train.ema-decay", 0.9),
     ]
     alone = start(halves, tmp_path / "one", *options)
     first, second = addresses(2)
@@ -217,8 +217,8 @@ def test_killed_processes_are_replaced_and_the_run_ends_well(halves, tmp_path, s
     """Worker, then chief, then the one who holds the parameters."""
     run = tmp_path / "run"
     options = [
-        *("--steps", 200, "--loop.batch-size", 8, "--loop.validate-every", 20),
-        *("--loop.summary-every", 1),
+        *("--steps", 200, "--train.batch-size", 8, "--train.validate-every", 20),
+        *("--train.summary-every", 1),
     ]
     first, second, third = addresses(3)
     cluster = {"chief": [first], "worker": [second], "ps": [third]}
@@ -257,7 +257,7 @@ def test_too_few_files_for_the_workers(synthetic_records, tmp_path, start):
     assert one_file.ends() == 2
     assert "batch_size is that of all workers" in one_file.text()
     one_file = start(
-        synthetic_records, tmp_path / "run", "--loop.batch-size", 6, cluster=cluster, index=1
+        synthetic_records, tmp_path / "run", "--train.batch-size", 6, cluster=cluster, index=1
     )
     assert one_file.ends() == 2
     assert "1 files for 3 workers" in one_file.text()

@@ -84,7 +84,7 @@ def found(synthetic_records, tmp_path_factory):
             "find-learning-rate", "--preset", "tcdcn_landmarks",
             "--records", str(synthetic_records),
             "--out", str(out), "--lowest", "1e-7", "--highest", "1", "--steps", "40",
-            "--loop.batch-size", "8",
+            "--train.batch-size", "8",
         ]
     )  # fmt: skip
     return status, out
