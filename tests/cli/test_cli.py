@@ -9,14 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runs import REPOSITORY
 from senet_landmark.cli.app import main
 from senet_landmark.cli.inference import predict as predict_command
 from senet_landmark.cli.model import evaluate as evaluate_command
-from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
-from senet_landmark.export.inference.predictor import PASSES, Predictor
-from senet_landmark.face.geometry import box_from_landmarks
-from senet_landmark.frozen.models import find_model
+from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
+from senet_landmark.export.inference.predictor import PASSES
 from senet_landmark.io.files import written_whole
 from senet_landmark.io.images import write_picture
 
@@ -185,48 +182,6 @@ def test_half_written_files_never_appear(tmp_path):
         temporary.write_text("new, but")
         raise RuntimeError
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["whole.json"]
-
-
-def test_readme_names_only_commands_and_options_that_exist(capsys):
-    """Each `senet-landmark …` line of the README parses: its command and its options exist."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
-    lines = re.findall(r"senet-landmark [a-z-]+ .*", "\n".join(blocks))
-    assert {line.split()[1] for line in lines} == set(COMMANDS)
-    for line in lines:
-        words = line.split("#")[0].split()[1:]
-        with pytest.raises(SystemExit):
-            run(words[0], "--help")
-        known = set(re.findall(r"--[a-z0-9.-]+", capsys.readouterr().out))
-        assert {w.partition("=")[0] for w in words if w.startswith("--")} <= known, line
-
-
-def readme_program(words):
-    """The Python block of the README that has these words in it."""
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    (program,) = [b for b in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if words in b]
-    return program
-
-
-def test_readme_programs_give_the_portraits_landmarks(tmp_path, monkeypatch, capsys):
-    """With this package and without it, on the weights that ship."""
-    photo, truth = portrait()
-    for suffix in (".pb", ".json"):
-        shutil.copy(find_model().with_suffix(suffix), tmp_path / f"model{suffix}")
-    shutil.copy(portrait_path(), tmp_path / "photo.jpg")
-    monkeypatch.chdir(tmp_path)
-    exec(readme_program("Predictor"), {})
-    assert capsys.readouterr().out.count("[") > 68
-
-    box = box_from_landmarks(truth)
-    program = readme_program("def cut_out")
-    assert "senet_landmark" not in program
-    names: dict = {}
-    exec(program, names)
-    crop, corner, side = names["cut_out"](photo, box.tolist())
-    found = names["with_opencv"]("model.pb", crop[None].astype(np.float32))
-    expected = Predictor().landmarks(photo, box[None], "landmarks")[0]
-    np.testing.assert_allclose(found.reshape(68, 2) * side + corner, expected, atol=0.5)
 
 
 def test_quickstart_on_a_few_faces(tmp_path, capsys):

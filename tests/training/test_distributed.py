@@ -83,8 +83,8 @@ def test_bad_tf_config_is_told(text, message):
     assert "It looks like" in str(error.value)
 
 
-def test_manifest_of_the_readme_describes_the_cluster():
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def test_manifest_of_the_documentation_describes_the_cluster():
+    text = (REPOSITORY / "docs" / "distributed.md").read_text(encoding="utf-8")
     (manifest,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     service, job = yaml.safe_load_all(manifest)
     pods = job["spec"]["template"]["spec"]
