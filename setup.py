@@ -109,7 +109,15 @@ setup(
         "tflite": TFLITE,
         # With the extras whose code the tests run.
         "dev": [
-            *TOOLS, *TRAIN, *BEAM, *TFDS, *PEERS, *ONNX, *TFLITE, *SERVE, *TENSORBOARD,
+            *TOOLS,
+            *TRAIN,
+            *BEAM,
+            *TFDS,
+            *PEERS,
+            *ONNX,
+            *TFLITE,
+            *SERVE,
+            *TENSORBOARD,
         ],
     },
     entry_points={"console_scripts": ["senet-landmark = senet_landmark.cli.app:main"]},

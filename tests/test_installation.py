@@ -7,9 +7,9 @@ import sys
 import zipfile
 
 import pytest
-from runs import REPOSITORY
 
 import senet_landmark as sl
+from runs import REPOSITORY
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
 
 CASE = """

@@ -23,7 +23,7 @@ from senet_landmark.evaluation.measuring import (
 )
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.evaluation.face_sources import Photos, Records, Source, source_of
-from senet_landmark.export.evaluation.peers import PEERS, Peer
+from senet_landmark.export.evaluation.peers import PEERS
 from senet_landmark.export.inference.landmarker import Landmarker
 from senet_landmark.export.inference.predictor import PASSES, Predictor
 from senet_landmark.face.boxes import LANDMARKS

@@ -231,7 +231,7 @@ def load_mediapipe(
 
 # --- registry --------------------------------------------------------------------------------
 
-PEERS: dict[str, Callable[[Path | None], Landmarker]] = {
+PEERS: dict[str, Callable[[Path | None], Peer]] = {
     "dlib": load_dlib_predictor,
     "mediapipe": lambda dlib_model: load_mediapipe(),
 }
