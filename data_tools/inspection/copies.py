@@ -16,8 +16,6 @@ WINDOW = 24
 """With how many successors each signature is compared, a band."""
 BANDS = 8
 
-_ONES = np.array([bin(value).count("1") for value in range(256)], np.uint8)
-
 
 def near_pairs(signatures: np.ndarray, thumbs: np.ndarray) -> list[tuple[int, int, float]]:
     """(first, second, correlation) of near copies, most alike first; each pair once.
@@ -37,12 +35,13 @@ def near_pairs(signatures: np.ndarray, thumbs: np.ndarray) -> list[tuple[int, in
             if not len(same):
                 break
             pairs = np.stack([order[same], order[same + step]], axis=1)
-            bits = _ONES[signatures[pairs[:, 0]] ^ signatures[pairs[:, 1]]].sum(axis=1)
+            differing = signatures[pairs[:, 0]] ^ signatures[pairs[:, 1]]
+            bits = np.unpackbits(differing, axis=1).sum(axis=1)
             found.append(np.sort(pairs[bits <= NEAR_BITS], axis=1))
     if not found:
         return []
     pairs = np.unique(np.concatenate(found), axis=0)
-    alike = np.array([_correlation(thumbs[a], thumbs[b]) for a, b in pairs])
+    alike = np.array([np.corrcoef(thumbs[a].ravel(), thumbs[b].ravel())[0, 1] for a, b in pairs])
     order = np.argsort(-alike, kind="stable")
     return [
         (int(pairs[i, 0]), int(pairs[i, 1]), float(alike[i]))
@@ -60,8 +59,3 @@ def equal_pairs(digests: np.ndarray) -> list[tuple[int, int]]:
         if before != index:
             pairs.append((before, index))
     return pairs
-
-
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    a, b = (t.astype(np.float64).ravel() - t.mean() for t in (first, second))
-    return float(a @ b / max(np.sqrt((a @ a) * (b @ b)), 1e-9))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.cluster.hierarchy import DisjointSet
 
 from senet_landmark.data_tools.inspection.copies import equal_pairs, near_pairs
 from senet_landmark.data_tools.inspection.survey import Survey
@@ -164,22 +165,14 @@ def _copies(survey: Survey) -> Iterable[Suspect]:
     near = near_pairs(looks.signature[lit], looks.thumb[lit])
     pairs += [(a, b, alike, f"nearly equal, correlation {alike:.3f}") for a, b, alike in near]
     # Of many copies of one picture each is told once.
-    leader = np.arange(len(faces))
-
-    def find(face: int) -> int:
-        while leader[face] != face:
-            leader[face] = leader[leader[face]]
-            face = int(leader[face])
-        return face
-
+    told = DisjointSet({index for a, b, *_ in pairs for index in (a, b)})
     for a, b, alike, how in pairs:
         first, second = int(lit[a]), int(lit[b])
         apart = faces[first].split_in_folder != faces[second].split_in_folder
         if not apart and faces[first].record.identity == faces[second].record.identity:
             continue
-        if find(first) == find(second):
+        if not told.merge(a, b):
             continue
-        leader[find(second)] = find(first)
         where = _apart(survey, first, second)
         why = f"{how}: {faces[first].record.source}{where}"
         # Those on two sides of a split come first.

@@ -84,24 +84,15 @@ def turned_poses(poses: np.ndarray, degrees: np.ndarray) -> np.ndarray:
     Args:
       poses: float [N, 3], yaw, pitch, roll.
       degrees: float [N], the turn of each photo.
-
-    In closed form: of the product of the turn's matrix and the head's, the entries that the angles
-    are read from (`pose.euler_angles`).
     """
-    (yaw, pitch, roll), turn = np.radians(poses.astype(np.float64)).T, np.radians(degrees)
-    (cy, cp, cr, ct), (sy, sp, sr, st) = (
-        (f(yaw), f(pitch), f(roll), f(turn)) for f in (np.cos, np.sin)
-    )
-    # Rows 0 and 1 of the head's matrix, which the turn mixes; row 2 stays.
-    upper = np.stack([cy * cr, -cy * sr, sy], axis=-1)
-    middle = np.stack([cp * sr - sp * sy * cr, cp * cr + sp * sy * sr, sp * cy], axis=-1)
-    first = ct[:, None] * upper - st[:, None] * middle
-    second = st[:, None] * upper + ct[:, None] * middle
-    last = cp * cy
-    flat = np.hypot(first[:, 0], first[:, 1])
-    yaw = np.arctan2(first[:, 2], flat)
-    pitch, roll = np.arctan2(second[:, 2], last), np.arctan2(-first[:, 1], first[:, 0])
-    return np.degrees(np.stack([yaw, pitch, roll], axis=-1)).astype(poses.dtype)
+    from scipy.spatial.transform import Rotation  # prediction, which imports this file, has none
+
+    known = np.isfinite(poses).all(axis=1, keepdims=True)
+    yaw, pitch, roll = np.where(known, poses, 0).T
+    head = Rotation.from_euler("XYZ", np.stack([-pitch, yaw, roll], axis=-1), degrees=True)
+    turn = Rotation.from_euler("Z", degrees[:, None], degrees=True)
+    pitch, yaw, roll = (turn * head).as_euler("XYZ", degrees=True).T
+    return np.where(known, np.stack([yaw, -pitch, roll], axis=-1), np.nan).astype(poses.dtype)
 
 
 def mirror_face(
