@@ -7,6 +7,7 @@ of plane by 30 and by 45 degrees; tilted by 30 degrees; a third of the face cove
 light. Detector and model are the command's defaults.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,9 @@ def photos() -> dict[str, np.ndarray]:
 
 def main() -> None:
     """Writes the picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("faces.jpg"))
+    place = parser.parse_args().out
     with tempfile.TemporaryDirectory() as folder:
         for name, photo in photos().items():
             write_picture(Path(folder) / f"{name}.png", photo)
@@ -58,7 +62,7 @@ def main() -> None:
         subprocess.run(command, check=True, cwd=ROOT)
         drawn = [read_photo(path) for path in sorted(out.glob("*_landmarks.jpg"))]
         sheet = contact_sheet(drawn, columns=len(drawn) // 2, cell=300)
-        write_picture(Path(__file__).with_name("faces.jpg"), sheet)
+        write_picture(place, sheet)
 
 
 if __name__ == "__main__":

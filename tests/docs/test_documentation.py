@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +16,7 @@ from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.face.geometry import box_from_landmarks
 from senet_landmark.frozen.models import PRETRAINED, find_model, shipped_models
+from senet_landmark.io.images import read_photo
 
 README = REPOSITORY / "README.md"
 DOCS = REPOSITORY / "docs"
@@ -154,8 +154,8 @@ def test_programs_run(page, number, folder, capsys):
 
 @pytest.mark.slow
 def test_programs_that_need_data_run_in_turn(folder, monkeypatch, synthetic_tree, capsys):
-    """Records, training, freezing, conversion, evaluation; the presets cut short."""
-    monkeypatch.setattr(sl, "get_preset", lambda name: replace(short(name, steps=2), preset=name))
+    """Records, training, freezing, conversion, evaluation; two steps of the smallest graph."""
+    monkeypatch.setattr(sl, "get_preset", lambda name: short("senet_original", steps=2))
     (folder / "300W_LP").symlink_to(synthetic_tree)
     for path in folder.glob("model.*"):
         path.unlink()
@@ -263,6 +263,16 @@ def test_readme_is_of_one_sitting():
     assert any(line.startswith("![") for line in lines[:10])
     picture = re.findall(r"!\[.*\]\((.*)\)", text_of(README))[0]
     assert (REPOSITORY / picture).stat().st_size < 200_000
+
+
+@pytest.mark.slow
+def test_readmes_picture_is_what_predict_draws(tmp_path):
+    program = DOCS / "pictures" / "make.py"
+    command = [sys.executable, str(program), "--out", str(tmp_path / "faces.png")]
+    subprocess.run(command, check=True, capture_output=True)
+    made, shipped = read_photo(tmp_path / "faces.png"), read_photo(program.with_name("faces.jpg"))
+    assert made.shape == shipped.shape
+    assert np.abs(made.astype(int) - shipped).mean() < 3  # JPEG's loss
 
 
 def test_readmes_results_are_those_of_the_card():
