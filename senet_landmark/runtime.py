@@ -15,7 +15,7 @@ from typing import Any
 def start_tensorflow() -> None:
     """Sets TensorFlow up for this project; call it before anything imports TensorFlow.
 
-    oneDNN is off by default on processors without AVX-512, where it pays too (README, "Speed"). A
+    oneDNN is off by default on processors without AVX-512, where it pays too (docs/speed.md). A
     value that the user set in the environment wins.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -43,7 +43,7 @@ ENGINES: dict[EngineName, EngineSpec] = {
         "TensorFlow 2", tensorflow2_engine, lambda: (".pb",), ("tensorflow",), takes_threads=False
     ),
 }
-"""The fastest first (README, "Speed"): the first that is installed and has a file is chosen."""
+"""The fastest first (docs/speed.md): the first that is installed and has a file is chosen."""
 
 MODEL_SUFFIXES = (".pb", ".onnx", ".tflite")
 
