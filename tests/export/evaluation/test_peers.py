@@ -14,7 +14,7 @@ from senet_landmark.detectors.registry import DLIB, DLIB_CNN
 from senet_landmark.detectors.search import find_annotated_faces
 from senet_landmark.errors import InputError
 from senet_landmark.export.evaluation import peers
-from senet_landmark.export.evaluation.peers import Landmarker
+from senet_landmark.export.evaluation.peers import Peer
 from senet_landmark.face import geometry
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS
 from senet_landmark.face.geometry import BoxCorrection
@@ -36,12 +36,12 @@ def dlib_model():
 
 
 @pytest.fixture(scope="module")
-def dlib_peer(dlib_model) -> Landmarker:
+def dlib_peer(dlib_model) -> Peer:
     return peers.load_dlib_predictor(dlib_model)
 
 
 @pytest.fixture(scope="module")
-def mediapipe_peer() -> Landmarker:
+def mediapipe_peer() -> Peer:
     try:
         return peers.load_mediapipe()
     except InputError as error:
