@@ -25,11 +25,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the project is not install
 
 import numpy as np
 import torch
-from pytorch_networks import build, parameters
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from pytorch_networks import build, parameters
 from senet_landmark.config import Config
 from senet_landmark.presets import get_preset
 

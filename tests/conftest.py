@@ -1,17 +1,20 @@
 """What the tests share: real data where it is at hand, and one small run through the pipeline."""
 
+import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runs import REPOSITORY, SmallRun, random_weights, short
-from senet_landmark.networks.weights import assign_weights
 from senet_landmark.runtime import start_tensorflow
 
-start_tensorflow()  # before any test module imports TensorFlow
+# Before any test module imports it. The tests that MediaPipe needs run without.
+if importlib.util.find_spec("tensorflow"):
+    start_tensorflow()
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +55,25 @@ def synthetic_records(synthetic_tree, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def task_records(synthetic_records, tmp_path_factory) -> Path:
+    """The synthetic records with attributes.
+
+    `gender` cannot be learnt: it is one class in training, the other in validation. `head_pose`
+    is the side that the face looks to.
+    """
+    from made_records import changed_records
+
+    def described(split, number, record):
+        side = 1 if record.pose[0] > 0 else 3
+        values = np.array([split == "train", number % 2, side], np.float32)
+        return replace(record, attributes=values)
+
+    out = tmp_path_factory.mktemp("tasks") / "records"
+    names = ["gender", "smile", "head_pose"]
+    return changed_records(synthetic_records, out, described, attributes=names)
+
+
+@pytest.fixture(scope="session")
 def small_run(synthetic_records, tmp_path_factory) -> SmallRun:
     """Six steps of the default network on the synthetic records, frozen."""
     from senet_landmark.export.freezing.freeze import freeze
@@ -72,6 +94,7 @@ def full_run(synthetic_records, tmp_path_factory) -> SmallRun:
     from senet_landmark.data.records import load_records_info
     from senet_landmark.export.freezing.freeze import freeze
     from senet_landmark.networks.model import build_model
+    from senet_landmark.networks.weights import assign_weights
     from senet_landmark.presets import get_preset
     from senet_landmark.training import checkpoints
 

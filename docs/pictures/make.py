@@ -20,7 +20,6 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import limits  # noqa: E402  # of benchmarks/
-
 from senet_landmark.data_tools.synthesis.turned_mesh import (  # noqa: E402
     fit_face,
     render,

@@ -1,6 +1,7 @@
 """What the command line tells a person: lists, options, choices and names, without running them."""
 
 import dataclasses
+import inspect
 import re
 import subprocess
 import sys
@@ -11,12 +12,15 @@ import pytest
 
 from senet_landmark import __version__
 from senet_landmark.cli.app import COMMANDS, GROUPS, main
+from senet_landmark.cli.inference import predict as predict_command
+from senet_landmark.cli.model import evaluate as evaluate_command
 from senet_landmark.config import Config
 from senet_landmark.data_tools.datasets.registry import DATASETS
 from senet_landmark.detectors.registry import DETECTORS
 from senet_landmark.export.conversion.formats import NAMES
 from senet_landmark.export.engines.registry import ENGINES
 from senet_landmark.export.evaluation.peers import PEERS
+from senet_landmark.export.inference.predictor import PASSES
 from senet_landmark.losses import LOSSES
 from senet_landmark.networks.registry import NETWORKS
 from senet_landmark.presets import PRESETS, get_preset
@@ -182,3 +186,35 @@ def test_settings_that_are_not_read_are_refused(capsys):
     with pytest.raises(SystemExit) as end:
         main([*command, "--train.steps", "7"])
     assert end.value.code == 2 and "--train.steps" in "".join(capsys.readouterr())
+
+
+def run(*arguments):
+    return main([str(a) for a in arguments])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(capsys, command):
+    with pytest.raises(SystemExit) as end:
+        run(command, "--help")
+    assert end.value.code == 0
+    assert f"senet-landmark {command}" in capsys.readouterr().out.split("For example:")[1]
+
+
+def test_default_of_the_passes_is_the_predictors():
+    # The commands repeat it, as they import the predictor only when they run.
+    for command in (predict_command, evaluate_command):
+        assert inspect.signature(command).parameters["passes"].default == PASSES
+
+
+def test_no_command_lists_them(capsys):
+    with pytest.raises(SystemExit):
+        run()
+    text = capsys.readouterr().out
+    assert all(command in text for command in COMMANDS)
+
+
+def test_preset_sets_the_defaults(capsys):
+    with pytest.raises(SystemExit):
+        run("train", "--preset", "senet_original", "--help")
+    text = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
+    assert "(default: 150000)" in text and "(default: l2)" in text

@@ -11,35 +11,18 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
-from made_records import open_store, record_of, write_records
+from damage import damage
+from made_records import record_of, write_records
 from runs import short
 from senet_landmark.config import NO_AUGMENTATION, AugmentConfig
-from senet_landmark.data.augment import turned_poses
 from senet_landmark.data.input_pipeline import BatchMaker, batches, in_order
 from senet_landmark.data.record_store import RecordStore
-from senet_landmark.data.records import encode_example, load_records_info, shard_paths, shards_of
+from senet_landmark.data.records import encode_example, load_records_info, shard_paths
 from senet_landmark.data.tfrecords import HEAD, frames_in
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import CropSpec
-from senet_landmark.face.pose import euler_angles, rotation_matrix
 
 FACES = 22
-
-
-@pytest.fixture
-def shard(synthetic_records, tmp_path):
-    """A copy of the training records: one file of `FACES` faces."""
-    (path,) = shard_paths(synthetic_records, load_records_info(synthetic_records), "train")
-    return shutil.copy(path, tmp_path / path.name)
-
-
-def damage(path, number, byte):
-    """Turns over a bit of record `number`, `byte` bytes behind its beginning; returns that."""
-    offset = [frame.offset for frame in frames_in(path)][number]
-    data = bytearray(path.read_bytes())
-    data[offset + byte] ^= 4
-    path.write_bytes(data)
-    return offset
 
 
 def without_picture(path, *numbers):
@@ -249,75 +232,3 @@ def test_training_goes_past_corrupt_records(synthetic_records, tmp_path):
     assert result.steps == 3 and np.isfinite(result.loss)
     with pytest.raises(InputError, match="record 9 at byte"):
         train(config(0), records, tmp_path / "strict")
-
-
-# --- digest, shards, the dataset's first step ------------------------------------------------
-
-
-def test_digest_is_of_the_data_and_not_of_their_place(shard, tmp_path):
-    first = RecordStore([shard]).digest
-    assert re.fullmatch("[0-9a-f]{64}", first)
-    (tmp_path / "elsewhere").mkdir()
-    copy = shutil.copy(shard, tmp_path / "elsewhere" / shard.name)
-    assert RecordStore([copy], cache_mb=0, max_corrupt=7).digest == first
-    assert RecordStore([shutil.copy(shard, tmp_path / "renamed")]).digest != first
-    records = [frame.data for frame in frames_in(shard)]
-    with tf.io.TFRecordWriter(str(copy)) as writer:
-        for data in records[1:] + records[:1]:
-            writer.write(data)
-    assert RecordStore([copy]).digest != first  # another order is another set
-
-
-@pytest.mark.parametrize("place", ["data", "end", "foot", "length"])
-def test_any_changed_byte_changes_the_digest(shard, place):
-    length = len(next(iter(frames_in(shard))).data)
-    at = {"data": HEAD, "end": HEAD + length - 1, "foot": HEAD + length, "length": 0}[place]
-    first = RecordStore([shard]).digest
-    damage(shard, 0 if place != "length" else 4, at)
-    assert RecordStore([shard], max_corrupt=1).digest != first
-
-
-def test_each_file_is_read_by_one_worker(tmp_path):
-    paths = [tmp_path / f"{n}.tfrecords" for n in range(7)]
-    shares = [shards_of(paths, index, 3) for index in range(3)]
-    assert sorted(path for share in shares for path in share) == paths and {
-        len(s) for s in shares
-    } == {2, 3}
-    assert shares[1] == [paths[1], paths[4]]
-    assert shards_of(paths, 0, 1) == paths
-    with pytest.raises(InputError, match=r"has 7 files for 8 workers.*--records\.shard-size"):
-        shards_of(paths, 0, 8)
-    with pytest.raises(ValueError, match="worker 3 of 3"):
-        shards_of(paths, 3, 3)
-
-
-def test_batches_begin_at_the_restored_global_step(synthetic_records):
-    maker = maker_of(open_store(synthetic_records), 3)
-    with tf.Graph().as_default(), tf.Session() as session:
-        step = tf.train.get_or_create_global_step()
-        landmarks = batches(maker, first_step=step.read_value(), threads=2)["landmarks"]
-        session.run(tf.global_variables_initializer())
-        for first in (6, 2):
-            session.run(step.assign(first))
-            session.run(tf.tables_initializer())
-            for number in (first, first + 1, first + 2):
-                np.testing.assert_array_equal(
-                    session.run(landmarks), maker.batch(number)["landmarks"]
-                )
-
-
-# --- random changes of a batch at once -------------------------------------------------------
-
-
-def test_poses_of_a_batch_turn_as_one_pose_does():
-    generator = np.random.default_rng(0)
-    poses = generator.uniform(-80, 80, (40, 3)).astype(np.float32)
-    turns = generator.uniform(-180, 180, 40)
-    expected = [
-        euler_angles(rotation_matrix(0, 0, turn) @ rotation_matrix(*pose))
-        for pose, turn in zip(poses, turns, strict=True)
-    ]
-    np.testing.assert_allclose(turned_poses(poses, turns), expected, atol=1e-3)
-    poses[3, 1] = np.nan
-    assert np.isnan(turned_poses(poses, turns)[3]).all()
-    assert np.isfinite(np.delete(turned_poses(poses, turns), 3, 0)).all()

@@ -1,14 +1,11 @@
-"""Metrics: by hand, against SciPy, and by their properties."""
-
-import json
-from functools import partial
+"""Normalised mean errors, pose and attributes: by hand, and by their properties."""
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
 
+from metric_cases import ALL_KINDS, ALL_SCHEMES, FIVE, NMES, five_points, some_faces
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation import metrics, statistics
+from senet_landmark.evaluation import metrics
 from senet_landmark.evaluation.metrics import (
     NORMALISERS,
     attribute_accuracy,
@@ -19,50 +16,28 @@ from senet_landmark.evaluation.metrics import (
     pose_errors,
     pose_mae,
 )
-from senet_landmark.evaluation.statistics import (
-    area_by_face,
-    bootstrap_interval,
-    ced,
-    failure_by_face,
-    group_by,
-    summarise,
-)
-from senet_landmark.face.schemes import SCHEMES, get_scheme
+from senet_landmark.face.schemes import get_scheme
 
-FIVE = get_scheme("mtfl_5")
-NMES = {
-    kind: partial(nme, kind=kind)
-    for kind in ("inter_ocular", "inter_pupil", "bbox_diagonal", "bbox_size")
-}
+
+def test_metrics_by_hand():
+    from senet_landmark.evaluation.metrics import nme
+    from senet_landmark.face.schemes import get_scheme
+
+    scheme = get_scheme("300w_68")
+    truth = np.zeros((2, 68, 2))
+    truth[:, 45] = (30, 40)  # 50 from point 36
+    predicted = truth + (3, 4)  # each off by 5
+    predicted[1] += (3, 4)
+    np.testing.assert_allclose(nme(predicted, truth, scheme), [0.1, 0.2])
+    with pytest.raises(InputError, match="different landmark schemes"):
+        nme(predicted[:, :5], truth, scheme)
+    with pytest.raises(InputError, match="coincide"):
+        nme(predicted, truth * 0, scheme)
+    with pytest.raises(InputError, match="NaN"):
+        nme(predicted * np.nan, truth, scheme)
+
+
 INF, NAN = np.inf, np.nan
-ALL_KINDS = pytest.mark.parametrize("kind", NORMALISERS)
-ALL_SCHEMES = pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
-
-
-def some_faces(scheme, faces=6, seed=0):
-    """Predictions and truth, [N, K, 2]."""
-    rng = np.random.default_rng(seed)
-    truth = rng.uniform(0, 200, (faces, scheme.points, 2))
-    return truth + rng.normal(0, 4, truth.shape), truth
-
-
-def auc(errors, limit, steps=statistics.STEPS, axis=-1):
-    """Of a set of faces, as a report has it."""
-    return area_by_face(errors, limit, steps).mean(axis=axis)
-
-
-def failure_rate(errors, limit, axis=-1):
-    """Of a set of faces, as a report has it."""
-    return failure_by_face(errors, limit).mean(axis=axis)
-
-
-def five_points():
-    """Two faces: eyes 6 apart, box 6 by 8; every point is off by 3, of the second by 6."""
-    truth = np.array([[(0, 0), (6, 0), (3, 4), (1, 8), (5, 8)]] * 2, float)
-    return truth + np.array([[[3, 0]], [[0, 6]]]), truth
-
-
-# --- normalised mean error -------------------------------------------------------------------
 
 
 def test_nme_by_hand():
@@ -222,116 +197,6 @@ def test_bad_points_and_normalisers():
         nme(predicted, truth, FIVE, points=[2, 3, 4])
 
 
-# --- CED, AUC, failure rate ------------------------------------------------------------------
-
-
-def test_distribution_by_hand():
-    errors = [0.0, 0.02, 0.04, 0.05, INF]
-    thresholds, share = ced(errors, 0.04, steps=2)
-    np.testing.assert_allclose(thresholds, [0, 0.02, 0.04])
-    np.testing.assert_allclose(share, [0.2, 0.4, 0.6])
-    assert auc(errors, 0.04, steps=2) == pytest.approx((0.2 / 2 + 0.4 + 0.6 / 2) / 2)
-    assert failure_rate(errors, 0.04) == pytest.approx(0.4)  # 0.04 itself is none
-    np.testing.assert_allclose(area_by_face(errors, 0.04, 2), [1, 0.75, 0.25, 0, 0])
-    np.testing.assert_array_equal(failure_by_face(errors, 0.04), [0, 0, 0, 1, 1])
-    assert auc([0, 0], 0.08) == 1 and auc([INF], 0.08) == 0 and failure_rate([INF], 0.08) == 1
-
-
-@pytest.mark.parametrize("limit", (0.05, 0.08, 0.10))
-@pytest.mark.parametrize("missed", (0, 7))
-def test_distribution_against_scipy(limit, missed):
-    rng = np.random.default_rng(3)
-    errors = np.r_[rng.gamma(3, 0.015, 211), 0, limit, np.round(rng.random(40) / 5, 3)]
-    errors = np.r_[errors, np.full(missed, INF)]
-    thresholds, share = ced(errors, limit)
-    finite = np.minimum(errors, 1e9)  # SciPy's has no infinity
-    np.testing.assert_allclose(share, stats.ecdf(finite).cdf.evaluate(thresholds), atol=1e-12)
-    assert thresholds[0] == 0 and thresholds[-1] == limit and len(thresholds) == 1001
-    assert (np.diff(share) >= 0).all() and share[0] >= 0 and share[-1] <= 1
-    area = auc(errors, limit)
-    assert area == pytest.approx(integrate.trapezoid(share, thresholds) / limit, abs=1e-12)
-    assert 0 <= area <= 1
-    # Of the convention: how far from the exact integral, and from Simpson's rule of other code.
-    exact = np.mean(np.clip(1 - errors / limit, 0, None))
-    assert abs(area - exact) <= 0.5 / statistics.STEPS + 1e-12
-    simpson = integrate.simpson(share, x=thresholds) / limit
-    assert abs(area - simpson) <= 0.5 / statistics.STEPS
-    assert failure_rate(errors, limit) + share[-1] == pytest.approx(1, abs=1e-12)
-    order = rng.permutation(len(errors))
-    assert auc(errors[order], limit) == pytest.approx(area)
-    rows = np.stack([errors, errors[order]])
-    np.testing.assert_allclose(auc(rows, limit, axis=1), [area, area])
-    np.testing.assert_allclose(failure_rate(rows.T, limit, axis=0), 1 - share[-1])
-
-
-@pytest.mark.parametrize("function", (ced, auc, failure_rate, area_by_face, failure_by_face))
-def test_bad_errors(function):
-    with pytest.raises(InputError, match="no error"):
-        function([], 0.08)
-    for bad in (NAN, -0.1, -INF):
-        with pytest.raises(InputError, match="NaN or negative"):
-            function([0.01, bad], 0.08)
-    for limit in (0, -1, NAN, INF):
-        with pytest.raises(InputError, match="must be positive"):
-            function([0.01], limit)
-    if function not in (failure_rate, failure_by_face):
-        with pytest.raises(InputError, match="must be positive"):
-            function([0.01], 0.08, 0)
-
-
-# --- bootstrap -------------------------------------------------------------------------------
-
-
-def test_bootstrap_against_numpy_and_the_normal_law(monkeypatch):
-    values = np.random.default_rng(0).normal(5, 2, 400)
-    low, high = bootstrap_interval(values)
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(0, 400, (1000, 400))].mean(axis=1)
-    np.testing.assert_allclose((low, high), np.percentile(means, [2.5, 97.5]))
-    error = values.std() / np.sqrt(400)
-    np.testing.assert_allclose((low, high), values.mean() + 1.96 * error * np.r_[-1, 1], atol=0.03)
-    assert bootstrap_interval(values) == (low, high) != bootstrap_interval(values, seed=1)
-    narrow = bootstrap_interval(values, level=0.5)
-    assert low < narrow[0] < values.mean() < narrow[1] < high
-    monkeypatch.setattr(statistics, "_MEMORY", 4001)  # 10 samples at a time
-    np.testing.assert_allclose(bootstrap_interval(values), (low, high))
-
-
-def test_bootstrap_of_auc_and_failures_with_missed_faces():
-    errors = np.r_[np.random.default_rng(0).gamma(3, 0.02, 90), np.full(10, INF)]
-    for statistic in (partial(auc, limit=0.08), partial(failure_rate, limit=0.08), np.median):
-        low, high = bootstrap_interval(errors, statistic, samples=300)
-        assert 0 <= low < statistic(errors) < high <= 1
-    by_auc = bootstrap_interval(errors, partial(auc, limit=0.08))
-    np.testing.assert_allclose(bootstrap_interval(area_by_face(errors, 0.08)), by_auc)
-    with pytest.raises(InputError, match="missed face"):
-        bootstrap_interval(errors)
-
-
-def test_bootstrap_edges():
-    assert bootstrap_interval([0.3]) is None
-    assert bootstrap_interval([0.25] * 3) == (0.25, 0.25)
-    for bad in ([], [1, NAN], [[1.0, 2.0]]):
-        with pytest.raises(InputError, match="needs values"):
-            bootstrap_interval(bad)
-    for options in ({"level": 1}, {"level": 0}, {"samples": 0}):
-        with pytest.raises(InputError, match="Bootstrap: level"):
-            bootstrap_interval([1, 2], **options)
-
-
-# --- groups, pose, attributes ----------------------------------------------------------------
-
-
-def test_groups():
-    groups = group_by(["b", None, "a", "b"])
-    assert {label: faces.tolist() for label, faces in groups.items()} == {
-        "a": [2],
-        "b": [0, 3],
-        "unknown": [1],
-    }
-    assert group_by([]) == {}
-
-
 def test_pose_errors_by_hand():
     predicted = [[10, -20, 179], [-90, 5, 360]]
     truth = [[-10, -25, -179], [90, NAN, 0]]
@@ -370,107 +235,6 @@ def test_attribute_accuracy_by_hand():
         attribute_accuracy([[0]], [[7]], ["smile"])
     with pytest.raises(InputError, match="Unknown attribute"):
         attribute_accuracy([[0]], [[0]], ["hat"])
-
-
-# --- the whole report ------------------------------------------------------------------------
-
-SCALARS = [
-    *("nme_inter_ocular", "nme_inter_pupil", "nme_bbox_diagonal", "nme_bbox_size"),
-    *("auc_0.08", "auc_0.10", "failure_rate_0.08", "failure_rate_0.10"),
-]
-KEYS = [
-    *("n", *SCALARS, "missed_faces"),
-    *("by_landmark", "by_group", "by_subset", "by_yaw", "interval_95"),
-]
-
-
-def test_summary_by_hand():
-    _, truth = five_points()
-    truth = truth * 100  # eyes 600, box 600 by 800
-    predicted = truth + np.array([[[12, 0]], [[0, 54]]])  # 2 and 9 percent
-    report = summarise(
-        predicted, truth, FIVE, yaw=[-31, None], subsets=["common", "challenging"], missed=2
-    )
-    assert list(report) == KEYS and list(report["interval_95"]) == SCALARS
-    assert report["n"] == 2 and report["missed_faces"] == 2
-    assert report["nme_inter_ocular"] == report["nme_inter_pupil"] == 5.5
-    assert report["nme_bbox_diagonal"] == 3.3 and report["nme_bbox_size"] == 4.7631
-    # Of four faces, two of which were missed; half a step of 1,000 for each within the limit.
-    assert report["auc_0.08"] == pytest.approx(100 * (1 - 2 / 8) / 4, abs=0.02)
-    assert report["auc_0.10"] == pytest.approx(100 * (0.8 + 0.1) / 4, abs=0.03)
-    assert report["failure_rate_0.08"] == 75 and report["failure_rate_0.10"] == 50
-    assert report["by_landmark"] == [5.5] * 5
-    assert report["by_group"] == {"eyes": 5.5, "nose": 5.5, "mouth": 5.5}
-    turned = {"n": 1, "nme_inter_ocular": 2.0, "nme_bbox_size": 1.7321, "interval_95": None}
-    assert report["by_yaw"]["30-60"] == turned == report["by_subset"]["common"]
-    assert list(report["by_yaw"]) == ["30-60", "unknown"]
-    assert report["interval_95"]["nme_inter_ocular"] == [2, 9]
-    assert json.loads(json.dumps(report, allow_nan=False)) == report
-
-
-@ALL_SCHEMES
-def test_summary_of_every_scheme(scheme):
-    predicted, truth = some_faces(scheme, 12)
-    subsets = {"full": np.ones(12, bool), "few": np.arange(12) < 3, "none": np.zeros(12, bool)}
-    yaw = np.linspace(-90, 90, 12)
-    report = summarise(predicted, truth, scheme, yaw=yaw, subsets=subsets, missed=1, samples=99)
-    assert list(report) == KEYS
-    for key in SCALARS:
-        low, high = report["interval_95"][key]
-        assert 0 <= low <= report[key] <= high
-    for kind, function in NMES.items():
-        wanted = 100 * function(predicted, truth, scheme).mean()
-        assert report[f"nme_{kind}"] == pytest.approx(wanted, abs=1e-4)
-    every = np.r_[nme(predicted, truth, scheme), INF]
-    assert report["auc_0.08"] == pytest.approx(100 * auc(every, 0.08), abs=1e-4)
-    assert report["failure_rate_0.10"] == pytest.approx(100 * failure_rate(every, 0.1), abs=1e-4)
-    assert np.mean(report["by_landmark"]) == pytest.approx(report["nme_inter_ocular"], abs=1e-3)
-    weights = [len(group) for group in scheme.groups.values()]
-    by_group = np.average(list(report["by_group"].values()), weights=weights)
-    assert by_group == pytest.approx(report["nme_inter_ocular"], abs=1e-3)
-    assert sum(part["n"] for part in report["by_yaw"].values()) == 12
-    full, none = report["by_subset"]["full"], report["by_subset"]["none"]
-    assert full["nme_inter_ocular"] == report["nme_inter_ocular"]
-    assert full["interval_95"] == report["interval_95"]["nme_inter_ocular"]
-    assert none == {"n": 0, "nme_inter_ocular": None, "nme_bbox_size": None, "interval_95": None}
-    again = summarise(predicted, truth, scheme, yaw=yaw, subsets=subsets, missed=1, samples=99)
-    assert json.dumps(again, allow_nan=False) == json.dumps(report)
-
-
-def test_summary_without_the_contour():
-    scheme = get_scheme("300w_68")
-    predicted, truth = some_faces(scheme)
-    predicted[:, :17] = NAN
-    report = summarise(predicted, truth, scheme, points=range(17, 68), samples=9)
-    assert report["by_landmark"][:17] == [None] * 17 and report["by_group"]["jaw"] is None
-    assert report["by_yaw"] == report["by_subset"] == {} and report["missed_faces"] == 0
-    wanted = np.mean(report["by_landmark"][17:])
-    assert report["nme_inter_ocular"] == pytest.approx(wanted, abs=1e-3)
-    json.dumps(report, allow_nan=False)
-
-
-def test_summary_of_one_face():
-    predicted, truth = five_points()
-    report = summarise(predicted[:1], truth[:1], FIVE)
-    assert set(report["interval_95"].values()) == {None} and report["nme_inter_ocular"] == 50
-
-
-def test_bad_summaries():
-    predicted, truth = five_points()
-    with pytest.raises(InputError, match="Nothing to measure: there is no face"):
-        summarise(predicted[:0], truth[:0], FIVE)
-    with pytest.raises(InputError, match="Nothing to measure: the detector missed all 3 faces"):
-        summarise(predicted[:0], truth[:0], FIVE, missed=3)
-    with pytest.raises(InputError, match="missed faces is -1"):
-        summarise(predicted, truth, FIVE, missed=-1)
-    with pytest.raises(InputError, match=r"1 labels \(yaw\) for 2 faces"):
-        summarise(predicted, truth, FIVE, yaw=[0])
-    with pytest.raises(InputError, match=r"3 labels \(subsets\) for 2 faces"):
-        summarise(predicted, truth, FIVE, subsets=["a"] * 3)
-    with pytest.raises(InputError, match="'a' must be a bool"):
-        summarise(predicted, truth, FIVE, subsets={"a": [0, 1]})
-    with pytest.raises(InputError, match=r"Face 1 \(b\)"):
-        summarise(predicted, truth * [[[1]], [[0]]], FIVE, names="ab")
 
 
 def test_means_of_nothing_give_no_warning(recwarn):

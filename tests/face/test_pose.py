@@ -5,9 +5,16 @@ import pytest
 import scipy.io
 
 from senet_landmark.data.augment import turned_poses
+from senet_landmark.data_tools.datasets.aflw2000 import facing_camera
 from senet_landmark.face import pose
+from senet_landmark.face.pose import (
+    MEAN_FACE_3D,
+    PFLD_POINTS,
+    pose_of,
+    rotation_matrix,
+)
 from senet_landmark.face.scheme_conversion import convert, targets_of
-from senet_landmark.face.schemes import get_scheme
+from senet_landmark.face.schemes import SCHEMES, get_scheme
 
 AFLW2000 = ("image00050", "image00251", "image00516", "image01322", "image02616", "image03614")
 
@@ -200,3 +207,34 @@ def test_pose_of_refuses_what_it_cannot_fit():
         pose.pose_of(np.zeros((68, 3)), "300w_68")
     with pytest.raises(ValueError, match="Unknown landmark scheme"):
         pose.pose_of(points, "dlib")
+
+
+SCHEME = get_scheme("300w_68")
+
+
+def turned_mean_face(angles):
+    """The mean face as a camera far away sees it, [68, 2], about 100 pixels wide."""
+    return (MEAN_FACE_3D @ rotation_matrix(*angles).T)[:, :2] * 70
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (35, -20, 25), (-60, 15, -100), (70, 40, 5)])
+def test_pflds_points_recover_a_turned_mean_face(angles):
+    points = turned_mean_face(angles) + (300, 20)
+    np.testing.assert_allclose(pose_of(points, "300w_68", PFLD_POINTS), angles, atol=1e-3)
+    others = np.setdiff1d(np.arange(68), PFLD_POINTS)
+    points[others] += 50  # they are not looked at
+    np.testing.assert_allclose(pose_of(points, "300w_68", PFLD_POINTS), angles, atol=1e-3)
+
+
+def test_pflds_points_are_eleven_and_symmetric():
+    assert len(set(PFLD_POINTS)) == 11
+    assert set(SCHEME.mirror_index[PFLD_POINTS]) == set(PFLD_POINTS)
+
+
+def test_visibility_follows_the_turn():
+    def hidden(yaw):
+        return set(np.flatnonzero(~facing_camera(MEAN_FACE_3D @ rotation_matrix(yaw, 0, 0).T)))
+
+    mirror = SCHEMES["300w_68"].mirror
+    assert hidden(0) == set() and len(hidden(80)) > len(hidden(50)) > 3
+    assert {mirror[i] for i in hidden(60)} == hidden(-60)

@@ -14,7 +14,11 @@ from senet_landmark.errors import InputError
 from senet_landmark.io.images import MAX_PIXELS, decode_photo, read_header, read_photo
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+
+
 OPENCV = tuple(int(part) for part in cv2.__version__.split(".")[:2])
+
+
 READ = tuple(kind for kind in FORMATS if kind != "GIF" or OPENCV >= (4, 11))
 """Older releases of OpenCV know no GIF."""
 
@@ -181,3 +185,51 @@ def test_photo_whose_header_pillow_cannot_read_goes_to_opencv():
     data = cv2.imencode(".hdr", rgb.astype(np.float32))[1].tobytes()
     assert read_header(data) is None
     assert decode_photo(data).shape == (20, 30, 3)
+
+
+def test_photos_of_every_kind_are_read(tmp_path):
+    colour = np.zeros((40, 60, 3), np.uint8)
+    colour[:, :30] = (10, 60, 200)
+    kinds = {
+        "grey.png": colour[..., 2],
+        "rgba.png": np.dstack([colour, np.full((40, 60), 128, np.uint8)]),
+        "deep.png": colour.astype(np.uint16) * 257,
+        "ümlaut und leer.jpg": colour,
+    }
+    for name, pixels in kinds.items():
+        (tmp_path / name).write_bytes(cv2.imencode(name[-4:], pixels)[1].tobytes())
+        photo = read_photo(tmp_path / name)
+        assert photo.shape == (40, 60, 3) and photo.dtype == np.uint8
+        expected = (200, 200, 200) if name == "grey.png" else (200, 60, 10)
+        np.testing.assert_allclose(photo[20, 10], expected, atol=6)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.999])
+def test_truncated_jpeg_is_refused_rather_than_filled_with_grey(tmp_path, share):
+    from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
+
+    data = portrait_path().read_bytes()
+    path = tmp_path / "half.jpg"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(InputError, match=r"half\.jpg.*cut off"):
+        read_photo(path)
+    path.write_bytes(data + b"what some cameras append")
+    assert read_photo(path).shape == (512, 512, 3)
+
+
+def test_exif_turned_photo_is_read_upright(tmp_path):
+    """Orientation 6: the camera was turned; the stored picture must be turned clockwise."""
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, :30] = 255
+    data = cv2.imencode(".jpg", pixels)[1].tobytes()
+    tiff = (
+        b"MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00"
+        + bytes(4)
+    )
+    exif = b"Exif\x00\x00" + tiff
+    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    path = tmp_path / "turned.jpg"
+    path.write_bytes(data[:2] + segment + data[2:])
+    photo = read_photo(path)
+    assert photo.shape == (60, 40, 3)
+    assert photo[10].mean() > 200 and photo[50].mean() < 50

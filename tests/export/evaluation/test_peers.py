@@ -7,7 +7,7 @@ import dlib
 import numpy as np
 import pytest
 
-from senet_landmark.data_tools.datasets.registry import list_entries, load_photo, load_sample
+from peer_errors import error_of, real_errors, two_faces
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.detectors.dlib_hog import detect_dlib
 from senet_landmark.detectors.registry import DLIB, DLIB_CNN
@@ -18,13 +18,6 @@ from senet_landmark.export.evaluation.peers import Peer
 from senet_landmark.face import geometry
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS
 from senet_landmark.face.geometry import BoxCorrection
-
-ANNOTATION, DLIB, DLIB_CNN, LANDMARKS = (
-    ANNOTATION,
-    DLIB,
-    DLIB_CNN,
-    LANDMARKS,
-)
 
 
 @pytest.fixture(scope="module")
@@ -40,45 +33,6 @@ def dlib_peer(dlib_model) -> Peer:
     return peers.load_dlib_predictor(dlib_model)
 
 
-@pytest.fixture(scope="module")
-def mediapipe_peer() -> Peer:
-    try:
-        return peers.load_mediapipe()
-    except InputError as error:
-        pytest.skip(f"needs MediaPipe: {error}")
-
-
-def error_of(peer, found, truth):
-    """Inter-ocular NME over the points that the model has."""
-    points = list(peer.points)
-    left, right = truth[list(peer.scheme.outer_eye_corners)]
-    distances = np.linalg.norm(found[points] - truth[points], axis=-1)
-    return distances.mean() / np.linalg.norm(left - right)
-
-
-def real_errors(peer, dataset, root, count=10):
-    """Errors of faces spread over a data set, with the canonical box."""
-    entries = list_entries(dataset, root)
-    errors = []
-    for entry in entries[:: max(len(entries) // count, 1)][:count]:
-        truth = load_sample(dataset, entry).landmarks
-        box = geometry.box_from_landmarks(truth)[None]
-        found = peer.landmarks(load_photo(dataset, entry), box, LANDMARKS)
-        errors.append(error_of(peer, found[0], truth))
-    return errors
-
-
-def two_faces():
-    """The portrait twice beside itself: photo, truths [2, 68, 2], boxes [2, 4]."""
-    photo, truth = portrait()
-    truths = np.stack([truth, truth + (photo.shape[1], 0)])
-    boxes = np.stack([geometry.box_from_landmarks(points) for points in truths])
-    return np.hstack([photo, photo]), truths, boxes
-
-
-# --- boxes -----------------------------------------------------------------------------------
-
-
 def test_inverted_correction_undoes_it():
     generator = np.random.default_rng(3)
     for _ in range(50):
@@ -91,9 +45,6 @@ def test_inverted_correction_undoes_it():
         np.testing.assert_allclose(there_and_back, box, atol=1e-9)
         back_and_there = geometry.correct_box(geometry.correct_box(box, inverse), correction)
         np.testing.assert_allclose(back_and_there, box, atol=1e-9)
-
-
-# --- dlib ------------------------------------------------------------------------------------
 
 
 def test_dlib_on_the_portrait(dlib_peer):
@@ -192,9 +143,6 @@ def test_absent_package_is_told(monkeypatch):
         peers.find_dlib_model()
 
 
-# --- MediaPipe -------------------------------------------------------------------------------
-
-
 def test_mesh_table_has_each_vertex_once():
     vertices = [vertex for part in peers.MESH_TO_INNER_68 for vertex in part]
     assert len(peers.MESH_TO_INNER_68) == 51
@@ -205,29 +153,3 @@ def test_absent_mediapipe_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "mediapipe.python.solutions", None)
     with pytest.raises(InputError, match="pip install 'mediapipe"):
         peers.load_mediapipe()
-
-
-def test_mediapipe_on_the_portrait(mediapipe_peer):
-    photo, truths, boxes = two_faces()
-    assert mediapipe_peer.points == tuple(range(17, 68)) and "51 inner" in mediapipe_peer.note
-    found = mediapipe_peer.landmarks(photo, boxes, LANDMARKS)
-    assert found.shape == (2, 68, 2) and found.dtype == np.float32
-    assert np.isnan(found[:, :17]).all() and np.isfinite(found[:, 17:]).all()
-    for points, truth in zip(found, truths, strict=True):
-        assert error_of(mediapipe_peer, points, truth) < 0.06
-    detections = find_annotated_faces(photo, list(boxes))
-    again = mediapipe_peer.landmarks(photo, np.stack(detections), DLIB)
-    for points, truth in zip(again, truths, strict=True):
-        assert error_of(mediapipe_peer, points, truth) < 0.06
-
-
-def test_mediapipe_finds_nothing_where_there_is_nothing(mediapipe_peer):
-    photo, _, boxes = two_faces()
-    blank = np.full_like(photo, 128)
-    assert np.isnan(mediapipe_peer.landmarks(blank, boxes, LANDMARKS)).all()
-    assert mediapipe_peer.landmarks(photo, boxes[:0], LANDMARKS).shape == (0, 68, 2)
-
-
-def test_mediapipe_on_real_photos(mediapipe_peer, shared_data):
-    errors = real_errors(mediapipe_peer, "300w", shared_data("300w", "helen", "testset"))
-    assert np.nanmedian(errors) < 0.08

@@ -70,10 +70,10 @@ def check(printed, case):
     assert np.abs(found - case[2]).max() < 0.5
 
 
-@pytest.mark.parametrize("model", [ONNX, PB], ids=["onnx", "pb"])
+@pytest.mark.parametrize(
+    "model", [ONNX, pytest.param(PB, marks=pytest.mark.opencv4)], ids=["onnx", "pb"]
+)
 def test_python_with_opencv(case, model):
-    if model == PB and not hasattr(cv2.dnn, "readNetFromTensorflow"):
-        pytest.skip("this OpenCV has no TensorFlow importer")
     printed = run(sys.executable, EXAMPLES / "landmarks.py", model, case[0], *case[1])
     check(printed, case)
     found = np.array([line.split() for line in printed.splitlines()], float)

@@ -1,0 +1,36 @@
+"""The split: faces of one photo or person never on both sides."""
+
+from senet_landmark.data_tools.records.split import split_entries
+
+
+def entries_of(views=4, photos=20):
+    from pathlib import Path
+
+    from senet_landmark.data_tools.datasets.samples import Entry
+
+    return [
+        Entry(Path(f"{p}_{v}.jpg"), f"{p}_{v}.jpg", f"photo{p}", (), "300w_68")
+        for p in range(photos)
+        for v in range(views)
+    ]
+
+
+def sides_of(entries, held_out=0.2, **options):
+    split = split_entries(entries, held_out, **options)
+    assert not split.leaking and not split.sides["test"]
+    return split.sides["train"], split.sides["validation"]
+
+
+def test_split_by_source_never_parts_a_photo_and_is_stable():
+    entries = entries_of()
+    training, held_out = sides_of(entries, seed=1)
+    assert len(held_out) == 16 and len(training) == 64
+    assert not {e.identity for e in training} & {e.identity for e in held_out}
+    assert (training, held_out) == sides_of(entries[::-1], seed=1)
+    assert held_out != sides_of(entries, seed=2)[1]
+
+
+def test_split_by_view_leaks_as_the_original_did():
+    training, held_out = sides_of(entries_of(), by="view")
+    assert len(held_out) == 16
+    assert {e.identity for e in training} & {e.identity for e in held_out}

@@ -1,0 +1,152 @@
+"""Every network is what its paper says."""
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow.compat.v1 as tf
+
+from graphs import POINTS, built, count_flops, count_weights, map_of, random_batch
+from senet_landmark.config import (
+    NetworkConfig,
+)
+from senet_landmark.networks import heads
+from senet_landmark.networks.model import build_model
+from senet_landmark.networks.registry import get_network
+
+pytestmark = pytest.mark.slow
+
+
+def dense(inputs, outputs):
+    return (inputs + 1) * outputs
+
+
+@pytest.mark.parametrize(
+    ("options", "points", "parameters"),
+    [
+        # Layer by layer: weights and biases of the convolutions, then of the full connections.
+        (
+            {"name": "tcdcn", "attributes": ("gender", "smile", "glasses", "head_pose")},
+            5,
+            dense(5 * 5 * 3, 16) + dense(3 * 3 * 16, 48) + dense(3 * 3 * 48, 64)
+            + dense(2 * 2 * 64, 64) + dense(17 * 17 * 64, 100) + dense(100, 10)
+            + dense(100, 2 + 2 + 2 + 5),
+        ),
+        (
+            {"name": "cnn"},
+            68,
+            dense(5 * 5, 32) + dense(3 * 3 * 32, 64) + dense(3 * 3 * 64, 128)
+            + dense(26 * 26 * 128, 136),
+        ),
+    ],
+)  # fmt: skip
+def test_parameters_are_those_of_the_layers(options, points, parameters):
+    graph, _ = built(NetworkConfig(**options), points)
+    assert count_weights(graph) == [parameters, parameters]
+
+
+@pytest.mark.parametrize(
+    ("options", "points", "trainable", "gflops"),
+    [
+        ({"name": "senet"}, 68, (0.5e6, 0.7e6), 0.1),
+        ({"name": "senet_original"}, 68, (1.3e6, 1.4e6), 0.09),
+        # Guo et al., 2019: the 0.25X model is a small part of the 1X one.
+        ({"name": "pfld"}, 68, (1.8e6, 1.9e6), 0.57),
+        ({"name": "pfld"}, 98, (2.1e6, 2.2e6), 0.57),
+        ({"name": "pfld", "width": 0.25}, 68, (0.24e6, 0.26e6), 0.045),
+        ({"name": "asmnet", "pose": True}, 68, (1.40e6, 1.43e6), 0.53),
+        ({"name": "tcdcn"}, 5, (1.90e6, 1.91e6), 0.24),
+        ({"name": "cnn"}, 68, (11.8e6, 11.9e6), 1.0),
+    ],
+)
+def test_network_is_as_large_as_it_should_be(options, points, trainable, gflops):
+    graph, _ = built(NetworkConfig(**options), points)
+    assert trainable[0] <= count_weights(graph)[0] <= trainable[1]
+    assert 0.8 * gflops <= count_flops(graph) / 1e9 <= gflops
+
+
+def test_asmnet_has_the_papers_parameters_and_flops():
+    """Fard et al., CVPRW 2021, table 1: 1.43 M parameters, 0.51 GFLOPs."""
+    graph, _ = built(NetworkConfig(name="asmnet", pose=True))
+    assert count_weights(graph)[1] == pytest.approx(1.43e6, rel=0.01)
+    assert count_flops(graph) == pytest.approx(0.51e9, rel=0.03)
+
+
+def test_maps_of_tcdcn_and_cnn_shrink_as_published():
+    graph, _ = built(NetworkConfig(name="tcdcn"), 5)
+    assert map_of(graph, "tcdcn/conv_3/Relu") == (17, 17, 64)
+    graph, model = built(NetworkConfig(name="cnn"))
+    assert map_of(graph, "cnn/conv_0/Relu") == (220, 220, 32)
+    assert map_of(graph, "cnn/pool_2/MaxPool") == (26, 26, 128)
+    assert model.end_points["features"].shape.as_list() == [1, 26, 26, 128]
+
+
+def test_scales_of_pfld_are_the_papers():
+    """Guo et al., 2019, table 1: 56x56 after the stem; S1 14x14x16, S2 7x7x32, S3 1x1x128."""
+    graph, model = built(NetworkConfig(name="pfld", pose=True))
+    assert map_of(graph, "pfld/stem/Relu6") == (56, 56, 64)
+    second = graph.get_operation_by_name("pfld/second_scale/Conv2D")
+    assert second.inputs[0].shape.as_list() == [1, 14, 14, 16]
+    assert map_of(graph, "pfld/second_scale/Relu6") == (7, 7, 32)
+    assert map_of(graph, "pfld/third_scale/Relu6") == (1, 1, 128)
+    assert model.end_points["features"].shape.as_list() == [1, 14 * 14 * 16 + 7 * 7 * 32 + 128]
+    # Table 2: the branch takes the map of 28x28.
+    branch = graph.get_operation_by_name("pfld/auxiliary/conv_1/Conv2D")
+    assert branch.inputs[0].shape.as_list() == [1, 28, 28, 64]
+
+
+def test_asmnet_joins_the_means_of_six_blocks():
+    graph, model = built(NetworkConfig(name="asmnet", pose=True))
+    assert model.end_points["features"].shape.as_list() == [1, 536]
+    joined = graph.get_operation_by_name("asmnet/concat").inputs[:-1]
+    maps = [mean.op.inputs[0].shape.as_list()[1:] for mean in joined]
+    sides, channels = (56, 28, 14, 14, 7, 7), (24, 32, 64, 96, 160, 160)
+    assert maps == [[s, s, c] for s, c in zip(sides, channels, strict=True)]
+
+
+@pytest.mark.parametrize(("name", "is_grey"), [("cnn", True), ("tcdcn", False)])
+def test_grey_network_sees_brightness_alone(name, is_grey):
+    """A crop and the same made grey by BT.601, which is OpenCV's, are one to a grey network."""
+    colour = random_batch(2, get_network(name).input_size)["image"].astype(np.float32)
+    grey = np.stack([cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) for crop in colour])
+    grey = np.repeat(grey[..., None], 3, axis=-1)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(3)
+        model = build_model(NetworkConfig(name=name), POINTS, is_training=False)
+        session.run(tf.global_variables_initializer())
+        one, two = (session.run(model.landmarks, {model.image: i}) for i in (colour, grey))
+    assert (np.abs(one - two).max() < 1e-5) == is_grey
+
+
+def test_original_network_never_predicts_below_zero():
+    """It ends in a ReLU, as the write-up's: what would be negative is 0."""
+    graph, model = built(NetworkConfig(name="senet_original"))
+    with graph.as_default(), tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        (biases,) = (v for v in tf.trainable_variables() if "coordinates/biases" in v.op.name)
+        biases.load(np.where(np.arange(2 * POINTS) % 2, 50.0, -50.0), session)
+        image = {model.image: random_batch(1, (128, 128))["image"]}
+        found = session.run(model.landmarks, image)
+    assert (found[..., 0] == 0).all() and (found[..., 1] > 0).all()
+
+
+def test_cnn_begins_at_the_middle_that_its_targets_are_about():
+    """(p - 100) / 50 in 224 pixels: a target of 0 is pixel 100."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        model = build_model(NetworkConfig(name="cnn"), POINTS, is_training=False)
+        session.run(tf.global_variables_initializer())
+        weights, biases = (
+            v for v in tf.trainable_variables() if v.op.name.startswith("cnn/coordinates")
+        )
+        image = {model.image: random_batch(1, (224, 224))["image"]}
+        weights.load(np.zeros(weights.shape), session)
+        at_zero = session.run(model.landmarks, image)
+        biases.load(np.ones(biases.shape), session)
+        at_one = session.run(model.landmarks, image)
+    np.testing.assert_allclose(at_zero * 224, 100, atol=1e-3)
+    np.testing.assert_allclose(at_one * 224, 150, atol=1e-3)
+
+
+def test_grid_reaches_beyond_the_crop():
+    grid = heads._grid(16, 16)
+    assert grid.min() == pytest.approx(-heads.GRID_REACH) and grid.max() > 1
+    np.testing.assert_allclose(grid[:16, 1], grid[0, 1])  # rows are y
