@@ -75,7 +75,9 @@ train(recipe(), {records!r}, {run!r})
 def begin(records, run):
     """A process with the run: one thread needs one, as the threads of a process are made once."""
     text = _PROCESS.format(
-        tests=str(Path(runs.__file__).parent), records=str(records), run=str(run)
+        folders=[str(Path(__file__).parent), str(Path(runs.__file__).parent)],
+        records=str(records),
+        run=str(run),
     )
     return subprocess.Popen([sys.executable, "-c", text], stderr=subprocess.DEVNULL)
 
