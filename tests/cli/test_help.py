@@ -188,16 +188,9 @@ def test_settings_that_are_not_read_are_refused(capsys):
     assert end.value.code == 2 and "--train.steps" in "".join(capsys.readouterr())
 
 
-def run(*arguments):
-    return main([str(a) for a in arguments])
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_examples(capsys, command):
-    with pytest.raises(SystemExit) as end:
-        run(command, "--help")
-    assert end.value.code == 0
-    assert f"senet-landmark {command}" in capsys.readouterr().out.split("For example:")[1]
+    assert f"senet-landmark {command}" in help_of(command, capsys).split("For example:")[1]
 
 
 def test_default_of_the_passes_is_the_predictors():
@@ -208,13 +201,13 @@ def test_default_of_the_passes_is_the_predictors():
 
 def test_no_command_lists_them(capsys):
     with pytest.raises(SystemExit):
-        run()
+        main([])
     text = capsys.readouterr().out
     assert all(command in text for command in COMMANDS)
 
 
 def test_preset_sets_the_defaults(capsys):
     with pytest.raises(SystemExit):
-        run("train", "--preset", "senet_original", "--help")
+        main(["train", "--preset", "senet_original", "--help"])
     text = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
     assert "(default: 150000)" in text and "(default: l2)" in text

@@ -1,5 +1,7 @@
-"""The README's steps in order, on a few faces."""
+"""The README's steps in order, with the README's options, on a few faces."""
 
+import contextlib
+import io
 import json
 
 import pytest
@@ -9,47 +11,103 @@ from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
 
 pytestmark = pytest.mark.slow
 
-
-def run(*arguments):
-    return main([str(a) for a in arguments])
+OPTIONS = ("--train.batch-size", 4, "--train.validate-every", 4)
 
 
-def test_every_step_on_a_few_faces(synthetic_tree, tmp_path, capsys):
-    """The README's steps in order, with the README's options."""
-    records, folder, model = tmp_path / "records", tmp_path / "run", tmp_path / "model.pb"
-    assert run("build-records", "--root", synthetic_tree, "--out", records) == 0
-    assert "24 faces" in capsys.readouterr().out
-    assert run("inspect", records, "--out", tmp_path / "inspection") == 0
-    assert "24 faces. Suspects: " in capsys.readouterr().out
-    assert (tmp_path / "inspection" / "inspect.html").exists()
-    turned = tmp_path / "turned"
-    assert run("turn-views", "--root", synthetic_tree, "--out", turned, "--views", 1) == 0
-    assert "24 views of 24 photos" in capsys.readouterr().out
-    assert run("turn-views", "--root", synthetic_tree, "--out", turned, "--views", 1) == 0
-    assert "0 views of 24 photos" in (told := capsys.readouterr().out) and "24 were there" in told
-    options = ("--train.batch-size", 4, "--train.validate-every", 4)
-    train = ("train", "--records", records, "--run", folder, *options)
-    assert run(*train, "--steps", 2) == 0
-    assert run(*train, "--steps", 4) == 0  # goes on
-    assert "step 4" in capsys.readouterr().out
-    assert run("report", "--run", folder) == 0
-    assert (folder / "report.html").stat().st_size > 50_000
-    five = ("--run", tmp_path / "again", "--train.start-from", folder, "--steps", 1)
-    assert run("train", "--records", records, *options, *five) == 0
-    assert run("freeze", "--run", folder, "--out", model) == 0
-    assert "equal to" in capsys.readouterr().out
-    evaluate = ("evaluate", "--model", model, "--dataset", "300w_lp", "--root", synthetic_tree)
-    assert run(*evaluate, "--out", tmp_path / "eval") == 0
-    assert "model, landmarks boxes: n    24, NME" in capsys.readouterr().out
-    assert run("evaluate", "--records", records, "--split", "train", "--out", tmp_path / "e") == 0
+def printed(*arguments):
+    """What a command prints, which must succeed."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        assert main([str(argument) for argument in arguments]) == 0
+    return text.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("steps")
+
+
+@pytest.fixture(scope="module")
+def built(synthetic_tree, folder):
+    """(the records, what the command printed)."""
+    records = folder / "records"
+    return records, printed("build-records", "--root", synthetic_tree, "--out", records)
+
+
+@pytest.fixture(scope="module")
+def trained(built, folder):
+    """(the run, what the second of two sessions printed)."""
+    run = folder / "run"
+    train = ("train", "--records", built[0], "--run", run, *OPTIONS)
+    printed(*train, "--steps", 2)
+    return run, printed(*train, "--steps", 4)
+
+
+@pytest.fixture(scope="module")
+def frozen(trained, folder):
+    """(the model, what the command printed)."""
+    model = folder / "model.pb"
+    return model, printed("freeze", "--run", trained[0], "--out", model)
+
+
+def test_build_records(built):
+    assert "24 faces" in built[1]
+
+
+def test_inspect(built, tmp_path):
+    assert "24 faces. Suspects: " in printed("inspect", built[0], "--out", tmp_path)
+    assert (tmp_path / "inspect.html").exists()
+
+
+def test_turn_views(synthetic_tree, tmp_path):
+    turn_views = ("turn-views", "--root", synthetic_tree, "--out", tmp_path / "out", "--views", 1)
+    assert "24 views of 24 photos" in printed(*turn_views)
+    again = printed(*turn_views)
+    assert "0 views of 24 photos" in again and "24 were there" in again
+
+
+def test_train_goes_on(trained):
+    assert "step 4" in trained[1]
+
+
+def test_report(trained):
+    printed("report", "--run", trained[0])
+    assert (trained[0] / "report.html").stat().st_size > 50_000
+
+
+def test_train_starts_from_a_run(built, trained, tmp_path):
+    start = ("--train.start-from", trained[0], "--steps", 1)
+    printed("train", "--records", built[0], "--run", tmp_path / "again", *OPTIONS, *start)
+
+
+def test_freeze(frozen):
+    assert "equal to" in frozen[1]
+
+
+def test_evaluate_on_a_data_set(frozen, synthetic_tree, tmp_path):
+    dataset = ("--dataset", "300w_lp", "--root", synthetic_tree)
+    text = printed("evaluate", "--model", frozen[0], *dataset, "--out", tmp_path)
+    assert "model, landmarks boxes: n    24, NME" in text
+
+
+def test_evaluate_the_shipped_model_on_records(built, tmp_path):
+    printed("evaluate", "--records", built[0], "--split", "train", "--out", tmp_path)
+
+
+def test_evaluate_on_several_data_sets(frozen, synthetic_tree, tmp_path):
     on = f"300w_lp={synthetic_tree}"
-    assert run("evaluate", "--model", model, "--on", on, on, "--out", tmp_path / "sets") == 0
-    whole, groups = (tmp_path / "sets" / "table.md").read_text().split("\n\n")
+    printed("evaluate", "--model", frozen[0], "--on", on, on, "--out", tmp_path)
+    whole, groups = (tmp_path / "table.md").read_text().split("\n\n")
     assert whole.count("|") == 3 * 5 and groups.count("| yaw 0-30 ") == 2
-    capsys.readouterr()
-    assert run("compare", folder, model, "--on", on, "--out", tmp_path / "c", "--rounds", 1) == 0
-    assert "| run  " in capsys.readouterr().out
-    predict = ("predict", portrait_path(), "--model", model, "--out", tmp_path / "predictions")
-    assert run(*predict) == 0
-    assert "1 faces in 1 photos" in capsys.readouterr().out
-    assert json.loads((tmp_path / "predictions" / "landmarks.json").read_text())
+
+
+def test_compare(trained, frozen, synthetic_tree, tmp_path):
+    on = ("--on", f"300w_lp={synthetic_tree}")
+    text = printed("compare", trained[0], frozen[0], *on, "--out", tmp_path, "--rounds", 1)
+    assert "| run  " in text
+
+
+def test_predict(frozen, tmp_path):
+    text = printed("predict", portrait_path(), "--model", frozen[0], "--out", tmp_path)
+    assert "1 faces in 1 photos" in text
+    assert json.loads((tmp_path / "landmarks.json").read_text())

@@ -8,7 +8,6 @@ import threading
 import time
 
 import pytest
-import tensorflow.compat.v1 as tf
 
 from made_records import open_store
 from repeated import recipe
@@ -21,7 +20,6 @@ from senet_landmark.config import (
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.metrics import NORMALISERS
 from senet_landmark.training import checkpoints
-from senet_landmark.training.optimisation import learning_rate
 from senet_landmark.training.train import train
 
 pytestmark = pytest.mark.slow
@@ -63,22 +61,6 @@ def test_option_that_the_network_does_not_heed_ends_a_run(synthetic_records, tmp
     with pytest.raises(InputError, match=r"no use for network\.batch_norm"):
         train(config, synthetic_records, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_learning_rates():
-    with tf.Graph().as_default(), tf.Session() as session:
-        step, progress = tf.placeholder(tf.int64), tf.placeholder(tf.float32)
-        original = ScheduleConfig(initial=0.001, decay_steps=1000, decay_rate=0.98, warmup_steps=0)
-        rates = [learning_rate(c, step, progress) for c in (original, ScheduleConfig())]
-
-        def at(s, p):
-            return session.run(rates, {step: s, progress: p})
-
-        assert at(2500, 0)[0] == pytest.approx(0.001 * 0.98**2.5, rel=1e-5)
-        assert at(10**5, 0.0)[1] == pytest.approx(5e-3)
-        assert at(10**5, 0.5)[1] == pytest.approx(5e-4, rel=1e-4)
-        assert at(10**5, 1.0)[1] == pytest.approx(5e-5, rel=1e-4)
-        assert at(99, 0.0)[1] == pytest.approx(2.5e-3)  # half way through the warm-up
 
 
 def test_finished_run_does_nothing_more(small_run):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from converted import SHIPPED, contents, copy_of, large_photo
 from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.errors import InputError
@@ -20,7 +21,6 @@ from senet_landmark.face import geometry
 from senet_landmark.frozen.contract import contract_path, load_contract
 
 pytest.importorskip("tf2onnx", reason="needs the extra [onnx]")
-from converted import SHIPPED, contents, copy_of, large_photo
 
 pytestmark = pytest.mark.slow
 

@@ -1,12 +1,14 @@
 """Weights of 8 bits."""
 
+import contextlib
+import io
 import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from converted import SHIPPED, contents, copy_of
 from made_records import write_records
 from senet_landmark.cli.app import main
 from senet_landmark.data.records import load_records_info, parse_example
@@ -20,7 +22,6 @@ from senet_landmark.face import geometry
 from senet_landmark.frozen.contract import load_contract
 
 pytest.importorskip("tf2onnx", reason="needs the extra [onnx]")
-from converted import SHIPPED, contents, copy_of
 
 pytestmark = pytest.mark.slow
 
@@ -46,21 +47,31 @@ def many_records(synthetic_records, tmp_path_factory):
     return folder
 
 
-def test_eight_bits(many_records, tmp_path, monkeypatch, capsys):
-    """A third of the size, the head in float; what loses more than is allowed is refused."""
-    model = copy_of(SHIPPED, tmp_path)
-    monkeypatch.setattr(quantise, "ROUNDS", 3)
-    command = ["convert", "--model", str(model), "--to", "tflite-int8"]
-    command += ["--records", str(many_records)]
-    assert main(command) == 0
-    path = tmp_path / "m-int8.tflite"
-    told = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def quantised(many_records, tmp_path_factory):
+    """(folder of the shipped model and of its 8 bits, what the command printed)."""
+    folder, text = tmp_path_factory.mktemp("quantised"), io.StringIO()
+    command = ["convert", "--model", str(copy_of(SHIPPED, folder)), "--to", "tflite-int8"]
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stdout(text):
+        patched.setattr(quantise, "ROUNDS", 3)
+        assert main([*command, "--records", str(many_records)]) == 0
+    return folder, text.getvalue()
+
+
+def errors_of(model):
+    """(in 8 bits, exact) as the contract has them."""
+    metrics = load_contract(model).metrics
+    return tuple(metrics[key] for key in quantise.METRICS)
+
+
+def test_a_third_of_the_size_with_the_head_in_float(quantised):
+    folder, told = quantised
+    path = folder / "m-int8.tflite"
     assert f"{path} (0.76 MB), with {path.with_suffix('.json')}" in told and "LiteRT" in told
-    assert set(contents(tmp_path)) == {"m.pb", "m.json", "m-int8.tflite", "m-int8.json"}
-    assert load_contract(model) == load_contract(SHIPPED)  # untouched
-    contract = load_contract(path)
-    own, exact = (contract.metrics[key] for key in quantise.METRICS)
-    assert 0 < own <= 1.05 * exact
+    assert set(contents(folder)) == {"m.pb", "m.json", "m-int8.tflite", "m-int8.json"}
+    assert load_contract(folder / "m.pb") == load_contract(SHIPPED)  # untouched
+    in_8_bits, exact = errors_of(path)
+    assert 0 < in_8_bits <= 1.05 * exact
     # On the real photo: near the float model, but not the same numbers.
     photo, truth = portrait()
     box = geometry.box_from_landmarks(truth)[None]
@@ -69,21 +80,25 @@ def test_eight_bits(many_records, tmp_path, monkeypatch, capsys):
     apart = np.linalg.norm(found - expected, axis=2)
     assert 0.01 < apart.mean() < 0.5 and apart.max() < 2
 
-    # With the head in eight bits too it loses more.
-    (tmp_path / "whole").mkdir()
-    whole = copy_of(SHIPPED, tmp_path / "whole")
-    with monkeypatch.context() as patched:
-        patched.setattr(quantise, "last_layers", lambda model: [])
-        convert(whole, "tflite-int8", records=many_records)
-    worse = load_contract(whole.with_name("m-int8.tflite")).metrics[quantise.METRICS[0]]
-    assert worse - exact > 1.5 * (own - exact)
-    shutil.rmtree(whole.parent)
 
-    before = contents(tmp_path)
+def test_with_the_head_in_eight_bits_too_it_loses_more(
+    quantised, many_records, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(quantise, "ROUNDS", 3)
+    monkeypatch.setattr(quantise, "last_layers", lambda model: [])
+    path = convert(copy_of(SHIPPED, tmp_path), "tflite-int8", records=many_records).path
+    in_8_bits, exact = errors_of(quantised[0] / "m-int8.tflite")
+    assert errors_of(path)[0] - exact > 1.5 * (in_8_bits - exact)
+
+
+def test_what_loses_too_much_is_refused_and_replaces_nothing(quantised, many_records, monkeypatch):
+    folder, _ = quantised
+    before = contents(folder)
+    monkeypatch.setattr(quantise, "ROUNDS", 3)
     monkeypatch.setattr(quantise, "TOLERANCE", 0.9)
     with pytest.raises(InputError, match=r"m-int8\.tflite: not written.* loses too much: NME on"):
-        convert(model, "tflite-int8", records=many_records)
-    assert contents(tmp_path) == before
+        convert(folder / "m.pb", "tflite-int8", records=many_records)
+    assert contents(folder) == before
 
 
 def test_last_layers_are_those_of_the_maps(formats, full_run, tmp_path):

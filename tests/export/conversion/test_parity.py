@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf
 
+from converted import large_photo
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.metrics import nme
 from senet_landmark.export.conversion.convert import real_crops
@@ -25,7 +26,6 @@ from senet_landmark.networks.weights import assign_weights
 from senet_landmark.training import checkpoints
 
 pytest.importorskip("tf2onnx", reason="needs the extra [onnx]")
-from converted import large_photo
 
 pytestmark = pytest.mark.slow
 

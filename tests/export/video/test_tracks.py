@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from followed import RATE
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
@@ -12,8 +11,6 @@ from senet_landmark.export.video import appearance, tracks
 from senet_landmark.export.video.smoothing import OneEuro
 from senet_landmark.export.video.tracks import Sighting
 from senet_landmark.face.geometry import box_from_landmarks
-
-pytestmark = pytest.mark.slow
 
 
 def sighting(points, chip, confidence=1.0):
