@@ -28,13 +28,13 @@ class RecordsConfig:
     held_out: float = 0.1
     """Share of the source photos, or persons, that goes to the held-out split."""
     test: float = 0.0
-    """Share of the source photos, or persons, that goes to a test split, which training never reads.
-    Photos that the data set publishes for testing go there whatever the share."""
+    """Share of the source photos, or persons, that goes to a test split, which training never
+    reads. Photos that the data set publishes for testing go there whatever the share."""
     held_out_name: str = "validation"
     """Name of the held-out split, and of its files."""
     split_by: Literal["source", "view"] = "source"
-    """`source` keeps all views of a photo, or all photos of a person, in one split; `view` does not:
-    its splits share faces."""
+    """`source` keeps all views of a photo, or all photos of a person, in one split; `view` does
+    not: its splits share faces."""
     shard_size: int = 500
     """Faces in one TFRecord file; 0 writes one file a split."""
     seed: int = 0
@@ -74,7 +74,7 @@ class AugmentConfig:
     """Largest in-plane rotation in degrees; drawn from a normal distribution with half of this as
     standard deviation."""
     rotation_step: float = 0.0
-    """If not 0: rotations are multiples of this many degrees, up to `rotation`, all equally likely."""
+    """If not 0: rotations are multiples of this many degrees up to `rotation`, equally likely."""
     scale: float = 0.1
     """Largest change of size, as a share of the size."""
     shift: float = 0.04
@@ -104,7 +104,7 @@ NO_AUGMENTATION = AugmentConfig(
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What training minimises: the sum of a term for the landmarks and one for each auxiliary task."""
+    """What training minimises: one term for the landmarks plus one for each auxiliary task."""
 
     name: str = "wing"
     """Loss of the landmarks, by its name in `losses.LOSSES`."""
@@ -125,8 +125,8 @@ class LossConfig:
     pose_weight: float = 1.0
     """Weight of the squared error of the angles in radians, where the network predicts a pose."""
     pose_truth: Literal["records", "landmarks"] = "records"
-    """Ground truth of the angles. `records`: those of the data set, or fitted to the landmarks where
-    it has none; `landmarks`: always fitted to the 11 landmarks of PFLD."""
+    """Ground truth of the angles. `records`: those of the data set, or fitted to the landmarks
+    where it has none; `landmarks`: always fitted to the 11 landmarks of PFLD."""
     attribute_weights: tuple[float, ...] = ()
     """Weights of the cross-entropies of `network.attributes`, in their order; empty: 1 each."""
 
@@ -155,13 +155,13 @@ class TrainConfig:
     steps: int = 30_000
     """Steps of the run."""
     epochs: int = 0
-    """Epochs (passes through the training faces) of the run, instead of `steps`; 0: `steps` decides."""
+    """Passes through the training faces, instead of `steps`; 0: `steps` decides."""
     minutes: float = 0.0
     """Minutes of the run, summed over all times it was resumed; 0: only `steps` ends it."""
     batch_size: int = 64
     """Faces in a step; in a distributed run, the faces of all workers together."""
     replicas: int = 2
-    """Copies of the network that share the weights and run in parallel, each on its part of a step's
+    """Copies of the network that share the weights and run in parallel, each on part of the step's
     faces: faster than one copy on all cores. Batch norm uses the faces of one copy at a time."""
     ema_decay: float = 0.998
     """Decay of the exponential moving average of the weights, which is validated; 0: no average."""

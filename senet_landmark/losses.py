@@ -1,8 +1,8 @@
 """Losses: pure functions of (end points, batch, input size, options) -> scalar, and their registry.
 
 Landmarks are compared in pixels of the network's input, so that the constants of the papers, which
-are in pixels, keep their meaning. L2 is the exception: its unit is an option. By default it compares
-normalised values, as the original does.
+are in pixels, keep their meaning. L2 is the exception: its unit is an option, and by default it
+compares normalised values, as the original does.
 
 TensorFlow is imported when a loss is first built, so that the names of the losses are available
 without it.
@@ -225,7 +225,7 @@ def task_terms(
 
 
 def pose_loss(predicted: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
-    """Mean squared error in squared radians of angles [N, 3] in degrees; unknown (NaN) ones add 0."""
+    """Mean squared error, in squared radians, of angles [N, 3] in degrees; unknown ones add 0."""
     known = tf.is_finite(truth)
     error = tf.where(known, predicted - tf.where(known, truth, predicted), tf.zeros_like(truth))
     return _mean_of_known(tf.square(error * RADIANS), known)

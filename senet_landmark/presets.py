@@ -15,7 +15,7 @@ from senet_landmark.config import (
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import CropSpec
 
-# The recipe of the original write-up, unchanged, with its mistakes. The default preset corrects them:
+# The recipe of the original write-up, with its mistakes. The default preset corrects them:
 #  - The network ends in a ReLU (`fully_connected_9/Relu`): no coordinate can be negative, although
 #    landmarks do lie outside a crop, and an output unit that falls below 0 never gets a gradient
 #    again.
@@ -71,7 +71,7 @@ _PLAIN_LOOP = TrainConfig(replicas=1, ema_decay=0.0, gradient_clip=0.0, keep_bes
 
 
 def _tcdcn(preset: str, landmarks: float, **attributes: float) -> Config:
-    """One row of the table of the TCDCN in Keras: weights of the landmarks and of each attribute."""
+    """One row of the table of the TCDCN in Keras: weight of the landmarks and of each attribute."""
     return Config(
         preset=preset,
         network=NetworkConfig(name="tcdcn", weight_decay=0.0, attributes=tuple(attributes)),

@@ -60,7 +60,7 @@ def lazy_module(name: str) -> Any:
 
 
 def import_quietly() -> None:
-    """Imports TensorFlow without its libraries' messages about missing GPUs; for worker processes."""
+    """Imports TensorFlow without its messages about missing GPUs; for worker processes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _native_log_hidden():
         import tensorflow  # noqa: F401
@@ -68,7 +68,7 @@ def import_quietly() -> None:
 
 @contextlib.contextmanager
 def _native_log_hidden() -> Iterator[None]:
-    """Hides the messages that TensorFlow's libraries print while they load, before the log level works.
+    """Hides what TensorFlow's libraries print while they load, before the log level works.
 
     They are about missing GPUs and about rounding. Python's exceptions still reach the caller.
     """
