@@ -43,8 +43,8 @@ def find_annotated_faces(
 ) -> list[Box | None]:
     """The detected box of each annotated face of one photo; None where the face is not detected.
 
-    Detections are assigned to annotations one to one (`assign`), so that no detection counts for two
-    neighbouring faces. If a face is missing, the photo is searched again, doubled.
+    Detections are assigned to annotations one to one (`assign`), so that no detection counts for
+    two neighbouring faces. If a face is missing, the photo is searched again, doubled.
 
     Args:
       photo: RGB uint8 [H, W, 3].
