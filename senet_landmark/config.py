@@ -29,7 +29,7 @@ class RecordsConfig:
     """Share of the source photos, or persons, that goes to the held-out split."""
     test: float = 0.0
     """Share of the source photos, or persons, that goes to a test split, which training never
-    reads. Photos that the data set publishes for testing go there whatever the share."""
+    reads. Photos that the data set publishes for testing always go there."""
     held_out_name: str = "validation"
     """Name of the held-out split, and of its files."""
     split_by: Literal["source", "view"] = "source"

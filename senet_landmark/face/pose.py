@@ -254,19 +254,19 @@ def _points_to_fit(
     landmarks = np.asarray(points, dtype=np.float64)
     if landmarks.ndim != 2 or landmarks.shape[1] != 2:
         raise InputError(f"Landmarks must be [K, 2], not {landmarks.shape}.")
-    landmarks = convert(landmarks, name, target)
+    fit_points = convert(landmarks, name, target)
     model = convert(MEAN_FACE_3D.astype(np.float64), "300w_68", target)
     if target == "300w_68":
-        landmarks, model = landmarks[fitted], model[fitted]
-    if np.isinf(landmarks).any():
+        fit_points, model = fit_points[fitted], model[fitted]
+    if np.isinf(fit_points).any():
         raise ValueError("landmarks hold an infinity")
-    known = ~np.isnan(landmarks).any(axis=1)
+    known = ~np.isnan(fit_points).any(axis=1)
     if known.sum() < least:
         raise ValueError(
             f"a pose needs {least} known points of the {len(known)} that it is fitted to, got "
             f"{known.sum()}: the others are NaN"
         )
-    return landmarks[known], model[known]
+    return fit_points[known], model[known]
 
 
 def _fit_scaled_orthographic(
