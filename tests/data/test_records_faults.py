@@ -18,7 +18,7 @@ from senet_landmark.data.augment import turned_poses
 from senet_landmark.data.input_pipeline import BatchMaker, batches, in_order
 from senet_landmark.data.record_store import RecordStore
 from senet_landmark.data.records import encode_example, load_records_info, shard_paths, shards_of
-from senet_landmark.data.tfrecords import HEAD, frames_in
+from senet_landmark.data.tfrecords import HEAD, raw_records
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import CropSpec
 from senet_landmark.face.pose import euler_angles, rotation_matrix
@@ -35,7 +35,7 @@ def shard(synthetic_records, tmp_path):
 
 def damage(path, number, byte):
     """Turns over a bit of record `number`, `byte` bytes behind its beginning; returns that."""
-    offset = [frame.offset for frame in frames_in(path)][number]
+    offset = [frame.offset for frame in raw_records(path)][number]
     data = bytearray(path.read_bytes())
     data[offset + byte] ^= 4
     path.write_bytes(data)
@@ -54,7 +54,7 @@ def without_picture(path, *numbers):
 
 
 def _examples(path):
-    for frame in frames_in(path):
+    for frame in raw_records(path):
         example = tf.train.Example.FromString(frame.data)
         yield frame.number, example.features.feature["image"].bytes_list.value[0]
 
@@ -152,7 +152,7 @@ def test_a_batch_takes_the_next_face_for_one_that_does_not_decode(shard):
     assert (batch["image"][2] != batch["image"][5]).any()
     assert store.undecodable == {3, 4, FACES - 1}
     assert [found.number for found in store.skipped] == [3, 4, FACES - 1]
-    offsets = [frame.offset for frame in frames_in(shard)]
+    offsets = [frame.offset for frame in raw_records(shard)]
     for found in store.skipped:
         assert found.offset == offsets[found.number] and found.source.startswith("SYNTH/")
         assert found.reason.startswith("does not decode")
@@ -261,7 +261,7 @@ def test_digest_is_of_the_data_and_not_of_their_place(shard, tmp_path):
     copy = shutil.copy(shard, tmp_path / "elsewhere" / shard.name)
     assert RecordStore([copy], cache_mb=0, max_corrupt=7).digest == first
     assert RecordStore([shutil.copy(shard, tmp_path / "renamed")]).digest != first
-    records = [frame.data for frame in frames_in(shard)]
+    records = [frame.data for frame in raw_records(shard)]
     with tf.io.TFRecordWriter(str(copy)) as writer:
         for data in records[1:] + records[:1]:
             writer.write(data)
@@ -270,7 +270,7 @@ def test_digest_is_of_the_data_and_not_of_their_place(shard, tmp_path):
 
 @pytest.mark.parametrize("place", ["data", "end", "foot", "length"])
 def test_any_changed_byte_changes_the_digest(shard, place):
-    length = len(next(iter(frames_in(shard))).data)
+    length = len(next(iter(raw_records(shard))).data)
     at = {"data": HEAD, "end": HEAD + length - 1, "foot": HEAD + length, "length": 0}[place]
     first = RecordStore([shard]).digest
     damage(shard, 0 if place != "length" else 4, at)
