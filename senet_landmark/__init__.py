@@ -1,8 +1,9 @@
 """Train a facial-landmark detector, and run it anywhere as one frozen graph.
 
-The core: what the two packages beside it, `data_tools` and `export`, build on. It imports neither
-of them, `cli` excepted. Importing it loads neither TensorFlow nor OpenCV: a public name is looked
-up when it is first used (docs/python.md), and the four that need TensorFlow start it in graph mode.
+This package is the core. The two packages beside it, `data_tools` and `export`, build on it; it
+imports neither of them, except in `cli`. Importing it loads neither TensorFlow nor OpenCV: a public
+name is looked up when it is first used (docs/python.md). The names that need TensorFlow start it in
+graph mode.
 """
 
 import os
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
 
-# Installed, `data_tools` and `export` lie inside this folder (setup.py, package_dir). In a checkout
-# they lie beside it, and are found there.
+# Once installed, `data_tools` and `export` are inside this folder (setup.py, package_dir). In a
+# checkout they are beside it: the parent folder is then searched too.
 _folder = os.path.dirname(__file__)
 if not os.path.isdir(os.path.join(_folder, "export")):
     __path__.append(os.path.dirname(_folder))
@@ -30,7 +31,7 @@ _TENSORFLOW = {
     "freeze": ("senet_landmark.export.freezing.freeze", "freeze"),
     "train": ("senet_landmark.training.train", "train"),
 }
-"""Public name -> (module, name in it); those below start TensorFlow first."""
+"""Public name -> (module, name in that module), as above; using one of these starts TensorFlow."""
 
 __all__ = [
     "Config", "Face", "InputError", "Predictor", "build_records", "convert", "evaluate", "freeze",
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Looks a public name up (PEP 562), and keeps it."""
+    """Looks up a public name (PEP 562) and stores it in the module."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
@@ -59,8 +60,8 @@ def __getattr__(name: str) -> Any:
         from senet_landmark.runtime import start_tensorflow
 
         start_tensorflow()
-    module, inside = (_INFERENCE | _TENSORFLOW)[name]
-    value = getattr(importlib.import_module(module), inside)
+    module, attribute = (_INFERENCE | _TENSORFLOW)[name]
+    value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value
 

@@ -1,4 +1,7 @@
-"""What a run does, as frozen dataclasses: presets, JSON beside weights, the command line."""
+"""The settings of a run, as frozen dataclasses.
+
+The presets, the `config.json` beside the weights and the options of the command line all use them.
+"""
 
 import dataclasses
 import types
@@ -14,23 +17,24 @@ from senet_landmark.io.files import read_json, write_json
 
 @dataclass(frozen=True)
 class RecordsConfig:
-    """How photos become records. A record is the crop with a context around it."""
+    """How photos become records. A record holds the crop with some context around it."""
 
     crop: CropSpec = field(default_factory=CropSpec)
     """From canonical face box to crop."""
     size: int = 240
     """Side of a recorded crop, context included, in pixels."""
     context: float = 0.25
-    """Real pixels kept beyond the crop on each side, as a share of it, for augmentation."""
+    """Photo pixels kept beyond the crop on each side, for augmentation; as a share of the crop."""
     held_out: float = 0.1
     """Share of the source photos, or persons, that goes to the held-out split."""
     test: float = 0.0
-    """Share of them that goes to a test split, which training never looks at; what a data set
-    publishes for testing goes there whatever the share."""
+    """Share of the source photos, or persons, that goes to a test split, which training never
+    reads. Photos that the data set publishes for testing always go there."""
     held_out_name: str = "validation"
     """Name of the held-out split, and of its files."""
     split_by: Literal["source", "view"] = "source"
-    """`source` keeps a photo's views, or a person's photos, on one side; `view` leaks them."""
+    """`source` keeps all views of a photo, or all photos of a person, in one split; `view` does
+    not: its splits share faces."""
     shard_size: int = 500
     """Faces in one TFRecord file; 0 writes one file a split."""
     seed: int = 0
@@ -44,20 +48,20 @@ class NetworkConfig:
     name: str = "senet"
     """Which network, by its name in the registry."""
     head: Literal["default", "soft_argmax", "fc"] = "default"
-    """From features to landmarks: expected coordinate over maps, or fully connected; `default` is
-    the network's own."""
+    """How features become landmarks: expected coordinate over heatmaps (`soft_argmax`), or fully
+    connected layers (`fc`); `default` is the network's own head."""
     width: float = 1.0
-    """Factor of the channels of every layer; `senet` and `pfld` only."""
+    """Factor on the number of channels of every layer; `senet` and `pfld` only."""
     batch_norm: bool = False
-    """Batch normalisation in networks that were published without: `cnn` and `tcdcn`."""
+    """Batch normalisation in the networks that were published without it: `cnn` and `tcdcn`."""
     dropout_keep: float = 0.8
-    """Share of the features that dropout keeps, where the network has a dropout."""
+    """Share of the features that dropout keeps, where the network has dropout."""
     weight_decay: float = 1e-5
     """L2 regularisation of the weights."""
     pose: bool = False
     """Also predict yaw, pitch and roll."""
     attributes: tuple[str, ...] = ()
-    """Also predict these attributes, of those that the records have: gender smile …"""
+    """Also predict these attributes, which the records must have: gender smile …"""
 
 
 @dataclass(frozen=True)
@@ -67,19 +71,21 @@ class AugmentConfig:
     mirror: bool = True
     """Mirror half of the faces, with the scheme's permutation of the points."""
     rotation: float = 24.0
-    """Largest in-plane turn, degrees; normally distributed with half of this as deviation."""
+    """Largest in-plane rotation in degrees; drawn from a normal distribution with half of this as
+    standard deviation."""
     rotation_step: float = 0.0
-    """If not 0: turns are the multiples of this many degrees up to `rotation`, all alike likely."""
+    """If not 0: rotations are multiples of this many degrees up to `rotation`, equally likely."""
     scale: float = 0.1
-    """Largest change of size, as a share."""
+    """Largest change of size, as a share of the size."""
     shift: float = 0.04
     """Largest shift, as a share of the crop."""
     box_jitter: float = 0.03
-    """Deviation of each edge of the face box, as a share of its side: detector noise."""
+    """Standard deviation of each edge of the face box, as a share of its side; stands for the noise
+    of a detector."""
     light: float = 0.3
-    """Strength of brightness, contrast and gamma changes; 0 is none."""
+    """Strength of brightness, contrast and gamma changes; 0: none."""
     colour: float = 0.15
-    """Strength of the change of each colour's gain; 0 is none."""
+    """Strength of the change of each colour's gain; 0: none."""
     grey: float = 0.1
     """Share of faces made grey."""
     blur: float = 0.1
@@ -98,7 +104,7 @@ NO_AUGMENTATION = AugmentConfig(
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What training minimises: the sum of a term for the landmarks and one a further task."""
+    """What training minimises: one term for the landmarks plus one for each auxiliary task."""
 
     name: str = "wing"
     """Loss of the landmarks, by its name in `losses.LOSSES`."""
@@ -107,22 +113,22 @@ class LossConfig:
     l2_unit: float = 0.0
     """Pixels of the network's input that count as 1 in l2; 0: its whole width and height."""
     heatmap_weight: float = 2.0
-    """Weight of the maps' own loss beside it (`soft_argmax` head only); 0: none."""
+    """Weight of the additional loss of the heatmaps (`soft_argmax` head only); 0: none."""
     asm_weight: float = 0.0
-    """Weight of the same loss to the ASM copy of the truth in the first third of a run; half of it
-    in the second third, a quarter in the last. 0: no ASM copy."""
+    """Weight of the same loss against the ASM copy of the ground truth in the first third of a run;
+    half of it in the second third, a quarter in the last. 0: no ASM copy."""
     asm_share: float = 0.9
     """Share of the training shapes' variance that the ASM copies keep."""
     shape_model: str = ""
-    """File that `shape-model` wrote, for the ASM copies; by default one is fitted to the training
-    faces with `asm_share`."""
+    """File that `shape-model` wrote, for the ASM copies; by default a shape model is fitted to the
+    training faces with `asm_share`."""
     pose_weight: float = 1.0
-    """Weight of the squared error of the predicted angles in radians; where a pose is predicted."""
+    """Weight of the squared error of the angles in radians, where the network predicts a pose."""
     pose_truth: Literal["records", "landmarks"] = "records"
-    """The true angles: of the data set, fitted to the landmarks where it has none; or always fitted
-    to the 11 landmarks of PFLD."""
+    """Ground truth of the angles. `records`: those of the data set, or fitted to the landmarks
+    where it has none; `landmarks`: always fitted to the 11 landmarks of PFLD."""
     attribute_weights: tuple[float, ...] = ()
-    """Weights of the cross-entropies of `network.attributes`, in their order; none: 1 each."""
+    """Weights of the cross-entropies of `network.attributes`, in their order; empty: 1 each."""
 
 
 @dataclass(frozen=True)
@@ -149,16 +155,16 @@ class TrainConfig:
     steps: int = 30_000
     """Steps of the run."""
     epochs: int = 0
-    """Passes through the training faces, instead of `steps`; 0: `steps` counts."""
+    """Passes through the training faces, instead of `steps`; 0: `steps` decides."""
     minutes: float = 0.0
-    """Minutes of the run, all sessions added up; 0: only `steps` ends it."""
+    """Minutes of the run, summed over all times it was resumed; 0: only `steps` ends it."""
     batch_size: int = 64
-    """Faces in a step, those of all workers of a distributed run together."""
+    """Faces in a step; in a distributed run, the faces of all workers together."""
     replicas: int = 2
-    """Copies of the network that share the weights, and the faces of a step, and run side by side:
-    faster than one on all cores. Batch norm sees the faces of one copy at a time."""
+    """Copies of the network that share the weights and run in parallel, each on part of the step's
+    faces: faster than one copy on all cores. Batch norm uses the faces of one copy at a time."""
     ema_decay: float = 0.998
-    """Decay of the exponential moving average of the weights that is validated; 0: none."""
+    """Decay of the exponential moving average of the weights, which is validated; 0: no average."""
     gradient_clip: float = 5.0
     """Largest global norm of the gradients; 0: no limit."""
     validate_every: int = 500
@@ -168,25 +174,26 @@ class TrainConfig:
     keep_best: bool = True
     """Keep the weights with the lowest validation NME; otherwise freezing takes the latest."""
     task_stopping: float = 0.0
-    """Threshold at which a task other than the landmarks is left alone, as it no longer helps them
-    (`task_stopping.py`); 0: no task is."""
+    """Threshold at which the training of an auxiliary task stops, because it no longer helps the
+    landmarks (`task_stopping.py`); 0: no task stops."""
     threads: int = 0
-    """Threads of TensorFlow and of the input pipeline; 0: one a core."""
+    """Threads of TensorFlow and of the input pipeline; 0: one per core."""
     cache_mb: int = 4000
-    """Memory for decoded crops; beyond it they are decoded anew."""
+    """Memory for decoded crops, in megabytes; crops beyond it are decoded again at each use."""
     seed: int = 0
     """Seed of weights, data order and augmentation."""
     start_from: str = ""
-    """What this run's first weights are of: folder of a run, a `.pb`, or the name of a model that
-    ships, such as senet-68; its landmark scheme may be another."""
+    """Where the run's first weights come from (fine-tuning): the folder of a run, a `.pb`, or the
+    name of a shipped model such as senet-68. Its landmark scheme may differ from this run's."""
     more_records: tuple[str, ...] = ()
-    """Folders of further records, whose training faces are added; one named twice is seen twice as
-    often. Faces that share an identity with a held-out face of the run's own records are left out,
-    and only the run's own are validated on."""
+    """Folders of more records, whose training faces are added; a folder that is given twice is used
+    twice as often. Faces that share an identity with a held-out face of the run's main records are
+    left out. Validation uses the main records only."""
     patience: int = 0
-    """Validations in a row without a lower NME after which the run ends; 0: it does not."""
+    """The run ends after this many validations in a row without a lower NME; 0: it does not."""
     max_corrupt: int = 100
-    """Corrupt records that are skipped, counted and named; one more ends the run."""
+    """Largest number of corrupt records: they are skipped, counted and listed. One more ends the
+    run."""
     report: bool = True
     """Write `report.html` at the end: curves and pictures."""
 
@@ -196,7 +203,7 @@ class Config:
     """Everything that decides a run's result, written beside its weights as `config.json`."""
 
     preset: str = "senet"
-    """Name of the preset that it began as."""
+    """Name of the preset that it started from."""
     records: RecordsConfig = field(default_factory=RecordsConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -230,7 +237,7 @@ def check_config(config: Config) -> None:
         "loss.l2_unit": config.loss.l2_unit,
         "loss.asm_weight": config.loss.asm_weight,
         "loss.pose_weight": config.loss.pose_weight,
-        "the least of loss.attribute_weights": min(config.loss.attribute_weights, default=0),
+        "the smallest of loss.attribute_weights": min(config.loss.attribute_weights, default=0),
     }
     for name, value in at_least_one.items():
         if value < 1:
@@ -262,15 +269,20 @@ def check_config(config: Config) -> None:
 
 
 def to_json(config: Any) -> dict[str, Any]:
-    """A dataclass as plain JSON values."""
+    """A dataclass instance as plain JSON values."""
     return dataclasses.asdict(config)
 
 
 def from_json(cls: type, value: Any, where: str = "config") -> Any:
-    """Rebuilds dataclass `cls` from `to_json`'s values.
+    """Rebuilds dataclass `cls` from the values that `to_json` returned.
 
-    Missing fields take their default. Raises InputError that names `where` and the field when a
-    value has another type or a field is unknown.
+    Args:
+      cls: the dataclass.
+      value: its fields by their names; a missing field takes its default.
+      where: what the values are of, for messages.
+
+    Raises:
+      InputError: a value has another type, or a field is unknown; it names `where` and the field.
     """
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected an object with fields, found {value!r}.")

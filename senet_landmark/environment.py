@@ -1,4 +1,4 @@
-"""What a run was made with, so that it can be made again: versions, machine, digest of the data."""
+"""The environment of a run, so that it can be repeated: versions, machine, digest of the data."""
 
 import os
 import platform
@@ -8,14 +8,14 @@ from importlib import metadata
 from typing import Any
 
 PACKAGES = ("senet_landmark", "tensorflow", "tf-slim", "numpy", "opencv-python-headless", "scipy")
-"""Those whose version may change a run's result."""
+"""Packages whose version may change a run's result."""
 
 
 def environment(records_digest: str) -> dict[str, Any]:
     """Python, packages, machine, command and data, as plain JSON values.
 
     Args:
-      records_digest: of the records, from the `RecordStore.digest` of both splits.
+      records_digest: digest of the records, made from the `RecordStore.digest` of both splits.
     """
     return {
         "python": platform.python_version(),
@@ -32,7 +32,7 @@ def environment(records_digest: str) -> dict[str, Any]:
 
 
 def release(package: str) -> str | None:
-    """The version of an installed package; None where it is not there."""
+    """The version of an installed package; None where it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -40,7 +40,7 @@ def release(package: str) -> str | None:
 
 
 def processor() -> str:
-    """What the processor calls itself, or its architecture."""
+    """The processor's model name, or its architecture where the name is unknown."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as stream:
             names = [line.partition(":")[2].strip() for line in stream if "model name" in line]

@@ -1,4 +1,4 @@
-"""The one exception that carries a message for a person."""
+"""The exception whose message is written for the user."""
 
 
 class InputError(ValueError):

@@ -1,10 +1,11 @@
 """Losses: pure functions of (end points, batch, input size, options) -> scalar, and their registry.
 
 Landmarks are compared in pixels of the network's input, so that the constants of the papers, which
-are in pixels, keep their meaning. L2 is the exception: its unit is an option, by default that of
-the original, which compares normalised values.
+are in pixels, keep their meaning. L2 is the exception: its unit is an option, and by default it
+compares normalised values, as the original does.
 
-TensorFlow is imported when a loss is first built: the names are there without it.
+TensorFlow is imported when a loss is first built, so that the names of the losses are available
+without it.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ Size = tuple[int, int]
 Loss = Callable[[Tensors, Tensors, Size, LossConfig], "tf.Tensor"]
 
 RADIANS = math.pi / 180
-"""A degree."""
+"""One degree in radians."""
 
 
 def _difference(end_points: Tensors, batch: Tensors, size: Size) -> tf.Tensor:
+    """Absolute error of each coordinate in pixels of the network's input, [N, K, 2]."""
     return tf.abs(end_points["landmarks"] - batch["landmarks"]) * tf.constant(size, tf.float32)
 
 
@@ -61,7 +63,7 @@ def wing(
 ) -> tf.Tensor:
     """Wing loss (Feng et al., CVPR 2018, equation 5), in pixels.
 
-    w ln(1 + d / eps) for d < w, d - C beyond, where C joins the two.
+    w ln(1 + d / eps) for d < w, otherwise d - C; C makes the function continuous.
     """
     del options
     distance = _difference(end_points, batch, size)
@@ -83,9 +85,9 @@ def adaptive_wing(
 ) -> tf.Tensor:
     """Adaptive wing loss (Wang et al., ICCV 2019, equation 3), for coordinates.
 
-    The paper's y, a heatmap's value in [0, 1], sets the exponent alpha - y. A coordinate has no
+    In the paper y, the heatmap's value in [0, 1], sets the exponent alpha - y. A coordinate has no
     such value: every landmark counts as foreground, y = 1. The distance is in tenths of the
-    network's input, so that the paper's theta is met at 5% of the crop.
+    network's input, so that the paper's theta corresponds to 5% of the crop.
     """
     del options
     distance = _difference(end_points, batch, size) / (0.1 * tf.constant(size, tf.float32))
@@ -93,7 +95,7 @@ def adaptive_wing(
     ratio = theta / eps
     slope = omega / (1 + ratio**power) * power * ratio ** (power - 1) / eps
     offset = theta * slope - omega * math.log(1 + ratio**power)
-    # Inside tf.where both sides get gradients; a power of exactly 0 would give NaN there.
+    # tf.where computes the gradients of both branches; that of a power of exactly 0 would be NaN.
     inner = omega * tf.log(1 + tf.pow(tf.maximum(distance, 1e-6) / eps, power))
     return tf.reduce_mean(tf.where(distance < theta, inner, slope * distance - offset))
 
@@ -102,11 +104,12 @@ def pfld(end_points: Tensors, batch: Tensors, size: Size, options: LossConfig) -
     """PFLD's loss (Guo et al., 2019, equations 1 and 2), with distances in pixels.
 
     Mean over the faces of sum_c w_c * sum_k (1 - cos theta_k) * sum_n |d_n|^2: theta_k are the
-    deviations of yaw, pitch and roll in radians, d_n that of a landmark; w_c is the inverse of the
-    share of class c in the batch, summed over the classes of the face (`attributes.face_classes`;
-    a face of no class is of the class of those). The three factors are multiplied, so that the
-    loss trains the pose too. Where the true angles are unknown, their factor is the mean of the
-    batch's others, or 1 where there are none.
+    errors of yaw, pitch and roll in radians, d_n is the error of landmark n. w_c is the inverse of
+    the share of class c in the batch, summed over the classes of the face
+    (`attributes.face_classes`; faces of no other class form a class of their own). The three
+    factors are multiplied, so that the loss trains the pose too. For a face whose true angles are
+    unknown, the factor of the pose is the mean over the batch's other faces, or 1 where no face
+    has known angles.
 
     Args:
       end_points: `landmarks` [N, K, 2] and `pose` [N, 3] in degrees.
@@ -134,12 +137,12 @@ def pfld(end_points: Tensors, batch: Tensors, size: Size, options: LossConfig) -
 
 
 def heatmap_regularizer(end_points: Tensors, batch: Tensors) -> tf.Tensor:
-    """Cross-entropy between each landmark's map and a Gaussian about its true place.
+    """Cross-entropy between each landmark's heatmap and a Gaussian around its true position.
 
     The regularisation of DSNT (Nibali et al., 2018, section 3.3) with the Kullback-Leibler
-    divergence, of which this is the part that has a gradient. The deviation is one cell of the
-    grid. It tells the maps where to look from the first step on, when the expectation over a flat
-    map hardly depends on any one cell.
+    divergence; the cross-entropy is the part of it that has a gradient. The Gaussian's standard
+    deviation is one cell of the grid. The term gives the heatmaps a useful gradient from the first
+    step on, when the expectation over a flat map hardly depends on any single cell.
 
     Args:
       end_points: `map_logits` [N, K, C] and `grid` [C, 2] of a soft-argmax head.
@@ -171,7 +174,7 @@ def get_loss(name: str) -> Loss:
 
 
 def learns_pose(config: Config) -> bool:
-    """Whether any term of the loss is of the head's pose."""
+    """Whether any term of the loss depends on the head pose."""
     return config.network.pose or get_loss(config.loss.name) is pfld
 
 
@@ -183,19 +186,19 @@ def loss_terms(
     attributes: Sequence[str] = (),
     progress: tf.Tensor | float = 0.0,
 ) -> Tensors:
-    """The weighted terms of the loss, each a scalar: `landmarks`, and one for each further task.
+    """The weighted terms of the loss, each a scalar: `landmarks`, and one for each auxiliary task.
 
     Args:
-      config: which landmark loss, which tasks, with which weights.
-      end_points: of the model.
-      batch: as `input_pipeline.Batch`; what a loss does not use may be absent.
+      config: the landmark loss, the auxiliary tasks and their weights.
+      end_points: those of the model.
+      batch: as `input_pipeline.Batch`; keys that the loss does not use may be absent.
       size: (width, height) of the network's input.
-      attributes: what the columns of the batch's `attributes` are.
+      attributes: names of the columns of the batch's `attributes`.
       progress: share of the run that is done, 0 to 1.
 
     Raises:
-      InputError: an unknown loss, or one that needs what the network does not predict; an attribute
-        to be predicted that the records do not have.
+      InputError: the loss is unknown, or needs an output that the network does not have; the
+        records lack an attribute that the network predicts.
     """
     terms = {
         "landmarks": config.loss.landmark_weight
@@ -207,7 +210,7 @@ def loss_terms(
 def task_terms(
     config: Config, end_points: Tensors, batch: Tensors, attributes: Sequence[str]
 ) -> Tensors:
-    """The terms of the tasks beside the landmarks: `pose`, and the attributes by their names."""
+    """The terms of the auxiliary tasks: `pose`, and the attributes by their names."""
     terms: Tensors = {}
     if "pose" in end_points and config.loss.pose_weight:
         terms["pose"] = config.loss.pose_weight * pose_loss(end_points["pose"], batch["pose"])
@@ -222,18 +225,18 @@ def task_terms(
 
 
 def pose_loss(predicted: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
-    """Mean squared error of angles [N, 3] in degrees, squared radians; unknown ones add nothing."""
+    """Mean squared error, in squared radians, of angles [N, 3] in degrees; unknown ones add 0."""
     known = tf.is_finite(truth)
     error = tf.where(known, predicted - tf.where(known, truth, predicted), tf.zeros_like(truth))
     return _mean_of_known(tf.square(error * RADIANS), known)
 
 
 def attribute_loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
-    """Mean cross-entropy of logits [N, C] to class numbers [N]; unknown (NaN) ones add nothing."""
+    """Mean cross-entropy of logits [N, C] to class numbers [N]; unknown (NaN) ones add 0."""
     known = tf.is_finite(truth)
     labels = tf.cast(tf.where(known, truth, tf.zeros_like(truth)), tf.int32)
-    every = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    return _mean_of_known(tf.where(known, every, tf.zeros_like(every)), known)
+    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    return _mean_of_known(tf.where(known, entropy, tf.zeros_like(entropy)), known)
 
 
 def _mean_of_known(values: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
@@ -247,31 +250,31 @@ def _landmark_loss(
     size: Size,
     progress: tf.Tensor | float,
 ) -> tf.Tensor:
-    """The configured loss to the truth and to its ASM copy, with the maps' own if there are maps.
+    """The configured loss against the ground truth, and against its ASM copy.
 
-    A landmark that is unknown (NaN in the batch) adds nothing: it is taken to be where it was
-    predicted.
+    Where the head has heatmaps, their loss is added to both. An unknown landmark (NaN in the batch)
+    adds nothing: its target is its prediction.
     """
 
-    def to(truth: tf.Tensor) -> tf.Tensor:
+    def loss_against(truth: tf.Tensor) -> tf.Tensor:
         known = tf.is_finite(truth)
         predicted = tf.stop_gradient(end_points["landmarks"])
-        given = {**batch, "landmarks": tf.where(known, truth, predicted)}
-        found = get_loss(options.name)(end_points, given, size, options)
+        targets = {**batch, "landmarks": tf.where(known, truth, predicted)}
+        loss = get_loss(options.name)(end_points, targets, size, options)
         if options.heatmap_weight and "map_logits" in end_points:
-            found += options.heatmap_weight * heatmap_regularizer(end_points, given)
-        return found
+            loss += options.heatmap_weight * heatmap_regularizer(end_points, targets)
+        return loss
 
-    loss = to(batch["landmarks"])
+    total = loss_against(batch["landmarks"])
     if options.asm_weight:
-        loss += options.asm_weight * asm_factor(progress) * to(batch["asm_landmarks"])
-    return loss
+        total += options.asm_weight * asm_factor(progress) * loss_against(batch["asm_landmarks"])
+    return total
 
 
 def asm_factor(progress: tf.Tensor | float) -> tf.Tensor:
-    """1 in the first third of a run, 1/2 in the second, 1/4 in the last.
+    """Factor on `asm_weight`: 1 in the first third of a run, 1/2 in the second, 1/4 in the last.
 
-    Fard et al., "ASMNet", CVPRW 2021, section 3.2, where the weights are 2, 1 and 0.5: by the share
+    Fard et al., "ASMNet", CVPRW 2021, section 3.2: the weights there are 2, 1 and 0.5, by the share
     of the epochs that are done.
     """
     progress = tf.convert_to_tensor(progress, tf.float32)

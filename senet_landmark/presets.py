@@ -1,4 +1,4 @@
-"""Presets: the configurations that `--preset` names, the published recipes among them."""
+"""Presets: the configurations that `--preset` selects; some are published recipes."""
 
 from dataclasses import replace
 
@@ -15,13 +15,15 @@ from senet_landmark.config import (
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import CropSpec
 
-# The original write-up's recipe, kept as it was, mistakes included. What the default changes:
-#  - The network ends in a ReLU (`fully_connected_9/Relu`): no coordinate can be negative, though
-#    landmarks do lie outside a crop, and an output unit that falls below 0 gets no gradient again.
-#  - Its split is random over views, so views of one person are on both sides and its test error
-#    is too good to be true. `split_by="source"` is the remedy.
-#  - Its crop is not square (faces are distorted by their box's shape) and, at inference, it fed
-#    the detector's box without the training margins. Here both use one crop; only the shape stays.
+# The recipe of the original write-up, with its mistakes. The default preset corrects them:
+#  - The network ends in a ReLU (`fully_connected_9/Relu`): no coordinate can be negative, although
+#    landmarks do lie outside a crop, and an output unit that falls below 0 never gets a gradient
+#    again.
+#  - The split is random over views, so that views of one person are in both splits and the test
+#    error is too low. `split_by="source"` avoids this.
+#  - The crop is not square, so that the box's shape distorts the face. The original also cropped
+#    the detector's box without the training margins at inference. Here training and inference
+#    share one crop; only the shape is the original's.
 _SENET_ORIGINAL = Config(
     preset="senet_original",
     records=RecordsConfig(
@@ -47,10 +49,10 @@ _SENET_ORIGINAL = Config(
     ),
 )
 
-# A sixth of the FLOPs, for devices.
+# A sixth of the FLOPs of `senet`, for small devices.
 _SENET_SMALL = Config(preset="senet_small", network=NetworkConfig(width=0.375))
 
-# A run of a minute or two: more and smaller steps, averages that follow at once.
+# A run of one or two minutes: more and smaller steps, and weight averages that follow quickly.
 _QUICKSTART = Config(
     preset="quickstart",
     schedule=ScheduleConfig(warmup_steps=30),
@@ -64,12 +66,12 @@ def _constant(rate: float) -> ScheduleConfig:
     return ScheduleConfig(initial=rate, final=rate, warmup_steps=0)
 
 
-# What the published recipes do not have.
+# Without what the published recipes do not have.
 _PLAIN_LOOP = TrainConfig(replicas=1, ema_decay=0.0, gradient_clip=0.0, keep_best=False)
 
 
 def _tcdcn(preset: str, landmarks: float, **attributes: float) -> Config:
-    """One row of the rebuilt TCDCN's table: weight of the landmarks, attributes with theirs."""
+    """One row of the table of the TCDCN in Keras: weight of the landmarks and of each attribute."""
     return Config(
         preset=preset,
         network=NetworkConfig(name="tcdcn", weight_decay=0.0, attributes=tuple(attributes)),
@@ -85,8 +87,8 @@ def _tcdcn(preset: str, landmarks: float, **attributes: float) -> Config:
     )
 
 
-# Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, as rebuilt in
-# Keras, on MTFL: Adam, 35 epochs, no augmentation.
+# Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, as
+# reimplemented in Keras and trained on MTFL: Adam, 35 epochs, no augmentation.
 _TCDCN = (
     _tcdcn("tcdcn", 7, gender=2, smile=4, glasses=1, head_pose=3),
     _tcdcn("tcdcn_attributes", 2, gender=1, smile=4, glasses=1),
@@ -96,7 +98,7 @@ _TCDCN = (
 
 
 def _augmented(config: Config) -> Config:
-    """The same network and weights with this project's augmentation, schedule and averages."""
+    """The same network and loss weights with this project's augmentation, schedule and averages."""
     return replace(
         config,
         preset=f"{config.preset}_augmented",
@@ -106,8 +108,8 @@ def _augmented(config: Config) -> Config:
     )
 
 
-# A plain CNN on YouTube Faces: its 224x224 is cut at random out of 250x250, which is a shift by up
-# to 13 pixels.
+# A plain CNN on YouTube Faces. Its 224x224 input is a random crop of 250x250: a shift by up to 13
+# pixels.
 _CNN = Config(
     preset="cnn",
     network=NetworkConfig(name="cnn", dropout_keep=0.8, weight_decay=0.0),
@@ -117,11 +119,11 @@ _CNN = Config(
     train=replace(_PLAIN_LOOP, epochs=10, batch_size=10),
 )
 
-# Networks that see few faces a second get many steps out of them.
+# For networks that process few faces per second: small batches give them enough steps.
 _SMALL_BATCHES = TrainConfig(batch_size=16, replicas=1, ema_decay=0.995, validate_every=250)
 
 # Guo et al., "PFLD: A Practical Facial Landmark Detector", 2019. Loss and augmentation are the
-# paper's; its 64,000 steps of 256 faces at a rate of 1e-4 are not for two cores.
+# paper's; its schedule (64,000 steps of 256 faces at a rate of 1e-4) takes too long on two cores.
 _PFLD = Config(
     preset="pfld",
     network=NetworkConfig(name="pfld", weight_decay=1e-6),

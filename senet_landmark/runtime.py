@@ -1,4 +1,4 @@
-"""How an entry point starts TensorFlow: graph mode, oneDNN, a quiet log.
+"""How an entry point starts TensorFlow: graph mode, oneDNN, few log messages.
 
 Only entry points call `start_tensorflow`; importing a module of this project changes nothing.
 """
@@ -13,10 +13,10 @@ from typing import Any
 
 
 def start_tensorflow() -> None:
-    """Sets TensorFlow up for this project; call it before anything imports TensorFlow.
+    """Sets up TensorFlow for this project; call it before anything imports TensorFlow.
 
-    oneDNN is off by default on processors without AVX-512, where it pays too (docs/speed.md). A
-    value that the user set in the environment wins.
+    TensorFlow turns oneDNN off by default on processors without AVX-512; it makes them faster too
+    (docs/speed.md). A value that the user set in the environment has priority.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import_quietly()
@@ -24,7 +24,7 @@ def start_tensorflow() -> None:
 
     tf.logging.set_verbosity(tf.logging.ERROR)
     tf.disable_v2_behavior()
-    # tf-slim 1.1 calls a Keras method that newer releases have renamed.
+    # tf-slim 1.1 calls a Keras method that newer releases renamed.
     warnings.filterwarnings("ignore", message="`layer.apply` is deprecated")
 
 
@@ -33,15 +33,17 @@ def session_config(threads: int = 0, replicas: int = 1) -> Any:
 
     Args:
       threads: cores to use; 0: all.
-      replicas: of a network that run side by side (`TrainConfig.replicas`): they share the cores.
-        TensorFlow keeps the first session's threads of an operation for the whole process.
+      replicas: copies of a network that run in parallel (`TrainConfig.replicas`) and share the
+        cores. TensorFlow uses the thread count of the first session for the whole process.
     """
     import tensorflow.compat.v1 as tf
 
-    within = threads
+    per_operation = threads
     if replicas > 1:
-        within = max(1, (threads or os.cpu_count() or 1) // replicas)
-    return tf.ConfigProto(intra_op_parallelism_threads=within, inter_op_parallelism_threads=threads)
+        per_operation = max(1, (threads or os.cpu_count() or 1) // replicas)
+    return tf.ConfigProto(
+        intra_op_parallelism_threads=per_operation, inter_op_parallelism_threads=threads
+    )
 
 
 class _LazyModule:
@@ -53,12 +55,12 @@ class _LazyModule:
 
 
 def lazy_module(name: str) -> Any:
-    """A stand-in for the module called `name`, which is imported when one of its names is used."""
+    """A placeholder for the module `name`, which is imported when one of its names is used."""
     return _LazyModule(name)
 
 
 def import_quietly() -> None:
-    """Imports TensorFlow without what its libraries say of absent GPUs; for worker processes."""
+    """Imports TensorFlow without its messages about missing GPUs; for worker processes."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _native_log_hidden():
         import tensorflow  # noqa: F401
@@ -66,20 +68,24 @@ def import_quietly() -> None:
 
 @contextlib.contextmanager
 def _native_log_hidden() -> Iterator[None]:
-    """Hides what TensorFlow's libraries say while they load, before their log level counts.
+    """Hides what TensorFlow's libraries print while they load, before the log level works.
 
-    It is about GPUs that are not there and about rounding. Python's exceptions come through.
+    They are about missing GPUs and about rounding. Python's exceptions still reach the caller.
     """
     try:
         stream = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # no real standard error, as under a test
+    except (
+        AttributeError,
+        OSError,
+        ValueError,
+    ):  # standard error is not a real file, as under a test
         yield
         return
-    kept = os.dup(stream)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), stream)
+    standard_error = os.dup(stream)
+    with open(os.devnull, "w") as null_device:
+        os.dup2(null_device.fileno(), stream)
     try:
         yield
     finally:
-        os.dup2(kept, stream)
-        os.close(kept)
+        os.dup2(standard_error, stream)
+        os.close(standard_error)

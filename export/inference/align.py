@@ -39,6 +39,6 @@ def align_face(
     if size < 8:
         raise InputError(f"A face chip has at least 8 pixels a side, not {size}.")
     points = convert(np.asarray(landmarks, np.float64), scheme.name, "mtfl_5")
-    to_template = geometry.similarity(points, TEMPLATE)
+    to_template = geometry.similarity_transform(points, TEMPLATE)
     to_unit = geometry.invert(geometry.to_pixels((TEMPLATE_SIDE, TEMPLATE_SIDE)))
     return geometry.warp(photo, geometry.compose(to_unit, to_template), (size, size))

@@ -133,7 +133,7 @@ class Predictor:
     @property
     def detector_source(self) -> str | None:
         """What the boxes of `detect` are from, as `faces` takes it; None: that is not known."""
-        return self._detector.source
+        return self._detector.box_source
 
     @overload
     def predict(
@@ -175,7 +175,7 @@ class Predictor:
         if boxes is not None:
             return self.faces(pixels, boxes, LANDMARKS)
         found, scores = self.detect(pixels)
-        return self.faces(pixels, found, self._detector.source, scores)
+        return self.faces(pixels, found, self._detector.box_source, scores)
 
     def detect(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The detector's boxes float64 [N, 4] in a photo RGB uint8 [H, W, 3], and scores [N]."""

@@ -114,7 +114,7 @@ def answer(
     source: str | None = LANDMARKS
     scores = None
     if boxes is None:
-        source = detector.source
+        source = detector.box_source
         boxes, scores = predictor.detect(pixels)
     else:
         check_boxes(boxes, pixels)

@@ -1,4 +1,4 @@
-"""Records and batches: the record's schema, TFRecord files, the record store, augmentation.
+"""Records and batches: record schema, TFRecord files, record store, augmentation, batches.
 
 Imports `face`, `io` and the configuration; never `training`.
 """

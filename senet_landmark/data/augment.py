@@ -1,7 +1,7 @@
-"""Random changes of training faces; photos and points change together. Training only.
+"""Augmentation: random changes of training faces, of photo and points together.
 
-What is decided for every face is drawn, and computed, for a batch at once: NumPy's calls would
-otherwise take longer than the pictures do.
+Random numbers and transforms are computed for a whole batch at once: with one NumPy call per face,
+the calls would take longer than the work on the pictures.
 """
 
 import cv2
@@ -20,34 +20,34 @@ def jittered_transform(
     config: AugmentConfig,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """The crop's transform, with a random box, turn, scale and shift: all in one resampling.
+    """The crop's transform with random box, rotation, scale and shift, in a single resampling.
 
     Args:
       box: canonical face boxes [..., 4] in pixels of the recorded crops.
-      spec: from box to crop.
+      spec: how a box becomes a crop.
       photo_size: (width, height) [..., 2] of the recorded crops.
       config: how strong the changes are.
-      generator: source of randomness.
+      generator: random numbers.
 
     Returns:
       Affine [..., 2, 3] from pixels of the recorded crop to normalised coordinates of the new one.
     """
     box = np.asarray(box, np.float64)
-    many = box.shape[:-1]
-    corners = box.reshape(*many, 2, 2)
+    batch_shape = box.shape[:-1]
+    corners = box.reshape(*batch_shape, 2, 2)
     sides = corners[..., 1:, :] - corners[..., :1, :]
     jitter = np.clip(generator.normal(0, 1, corners.shape), -2.5, 2.5) * config.box_jitter
     regions = crop_regions((corners + jitter * sides).reshape(box.shape), spec, photo_size)
-    turn = np.deg2rad(_random_turn(config, generator, many))
-    zoom = 1 + generator.uniform(-config.scale, config.scale, many)
-    shift = generator.uniform(-config.shift, config.shift, (*many, 2))
-    # Turned in pixels, not in normalised coordinates, where a crop that is not square would shear.
+    turn = np.deg2rad(_random_rotation(config, generator, batch_shape))
+    zoom = 1 + generator.uniform(-config.scale, config.scale, batch_shape)
+    shift = generator.uniform(-config.shift, config.shift, (*batch_shape, 2))
+    # Rotated in pixels: in normalised coordinates a crop that is not square would shear.
     first, size = regions[..., :2], regions[..., 2:] - regions[..., :2]
     centre = first + size / 2
     cosine, sine = zoom * np.cos(turn), zoom * np.sin(turn)
-    linear = np.stack([cosine, -sine, sine, cosine], axis=-1).reshape(*many, 2, 2)
-    turned_centre = (linear @ centre[..., None])[..., 0]
-    offset = centre - turned_centre + shift * size - first
+    linear = np.stack([cosine, -sine, sine, cosine], axis=-1).reshape(*batch_shape, 2, 2)
+    rotated_centre = (linear @ centre[..., None])[..., 0]
+    offset = centre - rotated_centre + shift * size - first
     return np.concatenate([linear, offset[..., None]], axis=-1) / size[..., None]
 
 
@@ -64,26 +64,26 @@ def crop_regions(
     return np.array(regions).reshape(boxes.shape)
 
 
-def _random_turn(
-    config: AugmentConfig, generator: np.random.Generator, many: tuple[int, ...]
+def _random_rotation(
+    config: AugmentConfig, generator: np.random.Generator, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """In-plane turns in degrees."""
+    """Random in-plane rotations of this shape, in degrees."""
     if config.rotation_step:
         most = int(config.rotation / config.rotation_step)
-        return generator.integers(-most, most + 1, many) * config.rotation_step
-    turn = generator.normal(0, config.rotation / 2, many)
-    return np.clip(turn, -config.rotation, config.rotation)
+        return generator.integers(-most, most + 1, shape) * config.rotation_step
+    degrees = generator.normal(0, config.rotation / 2, shape)
+    return np.clip(degrees, -config.rotation, config.rotation)
 
 
 def turned_poses(poses: np.ndarray, degrees: np.ndarray) -> np.ndarray:
-    """Poses of faces in photos turned clockwise, both in degrees; NaN where a pose is unknown.
+    """Poses of faces after their photos were rotated clockwise; NaN where a pose is unknown.
 
-    Roll is the first of the three rotations, so that turning the photo, which comes last, changes
-    all three angles of a face that looks aside.
+    Roll is the first of the three rotations and the photo's rotation is the last, so that it
+    changes all three angles of a face that looks aside.
 
     Args:
-      poses: float [N, 3], yaw, pitch, roll.
-      degrees: float [N], the turn of each photo.
+      poses: float [N, 3], yaw, pitch, roll in degrees.
+      degrees: float [N], the rotation of each photo.
     """
     from scipy.spatial.transform import Rotation  # prediction, which imports this file, has none
 
@@ -98,12 +98,12 @@ def turned_poses(poses: np.ndarray, degrees: np.ndarray) -> np.ndarray:
 def mirror_face(
     image: np.ndarray, landmarks: np.ndarray, scheme: Scheme
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mirrors a crop left to right; twice gives the original.
+    """Mirrors a crop left to right; mirroring twice gives the original.
 
     Args:
       image: uint8 [H, W, 3].
       landmarks: [K, 2], normalised by the crop.
-      scheme: gives the permutation of the points.
+      scheme: gives the mirror permutation of the points.
     """
     return cv2.flip(image, 1), mirror_landmarks(landmarks, scheme)
 
@@ -121,14 +121,14 @@ def change_picture(
     donor: np.ndarray,
     curves: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Occlusion, blur, light and colour of one crop: what leaves its landmarks where they are.
+    """Occlusion, blur, light and colour of one crop: the changes that do not move landmarks.
 
     Args:
       image: uint8 [H, W, 3].
       config: how strong the changes are.
-      generator: source of randomness.
-      donor: uint8 [H, W, 3], a crop whose pixels may cover a part of this one.
-      curves: uint8 [256, 1, 3], one of `tone_curves`; None draws one.
+      generator: random numbers.
+      donor: uint8 [H, W, 3], a crop whose pixels may cover part of this one.
+      curves: uint8 [256, 1, 3], one element of `tone_curves`; None draws one.
     """
     if generator.random() < config.occlusion:
         image = _occlude(image, config.occlusion_area, donor, generator)
@@ -148,26 +148,26 @@ def _occlude(
 ) -> np.ndarray:
     height, width = image.shape[:2]
     if area:
-        # A rectangle of that area, up to twice as long as wide where there is room, inside.
+        # A rectangle of that area inside the crop, up to twice as long as wide.
         longer = np.sqrt(generator.uniform(max(area, 0.5), min(1 / area, 2)))
         sides = np.sqrt(area) * np.array([longer, 1 / longer])
-        place = generator.uniform(0, 1, 2) * (1 - sides)
+        corner = generator.uniform(0, 1, 2) * (1 - sides)
     else:
         sides = generator.uniform(0.12, 0.5, 2)
-        place = generator.uniform(-0.1, 0.9, 2)
+        corner = generator.uniform(-0.1, 0.9, 2)
     (left, top), (across, down) = (
-        (share * (width, height)).astype(int).tolist() for share in (place, sides)
+        (share * (width, height)).astype(int).tolist() for share in (corner, sides)
     )
-    covered = np.s_[max(top, 0) : top + down, max(left, 0) : left + across]
+    region = np.s_[max(top, 0) : top + down, max(left, 0) : left + across]
     image = image.copy()
-    part = image[covered]
+    part = image[region]
     kind = generator.integers(3)
     if kind == 0:
         part[:] = generator.integers(0, 256, 3)
     elif kind == 1:
         part[:] = generator.integers(0, 256, part.shape, dtype=np.uint8)
     else:
-        # Another place of another face: texture that looks like skin, hair and eyes, but is not.
+        # A part of another face, moved: texture like skin, hair and eyes, but in a wrong position.
         down_by, across_by = generator.integers(0, (height, width)).tolist()
         rows = np.arange(part.shape[0]) + max(top, 0) + down_by
         columns = np.arange(part.shape[1]) + max(left, 0) + across_by
@@ -179,7 +179,7 @@ def _blur(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     image = np.ascontiguousarray(image)
     if generator.random() < 0.5:
         return cv2.GaussianBlur(image, (0, 0), generator.uniform(0.5, 2.0))
-    # A small or distant face: fewer pixels than the crop has.
+    # As for a small or distant face, which has fewer pixels than the crop.
     height, width = image.shape[:2]
     factor = generator.uniform(0.25, 0.7)
     small = (max(int(width * factor), 1), max(int(height * factor), 1))

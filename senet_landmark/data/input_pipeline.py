@@ -1,8 +1,8 @@
 """Records -> batches of {image, landmarks, pose, attributes}.
 
-The batch of a step is a function of (seed, step) alone, so that a resumed run sees the faces, and
-the random changes, that an undisturbed run would have seen. `tf.data` runs the function for the
-next steps in parallel while the current one trains.
+The batch of a step is a function of (seed, step) alone. A resumed run therefore gets the same faces
+with the same random changes as a run that was never interrupted. `tf.data` makes the batches of the
+next steps in parallel, while the current step trains.
 """
 
 import functools
@@ -31,7 +31,7 @@ from senet_landmark.face.pose import PFLD_POINTS, STABLE_POINTS, known_pose, mir
 from senet_landmark.face.shape_model import ShapeModel, asm_copy, fit_shape_model
 
 PART = 16
-"""Faces of a batch that are made at a time, where its size is a multiple of that."""
+"""Faces in one part of a batch, where the batch size is a multiple of it (`BatchMaker.part`)."""
 
 Batch = dict[str, np.ndarray]
 """image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2], NaN where unknown; pose float32 [N, 3];
@@ -40,12 +40,12 @@ shape model asm_landmarks float32 [N, K, 2], the ASM copies of the landmarks."""
 
 
 def true_poses(store: RecordStore, truth: Literal["records", "landmarks"]) -> np.ndarray:
-    """Yaw, pitch and roll in degrees of all records, float32 [M, 3]; NaN where there is no telling.
+    """Yaw, pitch and roll in degrees of all records, float32 [M, 3]; NaN where unknown.
 
     Args:
       store: the records.
-      truth: `records`: of the data set, else fitted to the landmarks; `landmarks`: fitted to the 11
-        landmarks of PFLD where the scheme has them, else to those that it has.
+      truth: `records`: those of the data set, or fitted to the landmarks where it has none;
+        `landmarks`: fitted to the 11 landmarks of PFLD where the scheme has them, else to all.
     """
     fitted = PFLD_POINTS if truth == "landmarks" else STABLE_POINTS
     unknown = np.full(3, np.nan)
@@ -53,8 +53,8 @@ def true_poses(store: RecordStore, truth: Literal["records", "landmarks"]) -> np
     for index in range(len(store)):
         record = store.record(index)
         points = record.landmarks * (record.region[2:] - record.region[:2])
-        given = unknown if truth == "landmarks" else record.pose
-        poses.append(known_pose(given, points, record.scheme, fitted) or unknown)
+        recorded = unknown if truth == "landmarks" else record.pose
+        poses.append(known_pose(recorded, points, record.scheme, fitted) or unknown)
     return np.array(poses, np.float32)
 
 
@@ -72,15 +72,15 @@ class BatchMaker:
 
     Attributes:
       store: the records.
-      crop: from canonical box to crop.
+      crop: how a canonical box becomes a crop.
       size: (width, height) of the network's input.
       augment: random changes; `config.NO_AUGMENTATION` for none.
       batch_size: faces in a batch.
-      seed: seed of order and changes.
-      shuffle: a new random order each epoch; otherwise the records' own, again and again.
+      seed: seed of the order and of the random changes.
+      shuffle: a new random order each epoch; otherwise always the order of the records.
       attributes: names of the records' attributes; some change when a face is mirrored.
-      poses: yaw, pitch and roll of all records in degrees [M, 3]; None: as recorded.
-      shape_model: makes the ASM copies of the landmarks; None: there are none.
+      poses: yaw, pitch and roll of all records in degrees [M, 3]; None: those of the records.
+      shape_model: makes the ASM copies of the landmarks; None: batches have no copies.
     """
 
     store: RecordStore
@@ -95,18 +95,18 @@ class BatchMaker:
     shape_model: ShapeModel | None = None
 
     def indices(self, step: int) -> np.ndarray:
-        """Which records step `step` sees, int64 [batch_size]; each epoch is a permutation."""
+        """Indices of the records of a step, int64 [batch_size]; each epoch is a permutation."""
         count = len(self.store)
         positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        epochs, places = np.divmod(positions, count)
+        epochs, offsets = np.divmod(positions, count)
         if not self.shuffle:
-            return places
+            return offsets
         orders = {int(e): _epoch_order(self.seed, int(e), count) for e in np.unique(epochs)}
-        return np.array([orders[int(e)][p] for e, p in zip(epochs, places, strict=True)])
+        return np.array([orders[int(e)][i] for e, i in zip(epochs, offsets, strict=True)])
 
     @property
     def parts(self) -> int:
-        """Parts that a batch is made in, by several threads at a time; each of as many faces."""
+        """Number of equal parts of a batch; several threads make parts at the same time."""
         return self.batch_size // PART if self.batch_size % PART == 0 else 1
 
     def part(self, step: int, number: int) -> Batch:
@@ -122,7 +122,7 @@ class BatchMaker:
     def faces(self, indices: np.ndarray, generator: np.random.Generator) -> Batch:
         """The faces of the records `indices`, changed at random by `augment`.
 
-        In the place of a record whose picture does not decode is the next whose does (see
+        A record whose picture does not decode is replaced by the next one that does (see
         `RecordStore.decodable`).
         """
         numbers, pictures = zip(*(self.store.decodable(int(i)) for i in indices), strict=True)
@@ -166,7 +166,7 @@ class BatchMaker:
     def _transforms(
         self, boxes: np.ndarray, sizes: np.ndarray, generator: np.random.Generator
     ) -> np.ndarray:
-        """From pixels of the recorded crops to normalised coordinates of the new, [N, 2, 3]."""
+        """Affines from pixels of the recorded crops to normalised coordinates, [N, 2, 3]."""
         if self.augment != NO_AUGMENTATION:
             return jittered_transform(boxes, self.crop, sizes, self.augment, generator)
         return np.stack([geometry.to_crop(r) for r in crop_regions(boxes, self.crop, sizes)])
@@ -186,8 +186,9 @@ class BatchMaker:
             curves = tone_curves(self.augment, count, generator)
         for n, picture in enumerate(recorded):
             if changed:
-                # Read in order, a picture is soon in the processor's cache, where the lines across
-                # it that a turned crop follows then find it: half the time of the two together.
+                # The copy reads the picture in order, which brings it into the processor's cache.
+                # A rotated crop, which reads along slanted lines, is then fast: copy and crop
+                # together take half the time of the crop alone.
                 picture = picture.copy()
             image = geometry.warp(picture, transforms[n], self.size)
             if mirrored[n]:
@@ -209,17 +210,17 @@ def batches(
 ) -> dict[str, tf.Tensor]:
     """The training batches as tensors of the default graph, from `first_step` on, without end.
 
-    They begin when `tf.tables_initializer()` is run, and begin anew when it is run again: after a
-    restored global step, where that is the `first_step`.
+    `tf.tables_initializer()` starts them, and starts them again when it is run again: from the
+    restored global step, where `first_step` is that tensor.
 
     Args:
       maker: makes the batch of a step.
-      first_step: a number, or int64 [] that is read when the batches begin.
-      threads: parts of batches (`BatchMaker.part`) that are made at a time.
+      first_step: a number, or an int64 [] tensor that is read when the batches start.
+      threads: number of parts (`BatchMaker.part`) that are made at the same time.
 
     Returns:
-      Tensors as in `Batch`. Errors of the maker surface in `session.run` as `tf.errors.OpError`;
-      `RecordStore.check_skipped` says whether corrupt records were the reason.
+      Tensors as in `Batch`. Errors of the maker are raised by `session.run` as `tf.errors.OpError`;
+      `RecordStore.check_skipped` tells whether corrupt records were the reason.
     """
     example = maker.faces(maker.indices(0)[:1], np.random.default_rng(0))
     keys, parts = sorted(example), maker.parts
@@ -235,12 +236,12 @@ def batches(
             value.set_shape((maker.batch_size // parts, *shapes[key]))
         return dict(zip(keys, values, strict=True))
 
-    # In parts, so that the work for a step is on all cores alike: a replica of the network whose
-    # core made the whole batch would keep the others waiting.
+    # In parts, so that all cores share the work for a step: if one core made the whole batch, the
+    # replica of the network on that core would delay the others.
     numbers = tf.data.Dataset.range(first_step * parts, np.iinfo(np.int64).max)
     data = numbers.map(load, num_parallel_calls=threads, deterministic=True)
     data = data.batch(parts, drop_remainder=True).prefetch(2)
-    # On the session's own threads, between its operations: others would interrupt these.
+    # The session's threads make the parts between operations; more threads would interrupt them.
     iterator = tf.data.make_initializable_iterator(data)
     tf.add_to_collection(tf.GraphKeys.TABLE_INITIALIZERS, iterator.initializer)
     batch = iterator.get_next()
@@ -248,14 +249,18 @@ def batches(
 
 
 def in_order(maker: BatchMaker) -> list[Batch]:
-    """All records once, in their own order, the last batch shorter; for validation.
+    """All records once, in their order, with a shorter last batch; for validation.
 
     Records whose picture does not decode are left out.
     """
     generator = np.random.default_rng(maker.seed)
     numbers = np.arange(len(maker.store))
     parts = [numbers[s : s + maker.batch_size] for s in numbers[:: maker.batch_size]]
-    made = [(part, maker.faces(part, generator)) for part in parts]
-    broken = list(maker.store.undecodable)
-    whole = [(~np.isin(part, broken), batch) for part, batch in made]
-    return [{k: v[keep] for k, v in batch.items()} for keep, batch in whole if keep.any()]
+    batches_made = [maker.faces(part, generator) for part in parts]
+    undecodable = list(maker.store.undecodable)
+    masks = [~np.isin(part, undecodable) for part in parts]
+    return [
+        {key: values[mask] for key, values in batch.items()}
+        for mask, batch in zip(masks, batches_made, strict=True)
+        if mask.any()
+    ]

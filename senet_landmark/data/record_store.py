@@ -1,4 +1,4 @@
-"""Random access to the records of one split, past those that are damaged."""
+"""Random access to the records of one split; damaged records are skipped."""
 
 import hashlib
 import struct
@@ -10,23 +10,24 @@ from pathlib import Path
 import numpy as np
 
 from senet_landmark.data.records import Record, RecordError, parse_example
-from senet_landmark.data.tfrecords import HEAD, Frame, checksum, frames_in, not_whole
+from senet_landmark.data.tfrecords import HEAD, RawRecord, checksum, not_whole, raw_records
 from senet_landmark.errors import InputError
 from senet_landmark.face.schemes import Scheme, get_scheme
 from senet_landmark.io.images import decode_photo
 
 Adapt = Callable[[Path, Record], Record | None]
+"""(path of the file, record) -> the record to use instead; None leaves the record out."""
 
 
 @dataclass(frozen=True)
 class CorruptRecord:
-    """A record that is passed over; plain values, to be written as JSON.
+    """A record that is skipped; plain values that can be written as JSON.
 
     Attributes:
-      path: of its file.
-      number: which record of the file it is, from 0 on.
+      path: path of its file.
+      number: its number in the file, from 0 on.
       offset: the byte of the file at which it begins.
-      source: the photo that it is of, as `Record.source`; empty where that cannot be read.
+      source: its photo, as `Record.source`; empty where that cannot be read.
       reason: what is wrong with it.
     """
 
@@ -42,8 +43,8 @@ class CorruptRecord:
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where a record's data are."""
+class _Location:
+    """Where the data of a record are."""
 
     path: Path
     number: int
@@ -55,23 +56,23 @@ class _Place:
 class RecordStore:
     """Random access to the records of one split.
 
-    A record is corrupt that does not fit its checksum, does not parse, or whose picture does not
-    decode. The first two are found by the constructor and are not in the store. The picture shows
-    it when it is first asked for; the record stays in the store, without one.
+    A record is corrupt if it does not match its checksum, does not parse, or has a picture that
+    does not decode. The constructor finds the first two kinds; those records are not in the store.
+    A picture that does not decode is found when it is first read; the record stays in the store,
+    without a picture.
 
-    Its methods may be called from several threads.
+    The methods may be called from several threads.
 
     Args:
       paths: TFRecord files.
       cache_mb: memory for decoded crops, in megabytes.
-      max_corrupt: how many records may be corrupt; they are passed over, and are in `skipped`. A
-        damaged length, or a cut-off file, counts once, however many records it takes along.
-      adapt: (path of its file, record) -> the record as it is wanted; None leaves it out. Its
-        picture is that of the file in any case.
+      max_corrupt: how many records may be corrupt; they are skipped and listed in `skipped`. A
+        damaged length or a cut-off file counts once, however many records are lost with it.
+      adapt: changes or leaves out records as they are read; the picture is always the file's.
 
     Raises:
-      InputError: a file is absent or cannot be read, more records are corrupt than may be, a record
-        has another schema, records have different schemes, or there is none at all.
+      InputError: a file is absent or cannot be read, more records are corrupt than `max_corrupt`, a
+        record has another schema, records have different schemes, or there is no record.
     """
 
     def __init__(
@@ -82,9 +83,9 @@ class RecordStore:
         adapt: Adapt | None = None,
     ):
         self._records: list[Record] = []
-        self._places: list[_Place] = []
+        self._locations: list[_Location] = []
         self._decoded: dict[int, np.ndarray] = {}
-        self._room = cache_mb * 1_000_000
+        self._free_bytes = cache_mb * 1_000_000
         self._max_corrupt = max_corrupt
         self._adapt = adapt
         self._skipped: list[CorruptRecord] = []
@@ -93,10 +94,10 @@ class RecordStore:
         digest = hashlib.sha256()
         for path in paths:
             digest.update(path.name.encode() + b"\0")
-            for frame in frames_in(path):
-                sums = (len(frame.data), frame.stored, frame.computed, frame.lost)
+            for raw in raw_records(path):
+                sums = (len(raw.data), raw.stored, raw.computed, raw.lost)
                 digest.update(struct.pack("<QIIQ", *sums))
-                self._take(path, frame)
+                self._add(path, raw)
         self.check_skipped()
         if not self._records:
             raise InputError(f"{paths[0].parent if paths else 'records'}: holds no record.")
@@ -105,35 +106,33 @@ class RecordStore:
             raise InputError(f"Records of different schemes cannot be mixed: {sorted(schemes)}.")
         self.scheme: Scheme = get_scheme(schemes.pop())
         self.digest = digest.hexdigest()
-        """SHA-256 of the data, hexadecimal: of the files' names without their folder, and of each
-        record's length and checksums. Any changed byte of a record changes it."""
+        """SHA-256, hexadecimal, of the file names without their folder and of each record's length
+        and checksums. It changes with any byte of a record."""
 
-    def _take(self, path: Path, frame: Frame) -> None:
-        where = f"{path}, record {frame.number}"
-        if frame.fault:
+    def _add(self, path: Path, raw: RawRecord) -> None:
+        where = f"{path}, record {raw.number}"
+        if raw.fault:
             if not self._max_corrupt:
-                raise not_whole(path, frame)
-            self._skipped.append(
-                CorruptRecord(str(path), frame.number, frame.offset, "", frame.fault)
-            )
+                raise not_whole(path, raw)
+            self._skipped.append(CorruptRecord(str(path), raw.number, raw.offset, "", raw.fault))
             return
         try:
-            parsed = parse_example(frame.data, where)
+            parsed = parse_example(raw.data, where)
             _check_usable(parsed, where)
         except RecordError as error:
             if not self._max_corrupt:
                 raise
             self._skipped.append(
-                CorruptRecord(str(path), frame.number, frame.offset, "", _reason(error, where))
+                CorruptRecord(str(path), raw.number, raw.offset, "", _reason(error, where))
             )
             return
         record = self._adapt(path, parsed) if self._adapt else parsed
         if record is None:
             return
-        # Pixels stay in the file: a data set need not fit into memory.
+        # The pixels stay in the file, so that a data set may be larger than the memory.
         self._records.append(replace(record, image=b""))
-        self._places.append(
-            _Place(path, frame.number, frame.offset + HEAD, len(frame.data), frame.stored)
+        self._locations.append(
+            _Location(path, raw.number, raw.offset + HEAD, len(raw.data), raw.stored)
         )
 
     def __len__(self) -> int:
@@ -141,16 +140,16 @@ class RecordStore:
 
     @property
     def skipped(self) -> tuple[CorruptRecord, ...]:
-        """The corrupt records that were found so far, in the order in which they were."""
+        """The corrupt records that were found so far, in the order in which they were found."""
         return tuple(self._skipped)
 
     @property
     def undecodable(self) -> frozenset[int]:
-        """Indices of the records whose picture was asked for and does not decode."""
+        """Indices of the records whose picture was read and does not decode."""
         return frozenset(self._undecodable)
 
     def check_skipped(self) -> None:
-        """Raises InputError where more records are corrupt than may be: how many, and which."""
+        """Raises InputError that counts and names the corrupt records if they are too many."""
         skipped = self.skipped
         if len(skipped) <= self._max_corrupt:
             return
@@ -158,7 +157,7 @@ class RecordStore:
         raise InputError(
             f"{len(skipped)} records are corrupt, and train.max_corrupt allows "
             f"{self._max_corrupt}: {some}{'; …' if len(skipped) > 3 else ''}. Build the records "
-            "anew with `senet-landmark build-records`, or allow more."
+            "again with `senet-landmark build-records`, or allow more."
         )
 
     def record(self, index: int) -> Record:
@@ -169,39 +168,41 @@ class RecordStore:
         """The recorded crop with context, RGB uint8 [height, width, 3].
 
         Raises:
-          InputError: it does not decode, or its file is gone or was changed since.
+          InputError: it does not decode, or its file is absent or was changed.
         """
         image = self._decoded.get(index)
         if image is None:
             image = self._decode(index)
             with self._lock:
-                if index not in self._decoded and image.nbytes <= self._room:
-                    self._room -= image.nbytes
+                if index not in self._decoded and image.nbytes <= self._free_bytes:
+                    self._free_bytes -= image.nbytes
                     self._decoded[index] = image
         return image
 
     def decodable(self, index: int) -> tuple[int, np.ndarray]:
-        """`index` and its crop or, where that does not decode, those of the next whose does.
+        """`index` and its crop; where the crop does not decode, those of the next one that does.
 
-        What comes back depends on the records alone, not on what was asked for before.
+        The result depends on the records alone, not on earlier calls.
 
         Raises:
-          InputError: more records are corrupt than may be, or a file is gone.
+          InputError: too many records are corrupt, or a file is absent.
         """
-        for further in range(len(self)):
-            number = (index + further) % len(self)
+        for offset in range(len(self)):
+            number = (index + offset) % len(self)
             if number in self._undecodable:
                 continue
             try:
                 return number, self.image(number)
             except RecordError as error:
-                self._note(number, error)
-        raise InputError(f"{self._places[0].path.parent}: no picture of the records decodes.")
+                self._note_corrupt(number, error)
+        raise InputError(f"{self._locations[0].path.parent}: no picture of the records decodes.")
 
-    def _note(self, index: int, error: RecordError) -> None:
-        place, source = self._places[index], self._records[index].source
+    def _note_corrupt(self, index: int, error: RecordError) -> None:
+        location, source = self._locations[index], self._records[index].source
         reason = _reason(error, self._name(index))
-        corrupt = CorruptRecord(str(place.path), place.number, place.offset - HEAD, source, reason)
+        corrupt = CorruptRecord(
+            str(location.path), location.number, location.offset - HEAD, source, reason
+        )
         with self._lock:
             if index not in self._undecodable:
                 self._skipped.append(corrupt)
@@ -211,14 +212,14 @@ class RecordStore:
         self.check_skipped()
 
     def _decode(self, index: int) -> np.ndarray:
-        place, name = self._places[index], self._name(index)
+        location, name = self._locations[index], self._name(index)
         try:
-            with open(place.path, "rb") as stream:
-                stream.seek(place.offset)
-                data = stream.read(place.length)
+            with open(location.path, "rb") as stream:
+                stream.seek(location.offset)
+                data = stream.read(location.length)
         except OSError as error:
-            raise InputError(f"{place.path}: cannot be read ({error.strerror}).") from error
-        if checksum(data) != place.checksum:
+            raise InputError(f"{location.path}: cannot be read ({error.strerror}).") from error
+        if checksum(data) != location.checksum:
             raise RecordError(f"{name}: has changed since the file was opened.")
         picture = parse_example(data, name).image
         try:
@@ -227,11 +228,11 @@ class RecordStore:
             raise RecordError(str(error)) from error
 
     def _name(self, index: int) -> str:
-        return f"{self._places[index].path} ({self._records[index].source})"
+        return f"{self._locations[index].path} ({self._records[index].source})"
 
 
 def _check_usable(record: Record, where: str) -> None:
-    """Raises RecordError where a batch could not be made of the record."""
+    """Raises RecordError where no batch could be made from the record."""
     points = get_scheme(record.scheme).points
     if len(record.landmarks) != points:
         count = len(record.landmarks)
@@ -242,5 +243,5 @@ def _check_usable(record: Record, where: str) -> None:
 
 
 def _reason(error: RecordError, where: str) -> str:
-    """The error's message without the place, which stands beside it."""
+    """The error's message without `where`, which `CorruptRecord` already holds."""
     return str(error).removeprefix(f"{where}: ").rstrip(".")

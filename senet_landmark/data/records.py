@@ -1,10 +1,10 @@
 """The TFRecord schema: `encode_example` and `parse_example`, side by side.
 
-A record is one face: its losslessly coded crop with the context around it, and what is known of
-it. Coordinates are normalised by the recorded crop's width and height; `region` brings them back
-to the photo. The report beside the records (`report.json`) describes the whole set.
+A record is one face: its losslessly encoded crop with the context around it, and its annotation.
+Coordinates are normalised by the recorded crop's width and height; `region` gives the crop's
+position in the photo. The report beside the records (`report.json`) describes the whole set.
 
-TensorFlow is imported where it is needed: processes that make records do without it.
+TensorFlow is imported only where it is needed: worker processes that make records run without it.
 """
 
 import dataclasses
@@ -35,11 +35,11 @@ class Record:
       region: float32 [4], the recorded crop in photo pixels: left, top, right, bottom.
       scheme: landmark scheme, a key of `schemes.SCHEMES`.
       dataset: name of the data set.
-      subset: the part of it, as published; empty where it has none.
-      source: path of the photo below the data set's root, `#1` … behind it for further faces.
-      identity: what must stay on one side of a split: person or source photo.
+      subset: the published part of the data set that the face belongs to; empty where it has none.
+      source: path of the photo below the data set's root, with `#1` … for its other faces.
+      identity: the person or source photo, which must be in one split only.
       pose: float32 [3], yaw, pitch, roll in degrees; NaN where unknown.
-      attributes: float32 [A], classes of the attributes that the report names; NaN: unknown.
+      attributes: float32 [A], classes of the attributes that the report lists; NaN where unknown.
     """
 
     image: bytes
@@ -61,7 +61,7 @@ _TEXTS = ("scheme", "dataset", "subset", "source", "identity")
 
 
 class RecordError(InputError):
-    """One record is damaged; the others of its file need not be."""
+    """One record is damaged; the other records of the file may still be good."""
 
 
 def encode_example(record: Record) -> bytes:
@@ -84,7 +84,7 @@ def encode_example(record: Record) -> bytes:
         values = np.asarray(getattr(record, name), np.float32).ravel()
         feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
     example = tf.train.Example(features=tf.train.Features(feature=feature))
-    # Otherwise the order of the fields, a hash map's, differs from process to process.
+    # Otherwise the order of the fields, which are in a hash map, differs between processes.
     return example.SerializeToString(deterministic=True)
 
 
@@ -92,21 +92,23 @@ def parse_example(data: bytes, where: str = "record") -> Record:
     """Reads back what `encode_example` wrote.
 
     Raises:
-      RecordError: `data` is not an Example, or lacks something; the message names `where`.
-      InputError: it has another schema, as the others of its set will have.
+      RecordError: `data` is not an Example, or a field is missing; the message names `where`.
+      InputError: it has another schema version; the other records of the set have it too.
     """
     import tensorflow.compat.v1 as tf
 
     try:
         feature = tf.train.Example.FromString(data).features.feature
     except Exception as error:  # protobuf's DecodeError has no stable public name
-        raise RecordError(f"{where}: is not a tf.train.Example; build the records anew.") from error
+        raise RecordError(
+            f"{where}: is not a tf.train.Example; build the records again."
+        ) from error
     versions = feature["schema_version"].int64_list.value
     if list(versions) != [SCHEMA_VERSION]:
         problem = f"has schema version {versions[0]}" if versions else "has no schema version"
         raise InputError(
             f"{where}: {problem}, this program reads version {SCHEMA_VERSION}. "
-            "Build the records anew with `senet-landmark build-records`."
+            "Build the records again with `senet-landmark build-records`."
         )
     try:
         texts: dict[str, Any] = {
@@ -127,17 +129,17 @@ def parse_example(data: bytes, where: str = "record") -> Record:
 
 @dataclass(frozen=True)
 class RecordsInfo:
-    """What `report.json` says of a set of records, as far as readers of records need it.
+    """The part of `report.json` that readers of records need.
 
     Attributes:
       schema_version: version of the record's schema.
       dataset: name of the data set.
       scheme: landmark scheme.
-      records: how the crops were made.
+      records: settings that the records were made with.
       splits: name of a split -> file names of its shards.
       held_out: name of the held-out split.
-      box_source: where the face boxes came from.
-      box_corrections: source -> correction to the canonical box, fitted on the training split.
+      box_source: source of the face boxes.
+      box_corrections: box source -> correction to the canonical box, fitted on the training split.
       attributes: names of the attributes, in the order of `Record.attributes`.
     """
 
@@ -153,7 +155,7 @@ class RecordsInfo:
 
     @property
     def crop(self) -> CropSpec:
-        """From canonical face box to the crop that the network sees."""
+        """How a canonical face box becomes the crop that the network takes as input."""
         return self.records.crop
 
 
@@ -161,7 +163,7 @@ def load_records_info(folder: Path | str) -> RecordsInfo:
     """Reads `report.json` of a records folder.
 
     Raises:
-      InputError: the folder or the report is absent, or of another schema.
+      InputError: the folder or the report is absent, or has another schema.
     """
     folder = Path(folder)
     path = folder / REPORT_NAME
@@ -175,20 +177,20 @@ def load_records_info(folder: Path | str) -> RecordsInfo:
     if version != SCHEMA_VERSION:
         raise InputError(
             f"{path}: schema version {version}, this program reads version {SCHEMA_VERSION}. "
-            "Build the records anew with `senet-landmark build-records`."
+            "Build the records again with `senet-landmark build-records`."
         )
-    known = {f.name for f in dataclasses.fields(RecordsInfo)}
-    wanted: dict[str, Any] = {k: v for k, v in report.items() if k in known}
-    if missing := known - set(wanted):
-        raise InputError(f"{path}: lacks {sorted(missing)[0]!r}; build the records anew.")
-    return from_json(RecordsInfo, wanted, where=str(path))
+    names = {f.name for f in dataclasses.fields(RecordsInfo)}
+    values: dict[str, Any] = {k: v for k, v in report.items() if k in names}
+    if missing := names - set(values):
+        raise InputError(f"{path}: lacks {sorted(missing)[0]!r}; build the records again.")
+    return from_json(RecordsInfo, values, where=str(path))
 
 
 def shard_paths(folder: Path | str, info: RecordsInfo, split: str) -> list[Path]:
     """The TFRecord files of one split.
 
     Raises:
-      InputError: the set has no such split, it is empty, or a file of it is gone.
+      InputError: there is no such split, it is empty, or one of its files is absent.
     """
     if split not in info.splits or not info.splits[split]:
         have = ", ".join(k for k, v in info.splits.items() if v) or "none"
@@ -196,12 +198,14 @@ def shard_paths(folder: Path | str, info: RecordsInfo, split: str) -> list[Path]
     paths = [Path(folder) / name for name in info.splits[split]]
     for path in paths:
         if not path.is_file():
-            raise InputError(f"{path}: is named in {REPORT_NAME} but absent. Build anew.")
+            raise InputError(
+                f"{path}: is named in {REPORT_NAME} but absent. Build the records again."
+            )
     return paths
 
 
 def shards_of(paths: list[Path], index: int, count: int) -> list[Path]:
-    """The files that worker `index` of `count` reads: each file is read by one worker.
+    """The files that worker `index` of `count` reads; each file is read by one worker.
 
     Raises:
       InputError: there are fewer files than workers.
@@ -212,6 +216,6 @@ def shards_of(paths: list[Path], index: int, count: int) -> list[Path]:
         folder = paths[0].parent if paths else "records"
         raise InputError(
             f"{folder}: has {len(paths)} files for {count} workers, and each needs one of its own. "
-            "Build the records anew with a smaller --records.shard-size, or start fewer workers."
+            "Build the records again with a smaller --records.shard-size, or start fewer workers."
         )
     return paths[index::count]

@@ -1,7 +1,7 @@
-"""TFRecord files: where in the file each record is, so that it can be read again alone.
+"""Reads TFRecord files, with the position of each record, so that one record can be read alone.
 
-The format: https://www.tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details". It
-is read here, not by TensorFlow, whose reader ends at the first damaged record and is slow to load.
+The format: https://www.tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details".
+TensorFlow's own reader is not used: it stops at the first damaged record and is slow to import.
 """
 
 import os
@@ -15,23 +15,23 @@ import google_crc32c
 
 from senet_landmark.errors import InputError
 
-# A record is its length (8 bytes), a checksum of that (4), the data, a checksum of those (4).
+# A record is its length (8 bytes), a checksum of the length (4), the data, a checksum of them (4).
 HEAD, FOOT = 12, 4
 
 
 @dataclass(frozen=True)
-class Frame:
-    """One record as it lies in its file.
+class RawRecord:
+    """One record as it is in its file, not parsed.
 
     Attributes:
-      number: which record of the file it is, from 0 on.
+      number: its number in the file, from 0 on.
       offset: the byte at which it begins; its data begin `HEAD` bytes later.
       data: the record's bytes; empty where they are lost.
-      stored: the checksum of the data that the file holds; 0 where that is lost.
-      computed: the checksum of `data` as they are.
-      fault: what is wrong with it; empty for a whole record.
-      lost: bytes from `offset` to the end of the file where no further record can be found, as the
-        length is damaged or the file cut off; otherwise 0.
+      stored: the checksum of the data as the file gives it; 0 where it is lost.
+      computed: the checksum computed from `data`.
+      fault: what is wrong with the record; empty for a good one.
+      lost: bytes from `offset` to the end of the file, where the length is damaged or the file is
+        cut off, so that no later record can be found; otherwise 0.
     """
 
     number: int
@@ -44,50 +44,49 @@ class Frame:
 
 
 def checksum(data: bytes) -> int:
-    """The checksum of a TFRecord file: a masked CRC-32C, 32 bits."""
+    """The checksum that TFRecord files use: a masked CRC-32C, 32 bits."""
     crc: int = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def frames_in(path: Path | str) -> Iterator[Frame]:
-    """Every record of a file in order, damaged ones too; one at a time is in memory.
+def raw_records(path: Path | str) -> Iterator[RawRecord]:
+    """Every record of a file in order, also damaged ones; only one at a time is in memory.
 
-    A record whose data do not fit their checksum is given with its `fault`, and the next follows:
-    the framing tells where it begins. A damaged length, or the file's end within a record, makes a
-    last frame, which says how much is `lost`.
+    A record whose data do not match their checksum has a `fault`, and the next records follow. A
+    damaged length, or the end of the file within a record, gives a last record with `lost` set.
 
     Raises:
       InputError: the file is absent, or cannot be read.
     """
     try:
         with open(path, "rb") as stream:
-            yield from _frames(stream, os.fstat(stream.fileno()).st_size)
+            yield from _raw_records(stream, os.fstat(stream.fileno()).st_size)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
 
 
-def _frames(stream: BinaryIO, size: int) -> Iterator[Frame]:
+def _raw_records(stream: BinaryIO, size: int) -> Iterator[RawRecord]:
     number = offset = 0
     while offset < size:
         lost = size - offset
         head = stream.read(HEAD)
         if len(head) < HEAD:
-            yield Frame(number, offset, fault=_cut_off(lost), lost=lost)
+            yield RawRecord(number, offset, fault=_cut_off(lost), lost=lost)
             return
         length, stored = struct.unpack("<QI", head)
         if checksum(head[:8]) != stored:
             fault = f"its length is damaged, so the file's remaining {lost} bytes are lost"
-            yield Frame(number, offset, fault=fault, lost=lost)
+            yield RawRecord(number, offset, fault=fault, lost=lost)
             return
-        # Compared before it is read: memory for what the file does not hold is not asked for.
+        # The length is checked first, so that no memory is reserved for data that the file lacks.
         body = stream.read(length + FOOT) if length <= lost - HEAD - FOOT else b""
         if len(body) < length + FOOT:
-            yield Frame(number, offset, fault=_cut_off(lost), lost=lost)
+            yield RawRecord(number, offset, fault=_cut_off(lost), lost=lost)
             return
         data = body[:length]
         (stored,), computed = struct.unpack("<I", body[length:]), checksum(data)
         fault = "" if stored == computed else "its data do not fit their checksum"
-        yield Frame(number, offset, data, stored, computed, fault)
+        yield RawRecord(number, offset, data, stored, computed, fault)
         number, offset = number + 1, offset + HEAD + length + FOOT
 
 
@@ -102,7 +101,7 @@ def framing_of(path: Path | str) -> Iterator[tuple[int, int]]:
       InputError: the file is absent or cannot be read, is cut off, or a length is damaged.
     """
     try:
-        with open(path, "rb", buffering=0) as stream:  # unread data would fill a buffer in vain
+        with open(path, "rb", buffering=0) as stream:  # a buffer would read data that are skipped
             size, number, offset = os.fstat(stream.fileno()).st_size, 0, 0
             head = stream.read(HEAD)
             while offset < size:
@@ -110,7 +109,7 @@ def framing_of(path: Path | str) -> Iterator[tuple[int, int]]:
                 end = offset + HEAD + length + FOOT
                 if end > size or checksum(head[:8]) != int.from_bytes(head[8:], "little"):
                     fault = "its length is damaged, or the file is cut off"
-                    raise not_whole(path, Frame(number, offset, fault=fault))
+                    raise not_whole(path, RawRecord(number, offset, fault=fault))
                 stream.seek(end - FOOT)
                 foot_and_head = stream.read(FOOT + HEAD)
                 yield length, int.from_bytes(foot_and_head[:FOOT], "little")
@@ -122,20 +121,20 @@ def framing_of(path: Path | str) -> Iterator[tuple[int, int]]:
 def tfrecords_in(path: Path | str) -> Iterator[tuple[int, bytes]]:
     """(byte offset of the record, data) of every record, in order; checksums are checked.
 
-    The data begins `HEAD` bytes after the offset.
+    The data begin `HEAD` bytes after the offset.
 
     Raises:
       InputError: the file is absent, cut off or damaged.
     """
-    for frame in frames_in(path):
-        if frame.fault:
-            raise not_whole(path, frame)
-        yield frame.offset, frame.data
+    for raw in raw_records(path):
+        if raw.fault:
+            raise not_whole(path, raw)
+        yield raw.offset, raw.data
 
 
-def not_whole(path: Path | str, frame: Frame) -> InputError:
-    """The error that a damaged record of a file is."""
+def not_whole(path: Path | str, raw: RawRecord) -> InputError:
+    """The error for a damaged record of a file."""
     return InputError(
-        f"{path}: is not a whole TFRecord file (record {frame.number} at byte {frame.offset}: "
-        f"{frame.fault}). Delete it and make it anew."
+        f"{path}: is not a whole TFRecord file (record {raw.number} at byte {raw.offset}: "
+        f"{raw.fault}). Delete the file and make it again."
     )

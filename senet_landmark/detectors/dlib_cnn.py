@@ -13,29 +13,34 @@ from senet_landmark.detectors.interface import DETECTION_SIDE, Detector
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import shrink
 
-_of_thread = threading.local()
-"""Detectors of each thread: dlib's hold the state of a call, and two at once break them."""
+_thread_detectors = threading.local()
+"""The detectors of each thread: dlib's detectors keep state during a call, so that two calls of one
+detector at the same time fail."""
 
 
 def load_cnn(model: Path | None = None) -> Detector:
-    """The detector with the user's file. Raises InputError where there is none, or it is none."""
+    """Loads the detector from the user's file.
+
+    Raises:
+      InputError: no file was given, it does not exist, or it is not a model of this detector.
+    """
     if model is None:
         raise InputError(
             "dlib_cnn needs --detector-model mmod_human_face_detector.dat, dlib's own file."
         )
-    _cnn_detector(Path(model))  # a wrong file is told at once
+    _cnn_detector(Path(model))  # a wrong file is reported here, before the first photo
     return functools.partial(detect_dlib_cnn, model=Path(model))
 
 
 def detect_dlib_cnn(
     photo: np.ndarray, upsample: int = 0, *, model: Path
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Faces that dlib's CNN detector finds; as `detect_dlib`, with the user's `model` file.
+    """Detects faces with dlib's CNN detector: as `detect_dlib`, with the user's `model` file.
 
-    Slow without a GPU, but it finds turned and half-hidden faces too.
+    It is slow without a GPU, but also finds rotated and partly hidden faces.
 
     Raises:
-      InputError: the model is absent or is none.
+      InputError: the file does not exist, or is not a model of this detector.
     """
     reduced, factor = shrink(photo, DETECTION_SIDE)
     detections = _cnn_detector(Path(model))(np.ascontiguousarray(reduced), upsample)
@@ -44,7 +49,7 @@ def detect_dlib_cnn(
 
 
 def _cnn_detector(model: Path) -> Any:
-    loaded: dict[Path, Any] = _of_thread.__dict__.setdefault("cnn", {})
+    loaded: dict[Path, Any] = _thread_detectors.__dict__.setdefault("cnn", {})
     if model not in loaded:
         if not model.is_file():
             raise InputError(

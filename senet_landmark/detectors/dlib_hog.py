@@ -12,25 +12,27 @@ from senet_landmark.detectors.interface import DETECTION_SIDE, Detector
 from senet_landmark.face.geometry import Box, shrink
 
 HOG_DETECTOR = Path(__file__).parent / "assets" / "dlib_frontal_face_detector.svm"
-"""What `dlib.get_frontal_face_detector().save` writes (Boost licence). The library unpacks it from
-its own code in half a second; this file is read in a few milliseconds."""
+"""The file that `dlib.get_frontal_face_detector().save` writes (Boost licence). dlib needs half a
+second to unpack the detector from its code; reading this file takes a few milliseconds."""
 
-_of_thread = threading.local()
-"""Detector of each thread: dlib's hold the state of a call, and two calls at once break them."""
+_thread_detectors = threading.local()
+"""The detector of each thread: dlib's detectors keep state during a call, so that two calls of one
+detector at the same time fail."""
 
 
 def load_hog(model: Path | None = None) -> Detector:
-    """The detector; it has a model of its own, so that `model` is not read."""
+    """Loads the detector. It ships with its model, so `model` is ignored."""
     del model
     return detect_dlib
 
 
 def detect_dlib(photo: np.ndarray, upsample: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Faces that dlib's frontal HOG detector finds (King, "Max-Margin Object Detection", 2015).
+    """Detects faces with dlib's frontal HOG detector (King, "Max-Margin Object Detection", 2015).
 
     Args:
       photo: RGB uint8 [H, W, 3].
-      upsample: how often the photo is doubled first; the smallest face is 80 pixels at 0.
+      upsample: how many times the photo is doubled first. At 0 the smallest face that is found
+        has 80 pixels.
 
     Returns:
       Boxes float64 [N, 4] in photo pixels and their scores float64 [N], best first.
@@ -41,8 +43,8 @@ def detect_dlib(photo: np.ndarray, upsample: int = 0) -> tuple[np.ndarray, np.nd
 
 
 def boxes_of(rectangles: Sequence[Any], factor: float) -> np.ndarray:
-    """dlib's rectangles in a photo reduced by `factor` as boxes float64 [N, 4] in the photo."""
-    # dlib's right and bottom are inclusive pixels; a box's edges are the pixels' outer borders.
+    """Boxes float64 [N, 4] in photo pixels of dlib's rectangles in a photo reduced by `factor`."""
+    # dlib's right and bottom are the last pixels inside; a box's edges are outer borders of pixels.
     edges = [(r.left(), r.top(), r.right() + 1, r.bottom() + 1) for r in rectangles]
     return np.array(edges, np.float64).reshape(-1, 4) / factor - 0.5
 
@@ -55,6 +57,6 @@ def dlib_rectangle(box: Box) -> dlib.rectangle:
 
 
 def _hog_detector() -> Any:
-    if not hasattr(_of_thread, "hog"):
-        _of_thread.hog = dlib.fhog_object_detector(str(HOG_DETECTOR))
-    return _of_thread.hog
+    if not hasattr(_thread_detectors, "hog"):
+        _thread_detectors.hog = dlib.fhog_object_detector(str(HOG_DETECTOR))
+    return _thread_detectors.hog

@@ -1,4 +1,4 @@
-"""The detectors by their names. A new one is a file here and a line in `DETECTORS`."""
+"""The detectors by name. A new detector is one file here and one line in `DETECTORS`."""
 
 import functools
 from pathlib import Path
@@ -19,7 +19,7 @@ DETECTORS: dict[str, DetectorSpec] = {
     DLIB: DetectorSpec(
         "dlib's HOG detector",
         load_hog,
-        # Fitted by `build-records --boxes dlib` on the training split of 300W-LP's unturned views.
+        # Fitted by `build-records --boxes dlib` on the training split of 300W-LP's original views.
         BoxCorrection(shift=(0.0098, 0.1185), scale=(0.8805, 0.8802)),
     ),
     DLIB_CNN: DetectorSpec("dlib's CNN detector", load_cnn),
@@ -27,21 +27,21 @@ DETECTORS: dict[str, DetectorSpec] = {
 
 
 def box_sources() -> tuple[str, ...]:
-    """All that a face box can come from: the landmarks, the annotation, and every detector."""
+    """All sources of a face box: the landmarks, the annotation, and every detector."""
     return (LANDMARKS, ANNOTATION, *DETECTORS)
 
 
 def default_corrections() -> dict[str, BoxCorrection]:
-    """Source of boxes -> its correction to the canonical box, of those that are known."""
+    """Box source -> its correction to the canonical box; only sources that have one."""
     fitted = {name: spec.correction for name, spec in DETECTORS.items() if spec.correction}
     return {LANDMARKS: BoxCorrection(), **fitted}
 
 
 def get_detector(name: str, model: Path | None = None) -> Detector:
-    """The detector called `name`; `model` is the file of those that need one.
+    """The detector called `name`; `model` is the model file, for detectors that need one.
 
     Raises:
-      InputError: an unknown name; or a detector without its model, or with one that is none.
+      InputError: an unknown name; the model file is missing, or is not a model of the detector.
     """
     if name not in DETECTORS:
         names = ", ".join(DETECTORS)
@@ -50,24 +50,24 @@ def get_detector(name: str, model: Path | None = None) -> Detector:
 
 
 class FaceDetector(NamedTuple):
-    """A detector, and what its boxes are.
+    """A detector with the name of its boxes.
 
     Attributes:
-      find: the detector itself.
-      source: key of a contract's `box_corrections` for its boxes; None: no correction is known.
+      find: the function that detects faces.
+      box_source: key of a contract's `box_corrections` for its boxes; None: there is no correction.
     """
 
     find: Find
-    source: str | None
+    box_source: str | None
 
 
 def make_detector(detector: str | Find | FaceDetector, model: Path | None = None) -> FaceDetector:
-    """The detector of a name, or a function as one.
+    """A `FaceDetector` from a name or from a function.
 
     Args:
-      detector: a name in `DETECTORS`; or a function of the form `Find`, whose boxes go uncorrected,
-        so that the predictor's second pass has more to do.
-      model: file of the detector's model, for those that need one.
+      detector: a name in `DETECTORS`; or a function of type `Find`. The boxes of a function are not
+        corrected, so that the predictor's second pass has to correct more.
+      model: model file, for detectors that need one.
 
     Raises:
       InputError: as `get_detector`.

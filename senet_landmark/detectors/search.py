@@ -1,4 +1,4 @@
-"""Photo -> its faces: how a detector is asked, for a user's photo and for an annotated one."""
+"""Photo -> its faces: how a detector is used on a user's photo and on an annotated photo."""
 
 from collections.abc import Sequence
 
@@ -10,18 +10,25 @@ from senet_landmark.face.boxes import MATCH_IOU
 from senet_landmark.face.geometry import Box, iou
 
 DOUBLED_SIDE = 700
-"""Longer side up to which `find_faces` doubles a photo at once, in pixels."""
+"""`find_faces` doubles photos whose longer side, in pixels, is at most this."""
 
 SURE_SCORE = 0.2
-"""dlib's score from which a detection is taken for a face, whatever else the photo has."""
+"""Score of dlib from which a detection always counts as a face."""
 
 
 def find_faces(photo: np.ndarray, detect: Detector = detect_dlib) -> tuple[np.ndarray, np.ndarray]:
-    """A detector as a user wants it: small faces too, where the photo is small enough for it.
+    """Finds the faces of a user's photo, small faces too where the photo is small.
 
-    Photos up to `DOUBLED_SIDE` are doubled, which finds faces from 40 pixels on; larger ones only
-    where nothing is found otherwise. What scores below `SURE_SCORE` counts only in a photo that
-    has nothing better.
+    Photos up to `DOUBLED_SIDE` are doubled, which finds faces from 40 pixels on. Larger photos are
+    doubled only if no face is found otherwise. Detections below `SURE_SCORE` count only in a photo
+    that has none above it.
+
+    Args:
+      photo: RGB uint8 [H, W, 3].
+      detect: the detector.
+
+    Returns:
+      Boxes float64 [N, 4] in photo pixels and scores float64 [N], best first.
     """
     doubled = max(photo.shape[:2]) <= DOUBLED_SIDE
     boxes, scores = detect(photo, int(doubled))
@@ -34,38 +41,38 @@ def find_faces(photo: np.ndarray, detect: Detector = detect_dlib) -> tuple[np.nd
 def find_annotated_faces(
     photo: np.ndarray, truths: Sequence[Box], detect: Detector = detect_dlib
 ) -> list[Box | None]:
-    """The detection of each annotated face of one photo; None where there is none.
+    """The detected box of each annotated face of one photo; None where the face is not detected.
 
-    Detections go to annotations one to one (`assign`), so that neither a photo's other faces nor
-    two annotations of neighbours are taken for one. The photo is doubled where a face is missing.
+    Detections are assigned to annotations one to one (`assign`), so that no detection counts for
+    two neighbouring faces. If a face is missing, the photo is searched again, doubled.
 
     Args:
       photo: RGB uint8 [H, W, 3].
       truths: canonical boxes of the annotated faces.
       detect: the detector.
     """
-    found: list[Box | None] = [None] * len(truths)
+    matches: list[Box | None] = [None] * len(truths)
     for upsample in (0, 1):
-        missing = [i for i, box in enumerate(found) if box is None]
+        missing = [i for i, box in enumerate(matches) if box is None]
         if not missing:
             break
         boxes, _ = detect(photo, upsample)
-        taken = [box for box in found if box is not None]
-        free = [b for b in boxes if all(iou(b, t) < MATCH_IOU for t in taken)]
+        matched = [box for box in matches if box is not None]
+        free = [box for box in boxes if all(iou(box, other) < MATCH_IOU for other in matched)]
         for face, match in assign(free, [truths[i] for i in missing]).items():
-            found[missing[face]] = free[match]
-    return found
+            matches[missing[face]] = free[match]
+    return matches
 
 
 def assign(boxes: Sequence[Box], truths: Sequence[Box]) -> dict[int, int]:
-    """Which box is whose: index of a truth -> index of its box, one to one.
+    """Assigns detected boxes to true boxes: index in `truths` -> index in `boxes`, one to one.
 
-    Of all assignments it is the one with the largest sum of IoU (Kuhn, "The Hungarian method",
-    1955), pairs below `MATCH_IOU` left out.
+    The assignment has the largest sum of IoU (Kuhn, "The Hungarian method", 1955); pairs below
+    `MATCH_IOU` are left out.
     """
     if not len(boxes) or not len(truths):
         return {}
-    from scipy.optimize import linear_sum_assignment  # slow to import, and `predict` has no need
+    from scipy.optimize import linear_sum_assignment  # slow to import; `predict` does not need it
 
     overlaps = np.array([[iou(box, truth) for box in boxes] for truth in truths])
     rows, columns = linear_sum_assignment(np.where(overlaps < MATCH_IOU, 0, overlaps), True)

@@ -1,4 +1,4 @@
-"""Predicted and true landmarks -> errors, statistics, the figures of a model. NumPy alone.
+"""Predicted and true landmarks -> errors, statistics and metrics of a model.
 
 Imports `face` and `io`; the metrics never import TensorFlow.
 """

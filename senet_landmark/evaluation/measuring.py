@@ -1,4 +1,4 @@
-"""Models + annotated faces -> metrics. Models and faces are handed in, whatever they are."""
+"""Outputs of models on annotated faces -> metrics, for any kind of model and data set."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,15 +19,15 @@ from senet_landmark.io.files import write_json
 
 @dataclass(frozen=True)
 class AnnotatedFace:
-    """One face to be measured.
+    """One annotated face of an evaluation.
 
     Attributes:
       photo: RGB uint8 [H, W, 3].
-      truth: float32 [K, 2] in photo pixels; NaN where unknown.
-      boxes: source of a face box -> the box in photo pixels, float64 [4]; None where the source
-        has none, a detector that missed the face for one.
-      source: names the face.
-      subset: the part of the data set that it is of; empty for none.
+      truth: ground truth, float32 [K, 2] in photo pixels; NaN where unknown.
+      boxes: box source -> the box in photo pixels, float64 [4]; None where the source has no box,
+        for example a detector that missed the face.
+      source: path of the photo, which names the face.
+      subset: the part of the data set that it belongs to; empty where there is none.
       pose: yaw, pitch, roll in degrees; None where unknown.
       attributes: name -> class; None where unknown.
     """
@@ -42,20 +42,20 @@ class AnnotatedFace:
 
     @property
     def yaw(self) -> float | None:
-        """Degrees; None where unknown."""
+        """Yaw in degrees; None where unknown."""
         return None if self.pose is None else self.pose[0]
 
 
 @dataclass
 class Measured:
-    """What one model made of the faces, with the boxes of one source.
+    """The outputs of one model on the faces, with the boxes of one source.
 
     Attributes:
-      name: of the model.
-      boxes: source of the face boxes.
-      points: the landmarks of the scheme that the model predicts.
+      name: name of the model.
+      boxes: the box source.
+      points: indices of the landmarks that the model predicts.
       attribute_names: the attributes that it predicts.
-      faces: those measured; their `photo` is not kept.
+      faces: the measured faces; the caller may leave out their photos.
       predicted: [N, K, 2] in photo pixels.
       poses: [N, 3], yaw, pitch, roll in degrees; empty where the model predicts none.
       probabilities: [N, C], of the classes of `attribute_names`; empty where it predicts none.
@@ -73,12 +73,12 @@ class Measured:
     missed: list[AnnotatedFace] = field(default_factory=list)
 
     def add(self, face: AnnotatedFace, outputs: Mapping[str, np.ndarray]) -> None:
-        """Counts one face.
+        """Adds one face.
 
         Args:
-          face: what is true of it.
-          outputs: what the model says: `landmarks` [K, 2], and `pose` [3] and `attributes` [C] of a
-            model that predicts them. Without landmarks the face is missed.
+          face: the face with its ground truth.
+          outputs: the model's outputs: `landmarks` [K, 2], and `pose` [3] and `attributes` [C] of a
+            model that predicts them. Without landmarks the face counts as missed.
         """
         predicted = outputs.get("landmarks")
         if predicted is None or not np.isfinite(predicted[list(self.points)]).all():
@@ -93,14 +93,14 @@ class Measured:
 
     @property
     def mask(self) -> np.ndarray:
-        """Which landmarks count, bool [N, K]: predicted by the model, and known."""
+        """The landmarks that count, bool [N, K]: predicted by the model, and known."""
         truth = np.stack([face.truth for face in self.faces])
         mask = np.zeros(truth.shape[:2], bool)
         mask[:, list(self.points)] = True
         return mask & np.isfinite(truth).all(axis=-1)
 
     def errors(self, scheme: Scheme) -> dict[str, np.ndarray]:
-        """`nme_…` of each normaliser -> of each face, as shares; of faces of which there are."""
+        """`nme_…` of each normaliser -> the measured faces' errors [N], as shares; N > 0."""
         predicted, truth = np.stack(self.predicted), np.stack([f.truth for f in self.faces])
         names = [face.source for face in self.faces]
         return {
@@ -113,7 +113,7 @@ def scheme_problem(model: str, predicted: str, truth: str) -> str | None:
     """Why a model cannot be measured on faces of another scheme; None where it can.
 
     Args:
-      model: its name.
+      model: name of the model.
       predicted: name of the scheme of its landmarks.
       truth: name of the scheme of the faces.
     """
@@ -126,30 +126,31 @@ def scheme_problem(model: str, predicted: str, truth: str) -> str | None:
 
 
 def as_truth(landmarks: np.ndarray, predicted: Scheme, truth: Scheme) -> np.ndarray:
-    """Landmarks [..., K, 2] as a model predicts them, as those of the scheme of the truth."""
+    """Converts predicted landmarks [..., K, 2] to the scheme of the ground truth."""
     return convert(landmarks, predicted.name, truth.name)
 
 
 def points_in_truth(points: Sequence[int], predicted: Scheme, truth: Scheme) -> tuple[int, ...]:
-    """The landmarks of the truth's scheme that a model gives which predicts `points` of its own."""
-    given = np.full((predicted.points, 2), np.nan)
-    given[list(points)] = 0
-    known = np.isfinite(as_truth(given, predicted, truth)).all(axis=1)
+    """Landmarks of the ground truth's scheme that follow from `points` of the predicted scheme."""
+    landmarks = np.full((predicted.points, 2), np.nan)
+    landmarks[list(points)] = 0
+    known = np.isfinite(as_truth(landmarks, predicted, truth)).all(axis=1)
     return tuple(np.flatnonzero(known).tolist())
 
 
 def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
-    """The figures of one model, of `statistics.summarise`, and:
+    """The metrics of one model.
 
     Returns:
+      Those of `statistics.summarise`, and:
       by_attribute: attribute -> class -> as `by_subset`; missed: names of the missed faces.
-      pose_mae: `yaw`, `pitch`, `roll` and their `mean` in degrees, of `metrics.pose_mae`; only of
-        a model that predicts a pose, on faces that have one.
-      attribute_accuracy: attribute -> percent of the found faces whose class is right; only of a
-        model that predicts attributes, and of those of which a face's class is known.
+      pose_mae: `yaw`, `pitch`, `roll` and their `mean` in degrees, from `metrics.pose_mae`; only if
+        the model predicts a pose and the pose of a face is known.
+      attribute_accuracy: attribute -> percent of the measured faces whose class is right; only
+        for attributes that the model predicts and whose class is known for a face.
 
     Raises:
-      InputError: no face, every face missed, schemes that differ, or a degenerate truth.
+      InputError: no face, every face missed, schemes that differ, or a degenerate ground truth.
     """
     faces = measured.faces
     missed = len(measured.missed)
@@ -164,8 +165,8 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
             predicted, truth, scheme, subsets=labels, points=measured.mask, names=names
         )["by_subset"]
 
-    known = [name for face in faces for name, label in face.attributes.items() if label]
-    attributes = list(dict.fromkeys(known))
+    labelled = [name for face in faces for name, label in face.attributes.items() if label]
+    attributes = list(dict.fromkeys(labelled))
     subsets = [face.subset for face in faces]
     return {
         **summarise(
@@ -190,20 +191,20 @@ def _pose_figures(measured: Measured) -> dict[str, Any]:
     truth = [unknown if face.pose is None else face.pose for face in measured.faces]
     if not measured.poses or not np.isfinite(truth).any():
         return {}
-    found = pose_mae(np.stack(measured.poses), truth)
-    return {"pose_mae": {name: round(angle, 4) for name, angle in found.items()}}
+    errors = pose_mae(np.stack(measured.poses), truth)
+    return {"pose_mae": {name: round(angle, 4) for name, angle in errors.items()}}
 
 
 def _attribute_figures(measured: Measured) -> dict[str, Any]:
-    known = {n for face in measured.faces for n, label in face.attributes.items() if label}
-    names = [name for name in measured.attribute_names if name in known]
+    labelled = {n for face in measured.faces for n, label in face.attributes.items() if label}
+    names = [name for name in measured.attribute_names if name in labelled]
     if not names:
         return {}
     columns = [measured.attribute_names.index(name) for name in names]
-    every = predicted_classes(np.stack(measured.probabilities), measured.attribute_names)
+    classes = predicted_classes(np.stack(measured.probabilities), measured.attribute_names)
     truth = [[_class_number(face, name) for name in names] for face in measured.faces]
-    found = attribute_accuracy(every[:, columns], truth, names)
-    return {"attribute_accuracy": {name: round(100 * share, 4) for name, share in found.items()}}
+    shares = attribute_accuracy(classes[:, columns], truth, names)
+    return {"attribute_accuracy": {name: round(100 * share, 4) for name, share in shares.items()}}
 
 
 def _class_number(face: AnnotatedFace, name: str) -> float:

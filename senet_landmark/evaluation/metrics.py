@@ -1,6 +1,6 @@
 """Errors of landmarks, pose and attributes, in NumPy.
 
-Errors are shares here: 0.04 is 4 percent. `statistics.py` makes a report of them.
+Errors are shares: 0.04 is 4 percent. `statistics.py` summarises them.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,11 +16,16 @@ from senet_landmark.face.schemes import Scheme
 Kind = Literal["inter_ocular", "inter_pupil", "bbox_diagonal", "bbox_size"]
 
 Points = Sequence[int] | np.ndarray | None
-"""The landmarks that are averaged: their indices, or bool [K] or [N, K]; None: all."""
+"""The landmarks that count: their indices, or a bool mask [K] or [N, K]; None: all."""
 
 
 class Normaliser(NamedTuple):
-    """`length`: (truth [N, K, 2], scheme) -> [N]; `problem`: what is wrong where it is 0 or NaN."""
+    """A length that errors are divided by.
+
+    Attributes:
+      length: (ground truth [N, K, 2], scheme) -> the length in each face, [N].
+      problem: the message for a face whose length is 0 or NaN.
+    """
 
     length: Callable[[np.ndarray, Scheme], np.ndarray]
     problem: str
@@ -58,32 +63,33 @@ NORMALISERS: dict[Kind, Normaliser] = {
 
 - `inter_ocular`: the distance of the outer eye corners. Sagonas et al., "300 Faces in-the-Wild
   Challenge", 2016.
-- `inter_pupil`: that of the pupils (`Scheme.eyes`). Ren et al., "Face Alignment at 3000 FPS via
-  Regressing Local Binary Features", CVPR 2014 (experiments). Schemes without pupils have the means
-  of the eye outlines: Kowalski et al., "Deep Alignment Network", CVPRW 2017.
-- `bbox_diagonal`: the diagonal of the truth's tight box. Kowalski et al., as above (error measures;
-  `diagonal` in its code).
+- `inter_pupil`: the distance of the pupils (`Scheme.eyes`). Ren et al., "Face Alignment at 3000 FPS
+  via Regressing Local Binary Features", CVPR 2014 (experiments). Schemes without pupils use the
+  means of the eye outlines: Kowalski et al., "Deep Alignment Network", CVPRW 2017.
+- `bbox_diagonal`: the diagonal of the tight box of the ground truth. Kowalski et al., as above
+  (error measures; `diagonal` in its code).
 - `bbox_size`: the square root of that box's area. Zhu et al., "Face Alignment Across Large Poses",
-  CVPR 2016, section 6.2: for turned faces, whose eye corners come together.
+  CVPR 2016, section 6.2: for turned faces, whose eye corners are close together in the image.
 """
 
 
 def normaliser(
     truth: np.ndarray, scheme: Scheme, kind: Kind, names: Sequence[str] | None = None
 ) -> np.ndarray:
-    """What the distances in a face are divided by; `NORMALISERS` has the sources.
+    """The length that the errors of each face are divided by; `NORMALISERS` has the sources.
 
     Args:
-      truth: [N, K, 2] in pixels, or any unit that is the same in x and y; NaN where unknown.
-      scheme: names the eyes.
+      truth: ground truth [N, K, 2] in pixels, or any unit that is the same in x and y; NaN where
+        unknown.
+      scheme: landmark scheme of `truth`.
       kind: key of `NORMALISERS`.
-      names: of the faces, for messages.
+      names: names of the faces, for messages.
 
     Returns:
-      float64 [N] in the unit of `truth`. A box is that of the known landmarks.
+      float64 [N] in the unit of `truth`. Boxes are those of the known landmarks.
 
     Raises:
-      InputError: unknown kind, wrong shape, or a face that has no such length.
+      InputError: unknown kind, wrong shape, or a face whose length is 0 or unknown.
     """
     if kind not in NORMALISERS:
         raise InputError(f"Unknown normaliser {kind!r}. Known: {', '.join(NORMALISERS)}.")
@@ -109,19 +115,19 @@ def point_errors(
 
     Args:
       predicted: [N, K, 2] in pixels, or any unit that is the same in x and y.
-      truth: [N, K, 2] in the same unit.
+      truth: ground truth [N, K, 2] in the same unit.
       scheme: landmark scheme of both.
-      kind: key of `NORMALISERS`; its length is that of the whole truth, whatever `points` says.
+      kind: key of `NORMALISERS`; the length uses all landmarks of `truth`, independent of `points`.
       points: the landmarks that count: indices, or bool [K] or [N, K]; None: all. Prediction and
         truth of the others may be NaN.
-      names: of the faces, for messages.
+      names: names of the faces, for messages.
 
     Returns:
       float64 [N, K], as a share; NaN where a landmark does not count.
 
     Raises:
       InputError: no face; shapes differ or do not fit the scheme; a landmark that counts is NaN or
-        infinite; a face of which none counts; a face without the normaliser's length.
+        infinite; a face has no landmark that counts, or its normaliser is 0 or unknown.
     """
     predicted, truth = np.array(predicted, np.float64), np.array(truth, np.float64)
     if predicted.shape != truth.shape or truth.shape != (*truth.shape[:1], scheme.points, 2):
@@ -163,7 +169,7 @@ def nme(
 
 
 def mean_known(values: np.ndarray, axis: int) -> np.ndarray:
-    """Mean over `axis` of the values that are not NaN; NaN, without a warning, where all are."""
+    """Mean over `axis` without the NaN values; NaN, without a warning, where all are NaN."""
     known = ~np.isnan(values)
     count = known.sum(axis=axis)
     total = np.where(known, values, 0).sum(axis=axis)
@@ -174,7 +180,7 @@ def error_by_group(errors: np.ndarray, scheme: Scheme) -> dict[str, float]:
     """Mean error of each facial part.
 
     Args:
-      errors: [N, K], those of `point_errors`; NaN where a landmark does not count.
+      errors: [N, K], from `point_errors`; NaN where a landmark does not count.
       scheme: its `groups` are the parts.
 
     Returns:
@@ -185,11 +191,11 @@ def error_by_group(errors: np.ndarray, scheme: Scheme) -> dict[str, float]:
 
 
 def pose_errors(predicted: ArrayLike, truth: ArrayLike) -> np.ndarray:
-    """Absolute error of each angle in degrees, the shorter way round: 179 and -179 are 2 apart.
+    """Absolute error of each angle in degrees, modulo 360: 179 and -179 are 2 degrees apart.
 
     Args:
       predicted: [N, 3], yaw, pitch, roll in degrees (`senet_landmark.face.pose`).
-      truth: the same; NaN where unknown.
+      truth: ground truth, the same; NaN where unknown.
 
     Returns:
       float64 [N, 3], 0 to 180; NaN where the truth is unknown.
@@ -213,9 +219,9 @@ def pose_mae(predicted: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     """Mean absolute error of `yaw`, `pitch`, `roll` in degrees, and their `mean`.
 
     Ruiz et al., "Fine-Grained Head Pose Estimation Without Keypoints" (Hopenet), CVPRW 2018, tables
-    of AFLW2000. That paper leaves out the 31 photos of AFLW2000 with an angle beyond 99 degrees;
-    nothing is left out here: to compare with it, hand in the others only. Args and Raises as
-    `pose_errors`; an angle that is never known is NaN, and so is `mean` then.
+    of AFLW2000. That paper leaves out the 31 photos of AFLW2000 with an angle beyond 99 degrees.
+    Here nothing is left out: to compare with the paper, pass only the other photos. Args and Raises
+    as `pose_errors`; an angle that is never known is NaN, and then `mean` is NaN too.
     """
     yaw, pitch, roll = mean_known(pose_errors(predicted, truth), axis=0).tolist()
     return {"yaw": yaw, "pitch": pitch, "roll": roll, "mean": (yaw + pitch + roll) / 3}
@@ -227,18 +233,18 @@ def attribute_accuracy(
     """Share of the faces whose class of each attribute is right.
 
     Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, for MTFL's
-    attributes. Where classes are unequal, compare it with the share of the commonest.
+    attributes. Where classes are imbalanced, compare it with the share of the most common class.
 
     Args:
       predicted: [N, A], class numbers.
       truth: [N, A], class numbers; NaN where unknown: left out.
-      names: of the A attributes, keys of `senet_landmark.face.attributes.ATTRIBUTES`.
+      names: names of the A attributes, keys of `senet_landmark.face.attributes.ATTRIBUTES`.
 
     Returns:
       Name -> share; NaN where the truth is never known.
 
     Raises:
-      InputError: no face, wrong shapes, an unknown name, or a value that is no class's number.
+      InputError: no face, wrong shapes, an unknown name, or a value that is not a class number.
     """
     predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
     if predicted.shape != truth.shape or truth.shape != (*truth.shape[:1], len(names)):
@@ -255,7 +261,7 @@ def attribute_accuracy(
 
 
 def check_classes(values: np.ndarray, name: str) -> None:
-    """Raises InputError unless all values are numbers of classes of the attribute `name`."""
+    """Raises InputError unless all values are class numbers of the attribute `name`."""
     last = len(get_attribute(name).classes) - 1
     if not np.isin(values, np.arange(last + 1)).all():
         raise InputError(f"Classes of {name} are the numbers 0 to {last}.")
@@ -270,19 +276,22 @@ def _counted(points: Points, faces: int, scheme: Scheme, names: Sequence[str] | 
     shape = (faces, scheme.points)
     if points is None:
         return np.ones(shape, bool)
-    given = np.asarray(points)
-    if given.dtype == bool:
-        if given.shape not in (shape, shape[1:]):
-            raise InputError(f"The mask of landmarks is {given.shape}, not {shape} or {shape[1:]}.")
-        counted = np.broadcast_to(given, shape)
+    selection = np.asarray(points)
+    if selection.dtype == bool:
+        if selection.shape not in (shape, shape[1:]):
+            raise InputError(
+                f"The mask of landmarks is {selection.shape}, not {shape} or {shape[1:]}."
+            )
+        counted = np.broadcast_to(selection, shape)
     else:
-        good = given.ndim == 1 and given.size and np.issubdtype(given.dtype, np.integer)
-        if not good or given.min() < 0 or given.max() >= scheme.points:
+        integers = np.issubdtype(selection.dtype, np.integer)
+        good = selection.ndim == 1 and selection.size and integers
+        if not good or selection.min() < 0 or selection.max() >= scheme.points:
             raise InputError(
                 f"`points` must be numbers of landmarks of {scheme.name}, 0 to {scheme.points - 1}."
             )
-        counted = np.broadcast_to(np.isin(np.arange(scheme.points), given), shape)
-    nothing = np.flatnonzero(~counted.any(axis=1))
-    if nothing.size:
-        raise InputError(f"{_face(nothing[0], names)}: no landmark of it counts.")
+        counted = np.broadcast_to(np.isin(np.arange(scheme.points), selection), shape)
+    empty = np.flatnonzero(~counted.any(axis=1))
+    if empty.size:
+        raise InputError(f"{_face(empty[0], names)}: no landmark of it counts.")
     return counted

@@ -1,4 +1,4 @@
-"""From the errors of faces to the figures of a report: CED, AUC, failures, intervals, groups."""
+"""Errors of faces -> statistics: CED, AUC, failure rate, bootstrap intervals, groups."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
@@ -19,18 +19,18 @@ from senet_landmark.face.pose import yaw_band
 from senet_landmark.face.schemes import Scheme
 
 LIMITS = (0.08, 0.10)
-"""Limits of AUC and failure rate: 0.08 is 300W's (as in Kowalski et al., CVPRW 2017), 0.10 WFLW's
+"""Limits of AUC and failure rate: 0.08 for 300W (as in Kowalski et al., CVPRW 2017), 0.10 for WFLW
 (Wu et al., "Look at Boundary", CVPR 2018)."""
 
 STEPS = 1000
-"""Intervals between thresholds. The code of papers samples every 0.0001 (menpofit, DAN): 1,000 up
-to 0.10."""
+"""Intervals between thresholds. The code of published methods (menpofit, DAN) samples every 0.0001:
+1,000 intervals up to 0.10."""
 
 UNKNOWN = "unknown"
-"""Label of the faces of which the label is not known; that of `yaw_band`."""
+"""Label of the faces whose label is not known, as in `yaw_band`."""
 
 _MEMORY = 2**21
-"""Values that the bootstrap resamples at a time: 16 MB, and as much again for their indices."""
+"""Values that the bootstrap resamples at once: 16 MB, and the same again for their indices."""
 
 
 def ced(errors: ArrayLike, limit: float, steps: int = STEPS) -> tuple[np.ndarray, np.ndarray]:
@@ -55,27 +55,29 @@ def ced(errors: ArrayLike, limit: float, steps: int = STEPS) -> tuple[np.ndarray
 
 
 def area_by_face(errors: ArrayLike, limit: float, steps: int = STEPS) -> np.ndarray:
-    """What each face adds to the AUC, which is their mean: the AUC of that face alone, 0 to 1.
+    """Each face's contribution to the AUC, which is their mean: the AUC of the face alone, 0 to 1.
 
     The area under the cumulative error distribution from 0 to `limit`, divided by `limit`: Yang et
     al., "An Empirical Study of Recent Face Alignment Methods", 2015 (arXiv 1511.05049).
-    Convention: the trapezoid of `ced` at `steps + 1` thresholds, where menpofit and the code of
-    Deep Alignment Network take Simpson's rule of the same samples. It is within `0.5 / steps` of
-    the integral of the step function, `mean(max(0, 1 - error / limit))`: 0.05 percent points.
+    The integral is the trapezoidal rule over `ced` at `steps + 1` thresholds; menpofit and the code
+    of Deep Alignment Network use Simpson's rule on the same samples. It differs by at most
+    `0.5 / steps` (0.05 percentage points) from the exact integral,
+    `mean(max(0, 1 - error / limit))`.
 
-    Args and Raises as `ced`, but that `errors` may have any shape, which is that of the result.
+    Args and Raises as `ced`, except that `errors` may have any shape; the result has the same.
     """
     values = _checked(errors, limit, steps)
-    # The first threshold that the face is within; its CED is 0 before and 1 from there on.
+    # The first threshold that is not below the error: the face's CED is 0 before it, then 1.
     first = np.searchsorted(np.linspace(0, limit, steps + 1), values, side="left")
     return np.where(first == 0, 1.0, np.maximum(steps - first + 0.5, 0) / steps)
 
 
 def failure_by_face(errors: ArrayLike, limit: float) -> np.ndarray:
-    """What each face adds to the failure rate, which is their mean: 1 above `limit`, 0 within.
+    """Each face's contribution to the failure rate, which is their mean: 1 above `limit`, else 0.
 
-    The failure rate is 1 less the cumulative error distribution there. Sagonas et al., 2016, as
-    `ced`; an error of exactly `limit` is no failure. Args, Returns and Raises as `area_by_face`.
+    The failure rate is 1 minus the cumulative error distribution at `limit`. Sagonas et al., 2016,
+    as `ced`; an error of exactly `limit` is not a failure. Args, Returns and Raises as
+    `area_by_face`.
     """
     return (_checked(errors, limit) > limit).astype(float)
 
@@ -87,27 +89,27 @@ def bootstrap_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> tuple[float, float] | None:
-    """Bootstrap interval of a statistic of faces, by the percentile method.
+    """Bootstrap interval of a statistic over faces, by the percentile method.
 
-    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3, as
-    `scipy.stats.bootstrap` has it. Faces are drawn one by one: where several show one person, the
-    interval is too narrow. A failure rate of 0 has the interval 0 to 0 whatever N is.
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3, by
+    `scipy.stats.bootstrap`. Faces are drawn independently: where several show the same person, the
+    interval is too narrow. A failure rate of 0 has the interval 0 to 0 for every N.
 
     Args:
-      values: [N], one a face.
+      values: [N], one per face.
       statistic: (values [..., N], axis=-1) -> [...], e.g. `np.median`.
       samples: how many times N faces are drawn.
-      level: share of the samples within the interval.
+      level: share of the samples that the interval contains.
       seed: the same seed gives the same interval.
 
     Returns:
-      (low, high) in the unit of the statistic; None for one face, which says nothing of the others.
+      (low, high) in the unit of the statistic; None for a single face, which has no interval.
 
     Raises:
       InputError: no value, NaN, a level not between 0 and 1, samples < 1, or a statistic that is
         infinite (the mean of errors with a missed face).
     """
-    from scipy import stats  # slow to import, and training has no need
+    from scipy import stats  # slow to import; training does not need it
 
     values = np.asarray(values, np.float64)
     if values.ndim != 1 or not values.size or np.isnan(values).any():
@@ -121,7 +123,9 @@ def bootstrap_interval(
     if len(values) == 1:
         return None
     if not np.isfinite(statistic(values, axis=-1)):
-        raise InputError("Bootstrap: the statistic is not finite; is an error of a missed face in?")
+        raise InputError(
+            "Bootstrap: the statistic is not finite; is the error of a missed face included?"
+        )
     result = stats.bootstrap(
         (values,),
         statistic,
@@ -136,7 +140,7 @@ def bootstrap_interval(
 
 
 def group_by(labels: Sequence[Hashable]) -> dict[str, np.ndarray]:
-    """Label -> indices of its faces, in the labels' order; None is `unknown`."""
+    """Label -> indices of its faces, in alphabetical order; the label None becomes `unknown`."""
     names = np.array([UNKNOWN if label is None else str(label) for label in labels], dtype=str)
     return {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
 
@@ -154,29 +158,30 @@ def summarise(
     samples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """The figures of a set of faces, as plain numbers for JSON, in percent with 4 decimals.
+    """The metrics of a set of faces, as plain numbers for JSON, in percent with 4 decimals.
 
     Args:
-      predicted, truth, scheme, points, names: as `metrics.point_errors`, of the N measured faces.
+      predicted, truth, scheme, points, names: as in `metrics.point_errors`, for the N measured
+        faces.
       yaw: [N] in degrees, None or NaN where unknown.
       subsets: the subset of each face, or subset -> bool [N] where subsets overlap.
-      missed: faces that the detector missed, which are not among the N.
-      samples, seed: as `bootstrap_interval`.
+      missed: number of faces that the detector missed; they are not among the N.
+      samples, seed: as in `bootstrap_interval`.
 
     Returns:
-      n: faces measured. missed_faces.
-      nme_inter_ocular, nme_inter_pupil, nme_bbox_diagonal, nme_bbox_size: means over the n faces;
-        missed ones are in none of them.
+      n: number of measured faces. missed_faces: number of missed faces.
+      nme_inter_ocular, nme_inter_pupil, nme_bbox_diagonal, nme_bbox_size: means over the n faces,
+        without the missed ones.
       auc_0.08, auc_0.10, failure_rate_0.08, failure_rate_0.10: of the inter-ocular NME over
-        measured and missed faces; a missed one is a failure.
+        measured and missed faces; a missed face is a failure.
       by_landmark: [K], mean inter-ocular point errors; None where a landmark never counts.
-      by_group: the same by `scheme.groups`.
-      by_subset, by_yaw: label -> n, nme_inter_ocular, nme_bbox_size, interval_95 (of the first);
-        empty where the labels were not given.
-      interval_95: key of each of the eight scalars above -> [low, high]; None for one face.
+      by_group: the same for each group of `scheme.groups`.
+      by_subset, by_yaw: label -> n, nme_inter_ocular, nme_bbox_size, interval_95 (of the inter-
+        ocular NME); empty where the labels were not given.
+      interval_95: key of each of the eight scalars above -> [low, high]; None for a single face.
 
     Raises:
-      InputError: as `point_errors`; no face, or all missed; labels that are not one a face.
+      InputError: as `point_errors`; no face, or all missed; not one label per face.
     """
     if missed < 0:
         raise InputError(f"The number of missed faces is {missed}.")
@@ -188,8 +193,8 @@ def summarise(
     ocular = figures["nme_inter_ocular"]
 
     def interval(values: np.ndarray) -> list[float | None] | None:
-        found = bootstrap_interval(values, samples=samples, seed=seed) if len(values) else None
-        return None if found is None else [_percent(end) for end in found]
+        ends = bootstrap_interval(values, samples=samples, seed=seed) if len(values) else None
+        return None if ends is None else [_percent(end) for end in ends]
 
     def part(faces: np.ndarray) -> dict[str, Any]:
         means = {k: _mean(figures[k][faces]) for k in ("nme_inter_ocular", "nme_bbox_size")}
@@ -212,9 +217,9 @@ def summarise(
 
 
 def headline_figures(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> dict[str, float]:
-    """The scalars of `summarise`, without intervals: quick enough for every validation; percent.
+    """The scalars of `summarise` in percent, without intervals: fast enough for every validation.
 
-    Landmarks that are NaN in the truth do not count. Raises InputError as `point_errors`.
+    Landmarks that are NaN in the ground truth do not count. Raises InputError as `point_errors`.
     """
     known = np.isfinite(truth).all(axis=-1)
     figures = _by_face(predicted, truth, scheme, known, None, missed=0)
@@ -229,14 +234,16 @@ def _by_face(
     names: Sequence[str] | None,
     missed: int,
 ) -> dict[str, np.ndarray]:
-    """Scalar figure -> what each face adds to it; each figure is the mean, and so its bootstrap."""
-    found = {
+    """Metric -> each face's contribution [N]; the metric is their mean, also in the bootstrap."""
+    contributions = {
         f"nme_{kind}": nme(predicted, truth, scheme, kind, points, names) for kind in NORMALISERS
     }
-    every = np.r_[found["nme_inter_ocular"], np.full(missed, np.inf)]
-    found |= {f"auc_{limit:.2f}": area_by_face(every, limit) for limit in LIMITS}
-    found |= {f"failure_rate_{limit:.2f}": failure_by_face(every, limit) for limit in LIMITS}
-    return found
+    errors = np.r_[contributions["nme_inter_ocular"], np.full(missed, np.inf)]
+    for limit in LIMITS:
+        contributions[f"auc_{limit:.2f}"] = area_by_face(errors, limit)
+    for limit in LIMITS:
+        contributions[f"failure_rate_{limit:.2f}"] = failure_by_face(errors, limit)
+    return contributions
 
 
 def _groups(

@@ -1,4 +1,4 @@
-"""What is known of a face: landmark schemes, boxes, the one crop, head pose, shape.
+"""Geometry of faces: landmark schemes, face boxes, the crop, head pose, shape models.
 
 Imports `io` and `errors`; never TensorFlow.
 """

@@ -1,7 +1,7 @@
-"""Facial attributes: what they are called, their classes, and what a mirror makes of them.
+"""Facial attributes: their names, their classes, and how mirroring a face changes them.
 
-A face's attributes are a float32 vector of class numbers, in the order that the data set (and the
-report of its records) names them; NaN where unknown.
+The attributes of a face are a float32 vector of class numbers, in the order in which the data set
+(and the report of its records) lists them; NaN where unknown.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from senet_landmark.errors import InputError
 
 @dataclass(frozen=True)
 class Attribute:
-    """An attribute.
+    """One attribute.
 
     Attributes:
       classes: names of class 0, 1, …
-      mirror: a mirrored face of class i is of class mirror[i]; empty: a mirror changes nothing.
-      ordinary: the class of the many, which says nothing special of a face; None: each class does.
+      mirror: a mirrored face of class i has class mirror[i]; empty: mirroring changes nothing.
+      ordinary: the common class, which `face_classes` leaves out; None: there is no such class.
     """
 
     classes: tuple[str, ...]
@@ -28,8 +28,8 @@ class Attribute:
 
 
 PROFILE_YAW, RAISED_PITCH = 30.0, 15.0
-"""Degrees from which on a face is a profile, and a head up or down, in `face_classes`; the paper
-gives none."""
+"""Degrees from which `face_classes` counts a face as a profile, or a head as up or down. The paper
+gives no numbers."""
 
 ATTRIBUTES = {
     # Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning" (ECCV 2014), MTFL.
@@ -57,46 +57,47 @@ def get_attribute(name: str) -> Attribute:
 
 
 def mirror_attributes(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """The attributes [A] of the face in the photo flipped left to right; twice gives `values`."""
+    """The attributes [A] of the face mirrored left to right; mirroring twice gives `values`."""
     mirrored = np.array(values, np.float32)
     for index, name in enumerate(names):
-        order = get_attribute(name).mirror
-        if order and np.isfinite(mirrored[index]):
-            mirrored[index] = order[int(mirrored[index])]
+        permutation = get_attribute(name).mirror
+        if permutation and np.isfinite(mirrored[index]):
+            mirrored[index] = permutation[int(mirrored[index])]
     return mirrored
 
 
 def split_probabilities(values: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """A model's `attributes` output [N, C] -> attribute -> its classes' probabilities."""
+    """Splits a model's `attributes` output [N, C]: attribute -> probabilities of its classes."""
     counts = [len(get_attribute(name).classes) for name in names]
     parts = np.split(values, np.cumsum(counts)[:-1], axis=1)
     return dict(zip(names, parts, strict=True))
 
 
 def predicted_classes(values: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """A model's `attributes` output [N, C] -> the most probable class of each, int64 [N, A]."""
+    """The most probable class of each attribute, int64 [N, A], from a model's output [N, C]."""
     parts = split_probabilities(values, names)
     return np.stack([parts[name].argmax(axis=1) for name in names], axis=1)
 
 
 def face_classes(values: np.ndarray, names: Sequence[str], pose: np.ndarray) -> np.ndarray:
-    """Which classes a face is of, by which PFLD balances a batch: 0 or 1, float32 [C].
+    """The classes of a face by which PFLD balances a batch: 0 or 1, float32 [C].
 
-    Guo et al., "PFLD", 2019, section 3.1. First those of the attributes, without the ordinary ones;
-    then profile, frontal, head up and head down, from the pose, for a face of which no attribute is
-    known; last that of the faces of none of them, so that each face has a class.
+    Guo et al., "PFLD", 2019, section 3.1. The columns are: the classes of the attributes, without
+    the ordinary ones; profile, frontal, head up and head down, set from the pose where no attribute
+    of the face is known; and a last one for faces that have none of the others, so that every face
+    has a class.
 
     Args:
       values: attributes [A], NaN where unknown.
-      names: what they are.
+      names: names of the A attributes.
       pose: yaw, pitch, roll in degrees, NaN where unknown.
     """
-    found: list[bool] = []
+    members: list[bool] = []
     for name, value in zip(names, values, strict=True):
         attribute = get_attribute(name)
         classes = range(len(attribute.classes))
-        found += [bool(value == index) for index in classes if index != attribute.ordinary]
+        members += [bool(value == index) for index in classes if index != attribute.ordinary]
     yaw, pitch, _ = np.full(3, np.nan) if np.isfinite(values).any() else pose
-    found += [abs(yaw) >= PROFILE_YAW, abs(yaw) < PROFILE_YAW]
-    found += [pitch >= RAISED_PITCH, pitch <= -RAISED_PITCH]
-    return np.array([*found, not any(found)], np.float32)
+    members += [abs(yaw) >= PROFILE_YAW, abs(yaw) < PROFILE_YAW]
+    members += [pitch >= RAISED_PITCH, pitch <= -RAISED_PITCH]
+    return np.array([*members, not any(members)], np.float32)

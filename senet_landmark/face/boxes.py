@@ -1,8 +1,8 @@
-"""Face boxes: where one comes from, the canonical one, and corrections to it.
+"""Face boxes: their sources, and the canonical box.
 
-Whatever the source, a correction brings its box to the canonical one, because a model fed another
-kind of box than it was trained on is the field's most reported failure. The canonical box is the
-tight box of a face's 68 landmarks, also where the data set has other points.
+A correction maps the boxes of each source to the canonical box, because a model that gets another
+kind of box than it was trained with is the most frequently reported failure of landmark detectors.
+The canonical box is the tight box of a face's 68 landmarks, also where a data set has other points.
 """
 
 import numpy as np
@@ -13,21 +13,21 @@ from senet_landmark.face.pose import fitted_mean_face
 from senet_landmark.face.scheme_conversion import can_convert
 
 LANDMARKS = "landmarks"
-"""Source of boxes: the tight box of the landmarks themselves, which is the canonical box."""
+"""Box source: the tight box of the landmarks themselves, which is the canonical box."""
 
 ANNOTATION = "annotation"
-"""Source of boxes: the data set's own box. Every other source is a detector, by its name."""
+"""Box source: the box that the data set gives. All other box sources are detectors, by name."""
 
 MATCH_IOU = 0.3
 """Intersection over union from which a detection may belong to an annotated face."""
 
 
 def canonical_box(landmarks: np.ndarray, scheme: str) -> Box:
-    """The canonical face box of landmarks [K, 2] in pixels; NaN where one is unknown.
+    """The canonical face box of landmarks [K, 2] in pixels, NaN where unknown.
 
-    Where the scheme outlines the whole face it is the tight box of the known points. Where it does
-    not (5, 19, 21, 29 points) it is the tight box of the mean 3D face's 68 points, turned and
-    scaled to fit them, so that a crop shows the same part of the face whatever the scheme.
+    Where the scheme outlines the whole face, it is the tight box of the known points. Where it does
+    not (5, 19, 21, 29 points), the 68 points of the mean 3D face are fitted to the known points and
+    it is the tight box of these 68, so that crops show the same part of the face in every scheme.
 
     Raises:
       InputError: too few landmarks are known, or they span no area.

@@ -1,4 +1,4 @@
-"""Face box -> crop: the only place that crops or resizes a photo, and its exact inverse.
+"""Face box -> crop: the only module that crops or resizes a photo, with the exact inverse.
 
 Coordinates are 0-based pixels (x, y) with pixel centres at integers, so that pixel i covers
 [i - 0.5, i + 0.5]. A box is (left, top, right, bottom) on that continuous axis. Landmarks in a crop
@@ -20,13 +20,13 @@ Box = np.ndarray
 
 @dataclass(frozen=True)
 class CropSpec:
-    """How a canonical face box becomes the crop that a network sees.
+    """How a canonical face box becomes the crop that a network takes as input.
 
     Attributes:
       margins: how far the crop reaches beyond the box at its left, top, right and bottom, as a
         share of the box's width (left, right) or height (top, bottom).
-      square: widen the shorter side about the centre, so that faces keep their proportions.
-      clip: cut the crop at the photo's border (the original write-up); otherwise what lies outside
+      square: extend the shorter side about the centre, so that faces keep their proportions.
+      clip: end the crop at the photo's border (the original write-up); otherwise the part outside
         the photo is black.
     """
 
@@ -37,11 +37,11 @@ class CropSpec:
 
 @dataclass(frozen=True)
 class BoxCorrection:
-    """Takes one source's face boxes to the canonical box (the tight box of the landmarks).
+    """Maps the face boxes of one source to the canonical box (the tight box of the landmarks).
 
     Attributes:
-      shift: by how much the centre moves, in widths and heights of the source's box.
-      scale: canonical width and height over the source's.
+      shift: how far the centre moves, in widths and heights of the source's box.
+      scale: width and height of the canonical box over those of the source's box.
     """
 
     shift: tuple[float, float] = (0.0, 0.0)
@@ -66,7 +66,7 @@ def box_from_landmarks(points: np.ndarray) -> Box:
 
 
 def correct_box(box: Box, correction: BoxCorrection) -> Box:
-    """Applies a source's correction: its box -> the canonical box."""
+    """Applies the correction of a box source: its box -> the canonical box."""
     box = np.asarray(box, np.float64)
     size = box[2:] - box[:2]
     centre = (box[:2] + box[2:]) / 2 + size * correction.shift
@@ -75,7 +75,11 @@ def correct_box(box: Box, correction: BoxCorrection) -> Box:
 
 
 def fit_correction(source: np.ndarray, canonical: np.ndarray) -> BoxCorrection:
-    """Fits one correction to pairs of boxes [N, 4], by medians, so that outliers do not count."""
+    """Fits one correction to pairs of boxes [N, 4], by medians, so that outliers have no effect.
+
+    Raises:
+      ValueError: there are no boxes, or not equally many of both.
+    """
     source, canonical = np.asarray(source, np.float64), np.asarray(canonical, np.float64)
     if len(source) == 0 or source.shape != canonical.shape:
         raise ValueError(
@@ -97,7 +101,7 @@ def iou(a: Box, b: Box) -> float:
 
 
 def best_match(boxes: np.ndarray, truth: Box, threshold: float = 0.3) -> int | None:
-    """Index of the box [N, 4] that fits `truth` best; None where none reaches IoU `threshold`."""
+    """Index of the box of [N, 4] with the largest IoU with `truth`; None below `threshold`."""
     overlaps = [iou(box, truth) for box in boxes]
     if not overlaps or max(overlaps) < threshold:
         return None
@@ -115,7 +119,7 @@ def crop_box(box: Box, spec: CropSpec, photo_size: tuple[int, int]) -> Box:
     Raises:
       InputError: the box is not finite, has no area, or lies outside a photo that it is clipped to.
     """
-    # Plain numbers: NumPy's calls would cost as much as a fifth of a small model's run.
+    # Plain numbers: NumPy's calls would take up to a fifth of the time of a small model.
     left, top, right, bottom = np.asarray(box, np.float64).tolist()
     width, height = right - left, bottom - top
     if not (math.isfinite(width + height) and width > 0 and height > 0):
@@ -136,7 +140,7 @@ def crop_box(box: Box, spec: CropSpec, photo_size: tuple[int, int]) -> Box:
 
 
 def expand(box: Box, share: float) -> Box:
-    """The box made larger on every side by `share` of its width and height."""
+    """The box extended on every side by `share` of its width and height."""
     size = np.asarray(box[2:]) - box[:2]
     return np.concatenate([box[:2] - share * size, box[2:] + share * size])
 
@@ -172,26 +176,27 @@ def compose(second: np.ndarray, first: np.ndarray) -> np.ndarray:
     return np.concatenate([linear, second[:, :2] @ first[:, 2:] + second[:, 2:]], axis=1)
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The turn, scale and shift [2, 3] that brings points [K, 2] closest to others, without mirror.
+def similarity_transform(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The rotation, scale and shift [2, 3] that best maps points [K, 2] to `target` [K, 2].
 
-    Closest by the sum of squares (Umeyama, PAMI 1991), in closed form with complex numbers.
+    Best by the sum of squared distances, without mirroring (Umeyama, PAMI 1991); in closed form
+    with complex numbers.
 
     Raises:
       InputError: the points are not finite, or coincide.
     """
     x, y = (np.asarray(p, np.float64) @ (1, 1j) for p in (source, target))
-    around = x - x.mean()
-    spread = float(np.vdot(around, around).real)
+    centred = x - x.mean()
+    spread = float(np.vdot(centred, centred).real)
     if not (np.isfinite(y).all() and spread > 1e-12):
         raise InputError("The points to align coincide, or are not finite.")
-    turn = np.vdot(around, y) / spread
+    turn = np.vdot(centred, y) / spread
     shift = y.mean() - turn * x.mean()
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
 def apply(transform: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Moves points [..., 2] by an affine [2, 3]."""
+    """Transforms points [..., 2] by an affine [2, 3]."""
     return points @ transform[:, :2].T + transform[:, 2]
 
 
@@ -205,25 +210,25 @@ def warp(photo: np.ndarray, transform: np.ndarray, size: tuple[int, int]) -> np.
 
     Returns:
       uint8 [size[1], size[0], 3]; black where the crop reaches beyond the photo. Where the photo
-      is at least twice as fine as the crop, it is first averaged by a whole factor, so that
-      bilinear sampling does not alias.
+      has at least twice the resolution of the crop, it is first averaged by an integer factor, so
+      that bilinear sampling does not alias.
     """
     width, height = size
     matrix = compose(to_pixels(size), transform)
     area = abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
     factor = int(1 / max(math.sqrt(area), 1e-6))
     if factor >= 2:
-        photo, reduced = _reduce(photo, invert(matrix), size, factor)
-        matrix = compose(matrix, reduced)
+        photo, to_full = _reduce(photo, invert(matrix), size, factor)
+        matrix = compose(matrix, to_full)
     return cv2.warpAffine(photo, matrix, (width, height), flags=cv2.INTER_LINEAR)
 
 
 def _reduce(
     photo: np.ndarray, to_photo: np.ndarray, size: tuple[int, int], factor: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The part of the photo under the crop averaged over factor x factor pixels.
+    """The part of the photo under the crop, averaged over factor x factor pixels.
 
-    Returns it with the affine from its pixels to the photo's.
+    Returns the reduced part, and the affine [2, 3] from its pixels to those of the photo.
     """
     corners = np.array([[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]]) - 0.5
     corners = apply(to_photo, corners)
@@ -242,7 +247,7 @@ def _reduce(
 def crop_face(
     photo: np.ndarray, box: Box, spec: CropSpec, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts the face out of a photo: the step that records, evaluation and inference share.
+    """Crops a face from a photo: the step that records, evaluation and inference share.
 
     Args:
       photo: uint8 [height, width, 3].
@@ -252,7 +257,7 @@ def crop_face(
 
     Returns:
       The crop, uint8 [size[1], size[0], 3], and the affine [2, 3] from photo pixels to normalised
-      crop coordinates; `invert` brings predictions back.
+      crop coordinates; its inverse (`invert`) maps predictions back to the photo.
     """
     transform = to_crop(crop_box(box, spec, (photo.shape[1], photo.shape[0])))
     return warp(photo, transform, size), transform
@@ -261,7 +266,7 @@ def crop_face(
 def shrink(photo: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
     """The photo reduced so that its longer side is at most `longest` pixels, and the factor.
 
-    A point x of the photo is at (x + 0.5) * factor - 0.5 of the smaller one.
+    A point x of the photo is at (x + 0.5) * factor - 0.5 in the reduced photo.
     """
     height, width = photo.shape[:2]
     factor = min(1.0, longest / max(height, width))

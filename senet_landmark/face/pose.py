@@ -13,12 +13,13 @@ Angles, in degrees, with the signs of `Pose_Para` (which are those of every mode
     roll   > 0  the head leans clockwise as seen in the image: the eye on the image's right is
                 the lower one; range +-180
 
-A head turned by them is `rotation_matrix(yaw, pitch, roll) @ X` with
+A head rotated by them is `rotation_matrix(yaw, pitch, roll) @ X` with
 `R = Rx(-pitch) @ Ry(yaw) @ Rz(roll)` in right-handed elementary rotations about the axes above:
 the roll is applied first, as in `RotationMatrix.m` of the 300W-LP code.
 
-Source: Zhu et al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016. Checked
-against AFLW2000-3D: turning the `pt3d_68` fits back by `Pose_Para` makes them agree to 1-2 degrees.
+Source: Zhu et al., "Face Alignment Across Large Poses: A 3D Solution", CVPR 2016. Checked against
+AFLW2000-3D: after the `pt3d_68` fits are rotated back by `Pose_Para`, they agree within 1 to 2
+degrees.
 """
 
 from __future__ import annotations
@@ -61,47 +62,52 @@ def _load_mean_face() -> NDArray[np.float32]:
 
 
 MEAN_FACE_3D: NDArray[np.float32] = _load_mean_face()
-"""(68, 3) float32, read-only: the mean frontal face in iBUG order.
+"""The mean frontal face in iBUG order, float32 [68, 3], read-only.
 
-Axes as above (the nose tip has z < 0), origin midway between the outer eye corners 36 and 45,
-unit their distance. It is the mean of the `pt3d_68` fits of 8 AFLW2000-3D photos: each turned
-back by its `Pose_Para`, aligned by generalised Procrustes, averaged and made symmetric with the
-68-point mirror order. The jaw is the true 3D jaw, not the visible contour.
+Axes as above (the nose tip has z < 0). The origin is midway between the outer eye corners 36 and
+45; the unit is their distance. It is the mean of the `pt3d_68` fits of 8 AFLW2000-3D photos, each
+rotated back by its `Pose_Para`, aligned by generalised Procrustes analysis, averaged and made
+symmetric with the mirror permutation of the 68 points. The jaw is the true 3D jaw, not the visible
+contour.
 """
 
 STABLE_POINTS: NDArray[np.intp] = np.r_[17:49, 51, 54]
-"""Points a pose is fitted to: brows, nose, eyes, mouth corners and middle of the upper lip. The
-jaw is left out because its 2D annotation follows the visible contour, the lower lip because it
-moves with speech."""
+"""Points that a pose is fitted to: brows, nose, eyes, mouth corners and middle of the upper lip.
+The jaw is left out because its 2D annotation follows the visible contour; the lower lip is left
+out because it moves in speech."""
 
 PFLD_POINTS: NDArray[np.intp] = np.r_[8, 27, 30, 31, 35, 36, 39, 42, 45, 48, 54]
-"""Eleven points that PFLD's angles are fitted to (Guo et al., 2019, section 3.1, which gives their
-number but does not name them): chin, root, tip and sides of the nose, corners of eyes and mouth."""
+"""Eleven points that PFLD's angles are fitted to: chin, root, tip and sides of the nose, corners of
+eyes and mouth (Guo et al., 2019, section 3.1, which gives the number but does not name them)."""
 
 YAW_BANDS = ((0, 30), (30, 60), (60, 90))
-"""Bands of |yaw| in degrees by which figures are given (Zhu et al., CVPR 2016, section 6)."""
+"""Bands of |yaw| in degrees for which results are reported (Zhu et al., CVPR 2016, section 6)."""
 
 _FITTED_SCHEMES = ("300w_68", "cofw_29", "aflw_19", "mtfl_5")
-"""Schemes that the mean face can be brought to, the best for a fit first."""
+"""Schemes that the mean face can be converted to, the best for a fit first."""
 
 MIN_DEPTH = 0.1
-"""Smallest over largest extent (singular value) of points that `pose_of` fits. The 5 points of MTFL
-have 0.49; a row of eyes or brows, in which depth drowns in the noise, less than this."""
+"""Smallest over largest singular value of the 3D points that `pose_of` fits. The 5 points of MTFL
+have 0.49. A row of eyes or brows has less than this, and its depth is smaller than the noise."""
 
 
 def rotation_matrix(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
-    """Rotation (3, 3) float64 of a head by angles in degrees; see the module's docstring."""
-    turns = np.radians([-pitch, yaw, roll])
-    if not np.isfinite(turns).all():
+    """The rotation of a head by angles in degrees, float64 [3, 3]; see the module's docstring.
+
+    Raises:
+      ValueError: an angle is NaN or infinite.
+    """
+    angles = np.radians([-pitch, yaw, roll])
+    if not np.isfinite(angles).all():
         raise ValueError(f"pose angles must be finite, got {(yaw, pitch, roll)}")
-    about_x, about_y, about_z = (cv2.Rodrigues(turn)[0] for turn in np.diag(turns))
+    about_x, about_y, about_z = (cv2.Rodrigues(vector)[0] for vector in np.diag(angles))
     return about_x @ about_y @ about_z
 
 
 def euler_angles(rotation: ArrayLike) -> Pose:
-    """(yaw, pitch, roll) in degrees of a rotation matrix (3, 3); inverts `rotation_matrix`.
+    """(yaw, pitch, roll) in degrees of a rotation matrix [3, 3]; the inverse of `rotation_matrix`.
 
-    Yaw is returned in [-90, 90]. At yaw = +-90 pitch and roll turn about the same axis (gimbal
+    Yaw is returned in [-90, 90]. At yaw = +-90 pitch and roll rotate about the same axis (gimbal
     lock); roll is then returned as 0. Raises ValueError when the matrix is not a rotation.
     """
     r = np.asarray(rotation, dtype=np.float64)
@@ -123,11 +129,11 @@ def pose_from_para(pose_para: ArrayLike) -> Pose:
     """(yaw, pitch, roll) in degrees from a 300W-LP `Pose_Para`.
 
     Args:
-        pose_para: (7,) or (1, 7): pitch, yaw, roll in radians, translation x, y, z, scale. A
-            shorter vector of at least the three angles is accepted.
+      pose_para: [7] or [1, 7]: pitch, yaw, roll in radians, translation x, y, z, scale. A shorter
+        vector of at least the three angles is accepted.
 
     Raises:
-        ValueError: fewer than three values, or an angle that is NaN or infinite.
+      ValueError: fewer than three values, or an angle that is NaN or infinite.
     """
     values = np.asarray(pose_para, dtype=np.float64).ravel()
     if values.size not in range(3, 8):
@@ -139,7 +145,7 @@ def pose_from_para(pose_para: ArrayLike) -> Pose:
 
 
 def mirror_pose(pose: ArrayLike) -> Pose:
-    """(yaw, pitch, roll) of the face in the photo flipped left to right; degrees."""
+    """(yaw, pitch, roll) in degrees of a face after its photo was mirrored left to right."""
     values = np.asarray(pose, dtype=np.float64)
     if values.shape != (3,):
         raise ValueError(f"pose must be (yaw, pitch, roll), got shape {values.shape}")
@@ -149,14 +155,14 @@ def mirror_pose(pose: ArrayLike) -> Pose:
 def pose_from_landmarks(points_68: ArrayLike) -> Pose:
     """(yaw, pitch, roll) in degrees of a face with 68 landmarks, fitted to `MEAN_FACE_3D`.
 
-    The camera is scaled-orthographic, as 300W-LP's own fit is: the answer does not depend on where
+    The camera is scaled-orthographic, as in 300W-LP's own fit: the result does not depend on where
     the face is in the photo, nor on the unit of the points (which must be the same along x and y).
 
     Args:
-        points_68: (68, 2) in pixels, y down; only `STABLE_POINTS` are read.
+      points_68: [68, 2] in pixels, y down; only `STABLE_POINTS` are read.
 
     Raises:
-        ValueError: wrong shape, a NaN or infinity, or points that coincide.
+      ValueError: wrong shape, a NaN or infinity, or points that coincide.
     """
     points = np.asarray(points_68, dtype=np.float64)
     if points.shape != (68, 2):
@@ -173,26 +179,27 @@ def pose_of(
 ) -> Pose:
     """(yaw, pitch, roll) in degrees of a face with the landmarks of any scheme.
 
-    A scheme that can be brought to 68 points is fitted as `pose_from_landmarks` does; 29, 21 and 19
-    points by all of them but the ears; 5 points are coarser: open mouths and large yaws cost most.
+    A scheme that can be converted to 68 points is fitted as in `pose_from_landmarks`. The fit to
+    29, 21 and 19 points uses all of them except the ears. The pose from 5 points is coarser, above
+    all for open mouths and large yaws.
 
     Args:
-        points: (K, 2) in pixels, y down; NaN where a point is unknown. Of the points that the fit
-            reads (`fitted` of 68, or all), 5 that are not in one plane must be known.
-        scheme: the points' scheme, or its name.
-        fitted: which of 68 points the fit reads: `STABLE_POINTS`, or `PFLD_POINTS`.
+      points: [K, 2] in pixels, y down; NaN where a point is unknown. Of the points that the fit
+        reads (`fitted` of 68, or all), 5 that are not in one plane must be known.
+      scheme: the points' scheme, or its name.
+      fitted: which of 68 points the fit reads: `STABLE_POINTS`, or `PFLD_POINTS`.
 
     Raises:
-        InputError (a ValueError): unknown scheme, or wrong shape.
-        ValueError: an infinity, too few known points, or points that coincide.
+      InputError (a ValueError): unknown scheme, or wrong shape.
+      ValueError: an infinity, too few known points, or points that coincide.
     """
-    seen, model = _points_to_fit(points, scheme, least=5, fitted=fitted)
+    landmarks, model = _points_to_fit(points, scheme, least=5, fitted=fitted)
     spread = np.linalg.svd(model - model.mean(axis=0), compute_uv=False)
     if spread[2] < MIN_DEPTH * spread[0]:
         raise ValueError(
             "the known points lie close to one plane or line of the face: no pose can be fitted"
         )
-    return euler_angles(_fit_scaled_orthographic(seen, model)[0])
+    return euler_angles(_fit_scaled_orthographic(landmarks, model)[0])
 
 
 def known_pose(
@@ -201,9 +208,9 @@ def known_pose(
     scheme: Scheme | str,
     fitted: NDArray[np.intp] = STABLE_POINTS,
 ) -> Pose | None:
-    """The given (yaw, pitch, roll) in degrees if all are known, else `pose_of` the landmarks.
+    """`pose` (yaw, pitch, roll in degrees) if all angles are known, else `pose_of` the landmarks.
 
-    None where neither can be told. Args as `pose_of`, but that it raises nothing of these.
+    None where neither is known. The other arguments are those of `pose_of`; its errors give None.
     """
     yaw, pitch, roll = np.asarray(pose, np.float64).tolist()
     if np.isfinite([yaw, pitch, roll]).all():
@@ -223,13 +230,13 @@ def yaw_band(yaw: float | None) -> str:
 
 
 def fitted_mean_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
-    """The 68 points of `MEAN_FACE_3D`, turned, scaled and moved to fit landmarks; (68, 2) pixels.
+    """The 68 points of `MEAN_FACE_3D` fitted to landmarks and projected, [68, 2] in pixels.
 
-    Args and errors are those of `pose_of`, but that 4 known points suffice: unlike the angles, the
-    place and size of the face do not hang on the depth.
+    Args and errors are those of `pose_of`, except that 4 known points suffice: unlike the angles,
+    the position and size of the face do not depend on depth.
     """
-    seen, model = _points_to_fit(points, scheme, least=4)
-    rotation, scale, translation = _fit_scaled_orthographic(seen, model)
+    landmarks, model = _points_to_fit(points, scheme, least=4)
+    rotation, scale, translation = _fit_scaled_orthographic(landmarks, model)
     return scale * (MEAN_FACE_3D.astype(np.float64) @ rotation.T)[:, :2] + translation
 
 
@@ -239,35 +246,35 @@ def _points_to_fit(
     least: int,
     fitted: NDArray[np.intp] = STABLE_POINTS,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Known landmarks (M, 2), and the same of the mean face (M, 3)."""
+    """The known landmarks [M, 2], and the same points of the mean face [M, 3]."""
     name = get_scheme(scheme).name if isinstance(scheme, str) else scheme.name
-    target = next((known for known in _FITTED_SCHEMES if can_convert(name, known)), None)
+    target = next((other for other in _FITTED_SCHEMES if can_convert(name, other)), None)
     if target is None:
         raise InputError(f"Scheme {name} has nothing in common with the mean face: no pose.")
-    given = np.asarray(points, dtype=np.float64)
-    if given.ndim != 2 or given.shape[1] != 2:
-        raise InputError(f"Landmarks must be [K, 2], not {given.shape}.")
-    seen = convert(given, name, target)
+    landmarks = np.asarray(points, dtype=np.float64)
+    if landmarks.ndim != 2 or landmarks.shape[1] != 2:
+        raise InputError(f"Landmarks must be [K, 2], not {landmarks.shape}.")
+    fit_points = convert(landmarks, name, target)
     model = convert(MEAN_FACE_3D.astype(np.float64), "300w_68", target)
     if target == "300w_68":
-        seen, model = seen[fitted], model[fitted]
-    if np.isinf(seen).any():
+        fit_points, model = fit_points[fitted], model[fitted]
+    if np.isinf(fit_points).any():
         raise ValueError("landmarks hold an infinity")
-    known = ~np.isnan(seen).any(axis=1)
+    known = ~np.isnan(fit_points).any(axis=1)
     if known.sum() < least:
         raise ValueError(
             f"a pose needs {least} known points of the {len(known)} that it is fitted to, got "
             f"{known.sum()}: the others are NaN"
         )
-    return seen[known], model[known]
+    return fit_points[known], model[known]
 
 
 def _fit_scaled_orthographic(
     points: NDArray[np.float64], model: NDArray[np.float64], iterations: int = 20
 ) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
-    """Rotation (3, 3), scale and translation (2,) minimising |scale (R X)_xy + t - x|^2.
+    """Rotation R [3, 3], scale s and translation t [2] that minimise |s (R X)_xy + t - x|^2.
 
-    Starts from the affine fit made orthonormal, then Gauss-Newton on rotation and scale.
+    Starts from the affine fit, made orthonormal; then Gauss-Newton on rotation and scale.
     """
     centre_2d, centre_3d = points.mean(axis=0), model.mean(axis=0)
     x, shape = points - centre_2d, model - centre_3d
@@ -278,12 +285,12 @@ def _fit_scaled_orthographic(
     rows = u @ vt
     rotation, scale = np.vstack([rows, np.cross(rows[0], rows[1])]), float(singular.mean())
     for _ in range(iterations):
-        turned = scale * shape @ rotation.T
-        tx, ty, tz = turned.T
+        rotated = scale * shape @ rotation.T
+        tx, ty, tz = rotated.T
         zero = np.zeros_like(tx)
-        # Columns: small turns about x, y, z, and the logarithm of the scale.
+        # Columns: small rotations about x, y, z, and the logarithm of the scale.
         jacobian = np.stack([np.r_[zero, -tz], np.r_[tz, zero], np.r_[-ty, tx], np.r_[tx, ty]])
-        residual = (x - turned[:, :2]).T.ravel()
+        residual = (x - rotated[:, :2]).T.ravel()
         step = np.linalg.solve(jacobian @ jacobian.T, jacobian @ residual)
         rotation = cv2.Rodrigues(step[:3])[0] @ rotation
         scale *= float(np.exp(step[3]))

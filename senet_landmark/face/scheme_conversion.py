@@ -1,7 +1,7 @@
-"""From one landmark scheme to another, where the field knows how.
+"""Conversion from one landmark scheme to another, where the literature defines one.
 
-A point of the target is the mean of points of the source. A table below is one step; `convert`
-takes the fewest steps from scheme to scheme.
+A point of the target scheme is the mean of points of the source scheme. Each table below is one
+step; `convert` takes the fewest steps between two schemes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from senet_landmark.face.schemes import SCHEMES, get_scheme
 __all__ = ["can_convert", "convert", "targets_of"]
 
 Table = tuple[tuple[int, ...], ...]
-"""For each point of the target: the points of the source whose mean it is."""
+"""For each point of the target: the indices of the source points whose mean it is."""
 
 
 def _pick(*indices: int) -> Table:
@@ -36,14 +36,14 @@ _STEPS: dict[tuple[str, str], Table] = {
         *_pick(31, 35, 30, 33),
         *((48, 60), (54, 64), (50, 51, 52), (62,), (66,), (56, 57, 58), (7, 8, 9)),
     ),
-    # By the points' names; on the faces of AFLW2000-3D, which have both, 2 to 5% of the box apart.
+    # By the names of the points. On AFLW2000-3D, which has both, they are 2 to 5% of the box apart.
     ("300w_68", "aflw_19"): (
         *_pick(17, 19, 21, 22, 24, 26),
         *((36,), _EYES_68[0], (39,), (42,), _EYES_68[1], (45,)),
         *((31,), (30,), (35,), (48,), (62, 66), (54,), (8,)),
     ),
     # Known as WFLW_98_TO_DLIB_68_IDX_MAPPING. The 68-point list of WFLW that circulates with PFLD
-    # code takes means for the eyelids instead, e.g. of 60 and 62 for 37: points off the lid.
+    # code uses means for the eyelids instead, e.g. of 60 and 62 for 37: points off the eyelid.
     ("wflw_98", "300w_68"): _pick(
         *range(0, 33, 2),  # jaw
         *range(33, 38),  # upper edge of the brows
@@ -67,7 +67,7 @@ _STEPS: dict[tuple[str, str], Table] = {
 
 
 def _routes_from(source: str) -> dict[str, tuple[Table, ...]]:
-    """Every scheme that can be reached, with the fewest steps to it, in order of their number."""
+    """Every scheme that can be reached -> the fewest steps to it, in order of their number."""
     routes: dict[str, tuple[Table, ...]] = {source: ()}
     frontier = [source]
     for name in frontier:
@@ -82,7 +82,7 @@ _ROUTES = {name: _routes_from(name) for name in SCHEMES}
 
 
 def targets_of(source: str) -> tuple[str, ...]:
-    """Names of the schemes that `source` can be brought to, itself first.
+    """Names of the schemes that `source` can be converted to, itself first.
 
     Raises:
       InputError: no scheme has this name.
@@ -91,12 +91,12 @@ def targets_of(source: str) -> tuple[str, ...]:
 
 
 def can_convert(source: str, target: str) -> bool:
-    """Whether `convert` knows how; false for a name that is no scheme's."""
+    """Whether `convert` can do it; False for an unknown scheme."""
     return target in _ROUTES.get(source, ())
 
 
 def convert(points: ArrayLike, source: str, target: str) -> np.ndarray:
-    """Landmarks of one scheme as those of another.
+    """Converts landmarks of one scheme to another.
 
     Args:
       points: [..., K, 2 or 3], K points of the scheme `source`, any unit.
@@ -108,21 +108,21 @@ def convert(points: ArrayLike, source: str, target: str) -> np.ndarray:
       become float64. A point that depends on a NaN is NaN.
 
     Raises:
-      InputError: the conversion is not known, a scheme is not, or the shape is not the source's.
+      InputError: the conversion or a scheme is unknown, or the shape is not that of the source.
     """
-    given, wanted = get_scheme(source), get_scheme(target)
+    source_points, target_points = get_scheme(source).points, get_scheme(target).points
     if not can_convert(source, target):
         raise InputError(
             f"No conversion from {source} to {target} is known. "
             f"Known targets of {source}: {', '.join(targets_of(source))}."
         )
     result = np.asarray(points)
-    if result.ndim < 2 or result.shape[-2] != given.points or result.shape[-1] not in (2, 3):
+    if result.ndim < 2 or result.shape[-2] != source_points or result.shape[-1] not in (2, 3):
         raise InputError(
-            f"Landmarks of {source} must be [..., {given.points}, 2 or 3], not {result.shape}."
+            f"Landmarks of {source} must be [..., {source_points}, 2 or 3], not {result.shape}."
         )
     result = result.astype(result.dtype if result.dtype.kind == "f" else np.float64)
     for table in _ROUTES[source][target]:
         result = np.stack([result[..., list(part), :].mean(-2) for part in table], axis=-2)
-    assert result.shape[-2] == wanted.points
+    assert result.shape[-2] == target_points
     return result

@@ -1,4 +1,4 @@
-"""Landmark schemes: how many points there are, what they are called, how a mirror permutes them."""
+"""Landmark schemes: number of points, facial parts, mirror permutation, eyes."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ class Scheme:
     Attributes:
       name: key in `SCHEMES`.
       points: number of landmarks, K.
-      mirror: K indices; a mirrored face's point i is the original's point mirror[i].
+      mirror: K indices; point i of a mirrored face is point mirror[i] of the original.
       groups: name of a facial part -> indices of its points; every point is in one group.
       outer_eye_corners: the two points whose distance is the inter-ocular distance, the one at the
-        image's left first. A scheme without eye corners (MTFL) has its eye centres here: by the
-        field's convention its errors are normalised by the inter-pupil distance.
-      eyes: indices of the eye at the image's left and of that at its right, whose mean is the
-        pupil: the pupil or eye centre alone where the scheme has one, else the eye's outline.
+        image's left first. A scheme without eye corners (MTFL) has its eye centres here: by
+        convention its errors are normalised by the inter-pupil distance.
+      eyes: indices of the points of the eye at the image's left, and of the eye at its right. Their
+        mean is the pupil: one point where the scheme has the pupil or eye centre, else the outline.
 
     "Left" in names of points means the image's left, as in AFLW and MTFL.
     """
@@ -96,8 +96,8 @@ _PAIRS_98 = (
 )
 
 # Liu et al., "Grand Challenge of 106-Point Facial Landmark Localization" (ICMEW 2019), and LaPa
-# (AAAI 2020); pairs as in configs/_base_/datasets/lapa.py of MMPose. Not the 106 points of
-# SenseTime or InsightFace, which are numbered otherwise.
+# (AAAI 2020); pairs as in configs/_base_/datasets/lapa.py of MMPose. These are not the 106 points
+# of SenseTime or InsightFace, which have another numbering.
 _PAIRS_106 = (
     {i: 32 - i for i in range(16)}  # jaw
     | {33 + i: 46 - i for i in range(5)}  # upper edge of the brows

@@ -1,4 +1,4 @@
-"""Frozen models: their contract, their graph, those that ship, and a `.pb` as weights again.
+"""Frozen models: contract, graph, the shipped models, and the weights in a `.pb` for training.
 
 Imports `networks`, `face` and `io`; the contract never imports TensorFlow.
 """

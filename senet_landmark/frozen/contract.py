@@ -15,7 +15,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A tensor at the graph's boundary; -1 is any length."""
+    """An input or output tensor of the graph; -1 in `shape` is any length."""
 
     name: str
     shape: tuple[int, ...]
@@ -29,13 +29,13 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Confidence:
-    """From the spread of a face's points to the probability that there is a face.
+    """Calibration of the confidence: spread of a face's points -> probability that there is a face.
 
-    1 / (1 + exp(slope * ln(spread / middle))), of the mean spread of the points as a share of the
-    crop's side (`export/inference/confidence.py`).
+    1 / (1 + exp(slope * ln(spread / middle))), where `spread` is the mean spread of the points as a
+    share of the crop's side (`export/inference/confidence.py`).
 
     Attributes:
-      middle: the spread at which a face is as probable as none.
+      middle: the spread at which the probability is 1/2.
       slope: how steep the curve is there.
     """
 
@@ -45,9 +45,9 @@ class Confidence:
 
 @dataclass(frozen=True)
 class ExpectedError:
-    """From the spread of a point to its expected distance from the truth: scale spread^exponent.
+    """Spread of a point -> its expected distance from the ground truth: scale * spread^exponent.
 
-    Both are shares of the crop's side (`export/inference/confidence.py`).
+    Spread and distance are shares of the crop's side (`export/inference/confidence.py`).
     """
 
     scale: float
@@ -59,27 +59,27 @@ class Contract:
     """What a program must know to use a frozen model.
 
     Attributes:
-      sha256: of the `.pb`; a mismatch means that the two files do not belong together.
+      sha256: SHA-256 of the `.pb`; a mismatch means that the two files do not belong together.
       network: name of the network in the registry.
       scheme: landmark scheme of the output.
       input: float32 [N, H, W, 3], colour order and range below.
       landmarks: float32 [N, K, 2], normalised by the crop's width and height.
-      crop: from canonical face box to crop.
-      box_corrections: source of a face box -> correction to the canonical box.
-      variance: float32 [N, K], of each landmark's map about it, x and y added, in squares of the
-        crop's side; None: the model has no maps.
+      crop: how a canonical face box becomes a crop.
+      box_corrections: box source -> correction to the canonical box.
+      variance: float32 [N, K], variance of each landmark's heatmap about the landmark, x and y
+        added, in squares of the crop's side; None: the model has no heatmaps.
       pose: float32 [N, 3], yaw, pitch and roll in degrees (`senet_landmark.face.pose`); None: the
         model has no such output.
       attributes: float32 [N, C], the probabilities of the classes of each attribute, one attribute
-        after the other (`senet_landmark.face.attributes`); None as with `pose`.
-      attribute_names: which attributes, in that order.
-      confidence: of faces; None: it was not fitted.
-      expected_error: of points; None: it was not fitted.
-      colour_order: of the input's channels.
-      value_range: of the input's values.
+        after the other (`senet_landmark.face.attributes`); None: the model has no such output.
+      attribute_names: names of the attributes, in that order.
+      confidence: calibration of the faces' confidence; None: it was not fitted.
+      expected_error: calibration of the points' expected error; None: it was not fitted.
+      colour_order: order of the input's channels.
+      value_range: smallest and largest value of the input.
       training: data set, box source, preset, steps and minutes of the run.
-      metrics: figures measured on the held-out split while training, in percent.
-      licence: terms of the weights.
+      metrics: metrics on the held-out split during training, in percent.
+      licence: licence of the weights.
       conversions: suffix of a file that the `.pb` was converted to (`.onnx`) -> its SHA-256.
       project_version: version of senet_landmark that froze the model.
       format_version: version of this file's layout.
@@ -114,18 +114,18 @@ class Contract:
 
     @property
     def outputs(self) -> dict[str, TensorSpec]:
-        """Name of an output -> its tensor: `landmarks`, and those of the others that are there."""
-        every = {
+        """Name of an output -> its tensor: `landmarks`, and the others that the model has."""
+        tensors = {
             "landmarks": self.landmarks,
             "variance": self.variance,
             "pose": self.pose,
             "attributes": self.attributes,
         }
-        return {name: tensor for name, tensor in every.items() if tensor is not None}
+        return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
     @property
     def landmark_scheme(self) -> Scheme:
-        """The scheme itself."""
+        """The landmark scheme that `scheme` names."""
         return get_scheme(self.scheme)
 
 
@@ -143,8 +143,8 @@ def load_contract(model: Path | str) -> Contract:
     """Reads and checks the contract of a `.pb`.
 
     Raises:
-      InputError: the model or its contract is absent or unreadable, is of a later format, or
-        belongs to another `.pb`.
+      InputError: the model or its contract is absent or unreadable, has another format version, or
+        the contract belongs to another `.pb`.
     """
     model = Path(model)
     if not model.is_file():
@@ -160,7 +160,7 @@ def load_contract(model: Path | str) -> Contract:
     if version != FORMAT_VERSION:
         raise InputError(
             f"{path}: format version {version}, this program reads {FORMAT_VERSION}. "
-            "Freeze the model anew, or use the version of senet_landmark that made it."
+            "Freeze the model again, or use the version of senet_landmark that made it."
         )
     try:
         contract = from_json(Contract, values, str(path))
@@ -173,21 +173,22 @@ def load_contract(model: Path | str) -> Contract:
 
 
 def check_digest(model: Path, contract: Contract) -> None:
-    """Raises InputError unless a `.pb`, or what it was converted to, is the contract's own."""
-    known = contract.sha256 if model.suffix == ".pb" else contract.conversions.get(model.suffix)
-    if known != sha256(model):
+    """Raises InputError unless a `.pb`, or a file converted from it, has the contract's SHA-256."""
+    expected = contract.sha256 if model.suffix == ".pb" else contract.conversions.get(model.suffix)
+    if expected != sha256(model):
         raise InputError(
             f"{contract_path(model)}: belongs to another model than {model.name} (SHA-256 "
-            "differs). Copy the files of one model together, or freeze or convert anew."
+            "differs). Copy the files of one model together, or freeze or convert the "
+            "model again."
         )
 
 
 def _check_attributes(contract: Contract, path: Path) -> None:
     """Raises InputError unless the output `attributes` has the classes of `attribute_names`."""
-    known = sum(len(get_attribute(name).classes) for name in contract.attribute_names)
-    given = contract.attributes.shape[-1] if contract.attributes else 0
-    if known != given:
+    expected = sum(len(get_attribute(name).classes) for name in contract.attribute_names)
+    classes = contract.attributes.shape[-1] if contract.attributes else 0
+    if expected != classes:
         raise InputError(
-            f"{path}: its attributes {list(contract.attribute_names)} have {known} classes, its "
-            f"model's output has {given}. Freeze the model anew."
+            f"{path}: its attributes {list(contract.attribute_names)} have {expected} classes, its "
+            f"model's output has {classes}. Freeze the model again."
         )

@@ -1,4 +1,4 @@
-"""A `.pb` in TensorFlow."""
+"""Reads a `.pb` with TensorFlow."""
 
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ def read_graph(model: Path, contract: Contract, batch: int = 0) -> Any:
 
     Args:
       model: the `.pb`.
-      contract: the model's.
-      batch: faces that it shall take at once; 0: as the file says.
+      contract: the contract of the model.
+      batch: batch size of the input; 0: as in the file.
 
     Raises:
-      InputError: the file is no graph.
+      InputError: the file is not a graph.
     """
     import tensorflow.compat.v1 as tf
 
@@ -31,12 +31,12 @@ def read_graph(model: Path, contract: Contract, batch: int = 0) -> Any:
 
 
 def import_graph(model: Path, contract: Contract, batch: int = 0) -> dict[str, Any]:
-    """A `.pb` imported into the default graph: `image` and the outputs by their names.
+    """Imports a `.pb` into the default graph; returns `image` and the outputs by their names.
 
     Args as `read_graph`.
 
     Raises:
-      InputError: the file is no graph, or lacks the tensors that its contract names.
+      InputError: the file is not a graph, or lacks the tensors that its contract names.
     """
     import tensorflow.compat.v1 as tf
 
@@ -47,7 +47,7 @@ def import_graph(model: Path, contract: Contract, batch: int = 0) -> dict[str, A
         tensors = {"image": graph.get_tensor_by_name(contract.input.name)}
         for name, tensor in contract.outputs.items():
             tensors[name] = graph.get_tensor_by_name(tensor.name)
-    except Exception as error:  # of an operation that is not known, TensorFlow's own
+    except Exception as error:  # an unknown operation raises one of TensorFlow's own errors
         raise _problem(model, error) from error
     return tensors
 

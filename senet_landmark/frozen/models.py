@@ -1,4 +1,4 @@
-"""Models by their paths, or by the names of those that ship in `export/pretrained/`."""
+"""Finds models by path, or by the name of a model that ships in `export/pretrained/`."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -7,7 +7,7 @@ from senet_landmark.errors import InputError
 
 
 def _pretrained() -> Path:
-    # The folder lies beside the core in a checkout, and inside it once installed.
+    # The folder is beside the core in a checkout, and inside it once installed.
     spec = find_spec("senet_landmark.export")
     assert spec and spec.submodule_search_locations
     return Path(spec.submodule_search_locations[0]) / "pretrained"
@@ -26,10 +26,10 @@ def shipped_models() -> list[str]:
 
 
 def find_model(model: Path | str | None = None) -> Path:
-    """A model's path from a path, a name of `shipped_models`, or nothing for the default.
+    """The path of a model, given as a path, as a name of `shipped_models`, or None for the default.
 
     Raises:
-      InputError: there is neither such a file nor such a name.
+      InputError: no file and no shipped model has this name.
     """
     name = str(model or DEFAULT_MODEL)
     shipped = PRETRAINED / f"{name}.pb"
@@ -47,10 +47,10 @@ def find_model(model: Path | str | None = None) -> Path:
 def frozen_start(start: Path | str) -> Path | None:
     """The `.pb` that a run starts from (`TrainConfig.start_from`); None: it starts from a run.
 
-    As everywhere, a shipped model goes before a folder of its name.
+    The name of a shipped model has priority over a folder of the same name, as in `find_model`.
 
     Raises:
-      InputError: it ends in .pb, and there is no such file.
+      InputError: `start` ends in .pb, and there is no such file.
     """
     is_model = Path(start).suffix == ".pb" or str(start) in shipped_models()
     return find_model(start) if is_model else None

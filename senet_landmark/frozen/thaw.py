@@ -1,10 +1,10 @@
-"""`.pb` -> weights that training can go on from: the inverse of `freeze.py`.
+"""`.pb` -> weights for fine-tuning: the inverse of `freeze.py`.
 
-Freezing folds batch norm into the convolution before it, so that its four values a channel are
-gone. `thaw` puts one in its place that changes nothing. `with_batch_norm` then gives it the mean
-and the variance of what its convolution makes of faces, and the scale and offset that undo them:
-the network tells the same as the `.pb`, and in training, where it normalises by the batch, about
-that.
+Freezing folds each batch norm into the convolution before it, so that its four values per channel
+are lost. `thaw` inserts a batch norm that changes nothing. `with_batch_norm` then gives it the mean
+and variance of the convolution's outputs on faces, and the scale and offset that cancel them. The
+network then has the same outputs as the `.pb`, and almost the same in training, where batch norm
+uses the statistics of the batch.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ from senet_landmark.runtime import session_config
 
 
 class _BatchNorm(NamedTuple):
-    """A batch norm and the convolution before it: an operation, and names of variables."""
+    """A batch norm: the convolution before it, and the names of their variables."""
 
     convolution: tf.Operation
     epsilon: np.float32
@@ -39,12 +39,12 @@ def thaw(model: Path, network: NetworkConfig) -> tuple[Weights, str]:
     """The weights in a frozen model, by the names of the network's variables.
 
     Args:
-      model: a `.pb` that `freeze` wrote, its contract beside it.
-      network: that is to go on from it.
+      model: a `.pb` that `freeze` wrote, with its contract beside it.
+      network: the network that will use the weights.
 
     Returns:
-      All constants of the `.pb` by their names, which are the variables'; a folded convolution
-      under the names of its own and of a batch norm that changes nothing. And the landmark scheme.
+      All constants of the `.pb` by their names, which are the names of the variables, with a batch
+      norm that changes nothing for each folded convolution; and the landmark scheme.
 
     Raises:
       InputError: the model or its contract is absent or damaged, or is of another network.
@@ -64,14 +64,14 @@ def thaw(model: Path, network: NetworkConfig) -> tuple[Weights, str]:
         }
     with tf.Graph().as_default():
         build_model(network, contract.landmark_scheme.points, is_training=False)
-        for place in _batch_norms():
-            name = place.convolution.name  # `optimize_for_inference` names what it folds by this
+        for norm in _batch_norms():
+            name = norm.convolution.name  # `optimize_for_inference` derives its names from this one
             folded, offset = (weights.get(f"{name}_{part}") for part in ("weights", "bn_offset"))
             if folded is not None and offset is not None:
-                weights[place.weights], weights[place.beta] = folded, offset
-                weights[place.gamma] = np.ones_like(offset)
-                weights[place.mean] = np.zeros_like(offset)
-                weights[place.variance] = np.full_like(offset, 1 - place.epsilon)
+                weights[norm.weights], weights[norm.beta] = folded, offset
+                weights[norm.gamma] = np.ones_like(offset)
+                weights[norm.mean] = np.zeros_like(offset)
+                weights[norm.variance] = np.full_like(offset, 1 - norm.epsilon)
     return weights, contract.scheme
 
 
@@ -82,31 +82,31 @@ def with_batch_norm(
     images: Sequence[np.ndarray],
     threads: int = 0,
 ) -> Weights:
-    """The weights of `thaw` with batch norm that normalises, and the same landmarks.
+    """The weights of `thaw` with batch norms that normalise, and the same landmarks.
 
     Args:
-      weights: all that the network's landmarks need.
-      network: without further tasks.
-      points: landmarks of its scheme.
-      images: batches of crops [N, H, W, 3], RGB 0 to 255, all of one size, as training sees them;
-        some hundred faces are enough, as training goes on from its own.
+      weights: all weights that the landmarks need.
+      network: the network, without auxiliary tasks.
+      points: number of landmarks of its scheme.
+      images: batches of crops [N, H, W, 3], RGB 0 to 255, all of one size, as in training. A few
+        hundred faces are enough, because training updates the averages.
       threads: as in `runtime.session_config`.
     """
-    found = dict(weights)
+    result = dict(weights)
     with tf.Graph().as_default(), tf.Session(config=session_config(threads)) as session:
         model = build_model(network, points, is_training=False)
-        places = list(_batch_norms())
+        batch_norms = list(_batch_norms())
         assign_weights(session, weights, "the start")
-        fetches = [tf.nn.moments(p.convolution.outputs[0], [0, 1, 2]) for p in places]
-        seen = [session.run(fetches, {model.image: batch}) for batch in images]
-    for place, moments in zip(places, zip(*seen, strict=True), strict=True):
+        fetches = [tf.nn.moments(n.convolution.outputs[0], [0, 1, 2]) for n in batch_norms]
+        by_batch = [session.run(fetches, {model.image: batch}) for batch in images]
+    for norm, moments in zip(batch_norms, zip(*by_batch, strict=True), strict=True):
         means, variances = np.moveaxis(np.asarray(moments, np.float32), 1, 0)
         mean = means.mean(axis=0)
         variance = variances.mean(axis=0) + means.var(axis=0)
-        found[place.mean], found[place.variance] = mean, variance
-        found[place.gamma] = np.sqrt(variance + place.epsilon)
-        found[place.beta] = weights[place.beta] + mean
-    return found
+        result[norm.mean], result[norm.variance] = mean, variance
+        result[norm.gamma] = np.sqrt(variance + norm.epsilon)
+        result[norm.beta] = weights[norm.beta] + mean
+    return result
 
 
 def _batch_norms() -> Iterator[_BatchNorm]:
@@ -114,8 +114,8 @@ def _batch_norms() -> Iterator[_BatchNorm]:
     for op in tf.get_default_graph().get_operations():
         if op.type.startswith("FusedBatchNorm"):
             convolution = op.inputs[0].op
-            # The convolution's weights and the four values are read through an operation each.
-            read = (convolution.inputs[1], *op.inputs[1:5])
-            names = (tensor.op.inputs[0].op.name for tensor in read)
+            # Each of these variables is read by an operation of its own.
+            reads = (convolution.inputs[1], *op.inputs[1:5])
+            names = (tensor.op.inputs[0].op.name for tensor in reads)
             epsilon = np.float32(op.get_attr("epsilon"))
             yield _BatchNorm(convolution, epsilon, *names)

@@ -1,4 +1,4 @@
-"""Files written whole, photos in and out, and the text formats of landmarks.
+"""Reads and writes photos, JSON and the text formats of landmarks; files are written whole.
 
-Imports `errors` alone.
+Imports only `errors`.
 """

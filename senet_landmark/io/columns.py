@@ -1,4 +1,4 @@
-"""Names of the columns that a table of faces has: what `predict` writes, and `csv` reads."""
+"""Column names of a table of faces, as `predict` writes it and the data set `csv` reads it."""
 
 BOX = ("left", "top", "right", "bottom")
 """Edges of the face box, in pixels."""

@@ -14,10 +14,10 @@ from senet_landmark.errors import InputError
 
 @contextlib.contextmanager
 def written_whole(path: Path | str) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; renames it to `path` when the block ends well.
+    """Yields a temporary path beside `path`; renames it to `path` when the block succeeds.
 
-    After an exception, or a kill, `path` is as it was before: absent, or the whole older file.
-    The temporary name keeps the suffix, because image writers choose the format by it.
+    After an exception or a kill, `path` is as it was before: absent, or the complete older file.
+    The temporary name has the same suffix, because image writers choose the format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def written_whole(path: Path | str) -> Iterator[Path]:
             os.fsync(stream.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp makes it private; a result is for everyone
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes the file private
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -48,7 +48,7 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def read_json(path: Path | str) -> Any:
-    """Reads a JSON file. Raises InputError, naming the file, when it is absent or not JSON."""
+    """Reads a JSON file. Raises InputError that names the file when it is absent or not JSON."""
     path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -65,7 +65,11 @@ def sha256(path: Path | str) -> str:
 
 
 def require_folder(path: Path | str, what: str) -> Path:
-    """`path` as an existing folder. Raises InputError that names it and says what belongs there."""
+    """Checks that `path` is a folder and returns it; `what` names its content in the error.
+
+    Raises:
+      InputError: it does not exist, or is a file.
+    """
     path = Path(path)
     if not path.is_dir():
         problem = "is a file, not a folder" if path.exists() else "does not exist"

@@ -1,4 +1,4 @@
-"""Photos in and out: any file that OpenCV decodes becomes RGB uint8, upright, three channels."""
+"""Reads and writes photos. Every file that OpenCV decodes becomes upright RGB uint8."""
 
 import io
 from pathlib import Path
@@ -13,22 +13,22 @@ from senet_landmark.io.files import write_bytes
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jp2"})
 
 MAX_PIXELS = 200_000_000
-"""Pixels of the largest photo that is decoded: a small file may claim any size, and its pixels take
-six bytes of memory each."""
+"""Pixels of the largest photo that is decoded. A small file may claim any size, and each pixel
+takes six bytes of memory."""
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF", "PPM")
-"""Formats whose header Pillow reads, by its names."""
+"""Formats whose header is read, by Pillow's names."""
 
 
 class PhotoHeader(NamedTuple):
-    """What a file says of its photo before the pixels are decoded.
+    """What a file's header says about the photo.
 
     Attributes:
-      format: Pillow's name of the file's format.
-      width: in pixels, as stored: before an EXIF orientation is applied.
-      height: in pixels.
-      frames: 1, or how many an animation has; the pages of a TIFF and the further pictures in a
-        camera's JPEG do not count.
+      format: Pillow's name of the format.
+      width: in pixels, as stored: before the EXIF orientation is applied.
+      height: in pixels, as stored.
+      frames: number of frames of an animation, otherwise 1; the pages of a TIFF and the extra
+        pictures in a camera's JPEG do not count.
     """
 
     format: str
@@ -62,12 +62,14 @@ def decode_photo(data: bytes, name: str = "photo") -> np.ndarray:
       InputError: as `read_photo`.
     """
     if _is_cut_off(data):
-        raise InputError(f"{name}: is cut off, the end of the JPEG is missing. Copy it anew.")
+        raise InputError(
+            f"{name}: is cut off, the end of the JPEG is missing. Copy the file again."
+        )
     header = read_header(data)
     if header:
         _check_header(header, name)
     try:
-        # Reading from memory rather than by name takes any file name on any system.
+        # OpenCV cannot open every file name on every system, so it decodes from memory.
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as error:
         raise InputError(f"{name}: does not decode as a photo ({error.err}).") from error
@@ -78,13 +80,13 @@ def decode_photo(data: bytes, name: str = "photo") -> np.ndarray:
 
 
 def read_header(data: bytes) -> PhotoHeader | None:
-    """What an encoded photo's header says of it, in well under a millisecond.
+    """Reads the header of an encoded photo, in well under a millisecond.
 
-    None where Pillow cannot read the header; OpenCV may know the format all the same.
+    None where Pillow cannot read the header; OpenCV may still decode the format.
     """
     try:
-        image = _opened(data)
-    except Exception:  # Pillow raises whatever its parsers stumble on
+        image = _open(data)
+    except Exception:  # Pillow's parsers raise many kinds of errors
         return None
     if image is None:
         return None
@@ -93,23 +95,26 @@ def read_header(data: bytes) -> PhotoHeader | None:
 
 
 def _frames(image: Any) -> int:
-    """How many frames an animation has, in Pillow; 1: it is none, or they cannot be counted."""
+    """Number of frames of a Pillow image; 1 for one that is not animated or cannot be counted."""
     try:
         if image.format in ("GIF", "PNG", "WEBP", "AVIF") and image.is_animated:
             return int(image.n_frames)
-    except Exception:  # as above; the size must be checked all the same
+    except Exception:  # as above; the size must still be checked
         pass
     return 1
 
 
-def _opened(data: bytes) -> Any:
-    """The photo in Pillow, not yet decoded; None where it knows no format of this kind.
+def _open(data: bytes) -> Any:
+    """The photo as a Pillow image, not yet decoded; None where Pillow does not know the format.
 
-    As `Image.open`, which warns of photos from 89 megapixels on and refuses those from 179.
+    Like `Image.open`, without its warning above 89 megapixels and its error above 179.
     """
     from PIL import Image
 
-    for load_plugins in (Image.preinit, Image.init):  # the common formats first; all take longer
+    for load_plugins in (
+        Image.preinit,
+        Image.init,
+    ):  # the common formats first: loading all is slow
         load_plugins()
         for name in _FORMATS:
             factory, accept = Image.OPEN.get(name, (None, None))
@@ -134,22 +139,22 @@ def _check_header(header: PhotoHeader, name: str) -> None:
 
 
 def _is_cut_off(data: bytes) -> bool:
-    """Whether a JPEG lacks its end. OpenCV 4 fills what is missing with grey and says nothing.
+    """Whether the end of a JPEG is missing. OpenCV 4 fills the missing part with grey silently.
 
-    The marker of the end (FF D9) must follow the last start of a scan (FF DA); neither occurs
-    within a scan, and that of an embedded preview comes before the picture's own scan.
+    The end marker (FF D9) must follow the last start-of-scan marker (FF DA). Neither occurs within
+    a scan, and an embedded preview comes before the scan of the picture itself.
     """
     return data[:2] == b"\xff\xd8" and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda")
 
 
 def encode_png(rgb: np.ndarray) -> bytes:
-    """Codes RGB uint8 [height, width, 3] losslessly as PNG."""
+    """Encodes RGB uint8 [height, width, 3] as PNG, which is lossless."""
     settings = [cv2.IMWRITE_PNG_COMPRESSION, 3]
-    if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # of newer versions only
-        # One filter for all rows decodes faster, at a few more bytes.
+    if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # newer versions only
+        # One filter for all rows decodes faster and adds only a few bytes.
         settings += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-    done, data = cv2.imencode(".png", rgb[..., ::-1], settings)
-    if not done:
+    encoded, data = cv2.imencode(".png", rgb[..., ::-1], settings)
+    if not encoded:
         raise ValueError("OpenCV could not encode the picture as PNG")
     return data.tobytes()
 
@@ -162,29 +167,31 @@ def write_picture(path: Path | str, rgb: np.ndarray) -> None:
     """
     path = Path(path)
     try:
-        done, data = cv2.imencode(path.suffix, rgb[..., ::-1])
+        encoded, data = cv2.imencode(path.suffix, rgb[..., ::-1])
     except cv2.error as error:
-        raise InputError(f"{path}: no picture format for this suffix; use .jpg or .png.") from error
-    if not done:
+        raise InputError(
+            f"{path}: this suffix names no picture format; use .jpg or .png."
+        ) from error
+    if not encoded:
         raise InputError(f"{path}: the picture could not be encoded.")
     write_bytes(path, data.tobytes())
 
 
 def find_photos(paths: list[Path]) -> list[Path]:
-    """The photos that files and folders name, folders searched through, in sorted order.
+    """The photos of files and folders; a folder is searched with its subfolders, in sorted order.
 
     Raises:
       InputError: a path does not exist, or a folder holds no photo.
     """
-    found: list[Path] = []
+    photos: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
             if not inside:
                 raise InputError(f"{path}: no photo in this folder (looked for .jpg, .png, …).")
-            found += inside
+            photos += inside
         elif path.exists():
-            found.append(path)
+            photos.append(path)
         else:
             raise InputError(f"{path}: does not exist.")
-    return found
+    return photos

@@ -8,7 +8,7 @@ from senet_landmark.errors import InputError
 
 
 def read_pts(path: Path) -> np.ndarray:
-    """The points of an iBUG `.pts` file, float32 [K, 2], brought from 1-based to 0-based pixels.
+    """The points of an iBUG `.pts` file, float32 [K, 2], converted from 1-based to 0-based pixels.
 
     Raises:
       InputError: the file is absent, or is not `version: 1`, `n_points: K` and K lines in braces.
@@ -35,6 +35,6 @@ def read_pts(path: Path) -> np.ndarray:
 
 
 def write_pts(points: np.ndarray) -> str:
-    """The text of an iBUG `.pts` file: 0-based [K, 2] to 1-based."""
+    """The text of an iBUG `.pts` file (1-based pixels) of points [K, 2] in 0-based pixels."""
     lines = [f"{x + 1:.3f} {y + 1:.3f}" for x, y in np.asarray(points, np.float64)]
     return "\n".join(["version: 1", f"n_points: {len(lines)}", "{", *lines, "}", ""])

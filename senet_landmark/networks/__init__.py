@@ -1,4 +1,4 @@
-"""Crop -> landmarks: layers, heads, one file a network, a registry, and the model around them.
+"""Crop -> landmarks: layers, heads, one file per network, a registry, and the complete model.
 
 Imports `face` and the configuration; never `training`.
 """

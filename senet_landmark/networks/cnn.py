@@ -1,6 +1,7 @@
-"""A plain CNN, as published for YouTube Faces: three convolutions, one full connection, in grey.
+"""A plain CNN on grey images: three convolutions and one fully connected layer.
 
-Its input is 224x224; landmarks are regressed as (p - 100) / 50, p in pixels of the crop.
+As published for YouTube Faces. Its input is 224x224; landmarks are regressed as (p - 100) / 50, p
+in pixels of the crop.
 """
 
 from typing import Any
@@ -23,7 +24,7 @@ from senet_landmark.networks.layers import (
 CNN_STAGES = (Stage(32, 5), Stage(64, 3), Stage(128, 3))
 
 MIDDLE, UNIT = 100.0, 50.0
-"""A target is (p - MIDDLE) / UNIT, p in pixels of the input."""
+"""A regression target is (p - MIDDLE) / UNIT, p in pixels of the input."""
 
 
 def cnn_arg_scope(is_training: bool, weight_decay: float = 0.0) -> dict[str, Any]:
@@ -34,9 +35,9 @@ def cnn_arg_scope(is_training: bool, weight_decay: float = 0.0) -> dict[str, Any
 def cnn(
     images: tf.Tensor, *, is_training: bool, num_points: int, config: NetworkConfig
 ) -> tuple[tf.Tensor, EndPoints]:
-    """Arguments and results as in `senet.senet`, but that the images are grey, [N, H, W, 1].
+    """Arguments and results as in `senet.senet`, but the images are grey, [N, H, W, 1].
 
-    Heeds `config.batch_norm`, which its author was about to add, and `config.dropout_keep`.
+    Uses `config.dropout_keep`, and `config.batch_norm`, which its author planned to add.
 
     Returns:
       Landmarks, float32 [N, K, 2], and end points `features` [N, 26, 26, 128], `landmarks`.
@@ -47,7 +48,7 @@ def cnn(
         net = plain_convolutions(images, CNN_STAGES)
         dropped = slim.dropout(heads.flat(net), keep_prob=config.dropout_keep, scope="dropout")
         targets = heads.coordinates(dropped, num_points, start=0.0)
-        # As [N K, 2]: OpenCV takes a vector for one along the second axis.
+        # As [N K, 2], because OpenCV applies a vector along the second axis.
         size = np.array([width, height], np.float32)
         pairs = tf.reshape(targets, [-1, 2]) * (UNIT / size) + MIDDLE / size
         landmarks = tf.reshape(pairs, [-1, num_points, 2])

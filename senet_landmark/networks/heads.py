@@ -10,13 +10,13 @@ from senet_landmark.face.attributes import get_attribute
 from senet_landmark.networks.layers import EndPoints
 
 GRID_REACH = 0.1
-"""How far the grid of `soft_argmax` reaches beyond each edge of the crop, as a share of it."""
+"""How far the grid of `soft_argmax` extends beyond each edge of the crop, as a share of it."""
 
 MAP_CHANNELS = 128
-"""Width of the feature map that the landmarks' maps are made of."""
+"""Channels of the feature map from which the landmarks' heatmaps are computed."""
 
 POSE_UNIT = 30.0
-"""Degrees that an output of 1 of the pose's full connection stands for."""
+"""Degrees that an output of 1 of the pose's fully connected layer stands for."""
 
 
 def flat(net: tf.Tensor) -> tf.Tensor:
@@ -32,16 +32,18 @@ def coordinates(
     unit: float = 1.0,
     activation: Any = None,
 ) -> tf.Tensor:
-    """A full connection of features [N, C] to landmarks [N, K, 2].
+    """A fully connected layer from features [N, C] to landmarks [N, K, 2].
 
     Args:
       features: [N, C].
       num_points: K.
-      start: the biases at first: 0.5, as a face's points are spread about the middle of its crop.
-      spread: scale of the weights' variance at first: small, so that no face begins far off.
-      unit: share of the crop that an output of 1 stands for. Adam moves every weight alike, and so
-        the output by as much as there are features: where they are thousands, it overshoots.
-      activation: of the coordinates.
+      start: initial biases: 0.5, because the points of a face are spread about the crop's centre.
+      spread: scale of the initial variance of the weights: small, so that the first predictions
+        are near the centre.
+      unit: share of the crop that an output of 1 stands for. Adam changes every weight by about
+        the same amount, so the output changes in proportion to the number of features. With
+        thousands of features it would overshoot at 1.
+      activation: activation function of the coordinates.
     """
     net = slim.fully_connected(
         features,
@@ -55,13 +57,13 @@ def coordinates(
 
 
 def pose(features: tf.Tensor) -> tf.Tensor:
-    """Yaw, pitch and roll in degrees, float32 [N, 3], of features [N, C] or [N, H, W, C]."""
+    """Yaw, pitch and roll in degrees, float32 [N, 3], from features [N, C] or [N, H, W, C]."""
     net = slim.fully_connected(_pooled(features), 3, activation_fn=None, scope="pose")
     return net * POSE_UNIT
 
 
 def attribute_logits(features: tf.Tensor, names: tuple[str, ...]) -> dict[str, tf.Tensor]:
-    """Attribute -> logits of its classes, float32 [N, C], of features [N, C] or [N, H, W, C].
+    """Attribute -> logits of its classes, float32 [N, C], from features [N, C] or [N, H, W, C].
 
     Raises:
       InputError: an unknown attribute.
@@ -87,14 +89,14 @@ def fully_connected(
     dropout_keep: float = 0.8,
     last_activation: bool = False,
 ) -> tf.Tensor:
-    """Global mean, FC, dropout, FC to 2 K coordinates: the original head.
+    """The original head: global mean, fully connected layer (FC), dropout, FC to 2 K coordinates.
 
     Args:
       features: float32 [N, H, W, C].
       num_points: K.
-      hidden: units of the first full connection.
-      dropout_keep: share of the hidden units that is kept in training.
-      last_activation: end in the scope's activation, as the original does.
+      hidden: units of the first fully connected layer.
+      dropout_keep: share of the hidden units that dropout keeps in training.
+      last_activation: apply a ReLU to the coordinates, as the original does.
     """
     with tf.variable_scope("fc"):
         net = slim.fully_connected(_pooled(features), hidden, scope="hidden")
@@ -106,23 +108,23 @@ def fully_connected(
 def soft_argmax(
     stages: list[tf.Tensor], num_points: int, *, channels: int = MAP_CHANNELS
 ) -> tuple[tf.Tensor, EndPoints]:
-    """One map a landmark; its coordinate is the expectation over the softmax of the map.
+    """One heatmap per landmark; the coordinate is the expectation over the softmax of the map.
 
     Sun et al., "Integral Human Pose Regression", ECCV 2018, equation 3; Nibali et al., "Numerical
-    Coordinate Regression with Convolutional Neural Networks" (DSNT), 2018. The stages are joined
-    top-down (Lin et al., "Feature Pyramid Networks", CVPR 2017); the joined map goes through
-    depthwise 3x3 and 1x1 convolutions. The grid reaches beyond the crop, so that landmarks outside
-    it can be told.
+    Coordinate Regression with Convolutional Neural Networks" (DSNT), 2018. The stages are merged
+    top-down (Lin et al., "Feature Pyramid Networks", CVPR 2017); the merged map goes through
+    depthwise 3x3 and 1x1 convolutions. The grid extends beyond the crop, so that landmarks outside
+    the crop can be predicted.
 
     Args:
       stages: feature maps [N, H, W, C], finest first, each half as large as the one before.
       num_points: K.
-      channels: width of the joined map.
+      channels: channels of the merged map.
 
     Returns:
-      Landmarks [N, K, 2]; and as end points `variance` [N, K], of the map about its expectation, x
-      and y added; and what `losses.heatmap_regularizer` needs: `map_logits` [N, K, H W] and `grid`
-      [H W, 2].
+      Landmarks [N, K, 2], and end points: `variance` [N, K] of each heatmap about its expectation,
+      the variances of x and y added; and what `losses.heatmap_regularizer` needs: `map_logits`
+      [N, K, H W] and `grid` [H W, 2].
     """
     with tf.variable_scope("soft_argmax"):
         net = None
@@ -149,15 +151,15 @@ def soft_argmax(
             scope="maps",
         )
         _, height, width, _ = maps.shape.as_list()
-        # A transpose, reshapes, a softmax and a matrix product with a constant: what OpenCV dnn,
-        # ONNX and TFLite all import.
+        # Only a transpose, reshapes, a softmax and a matrix product with a constant, because OpenCV
+        # dnn, ONNX and TFLite import all of these.
         logits = tf.reshape(tf.transpose(maps, [0, 3, 1, 2]), [-1, height * width])
         grid = tf.constant(_grid(height, width))
         maps = tf.nn.softmax(logits)
         expected = tf.matmul(maps, grid)
         landmarks = tf.reshape(expected, [-1, num_points, 2])
-        # E |x|^2 - |E x|^2, the sums over x and y as products with constants. Those are written out
-        # in full, as OpenCV does not read one that is shortened to its only value.
+        # E |x|^2 - |E x|^2, with the sums over x and y as products with constants. The constants
+        # are written in full: OpenCV cannot read one that is stored as a single repeated value.
         squares = tf.matmul(maps, tf.constant(np.square(_grid(height, width)).sum(1)[:, None]))
         variance = squares - tf.matmul(
             expected * expected, tf.constant(np.ones([2, 1], np.float32))

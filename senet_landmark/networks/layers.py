@@ -1,4 +1,4 @@
-"""Layers that networks share; each can be configured by `slim.arg_scope`."""
+"""Layers that the networks share; `slim.arg_scope` configures them."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -21,14 +21,14 @@ def batch_norm(
 ) -> tf.Tensor:
     """Batch normalisation (Ioffe & Szegedy, 2015) of [N, H, W, C].
 
-    `slim.batch_norm` needs Keras layers that TensorFlow 2.16 and later lack. This one keeps its
-    variable names (gamma, beta, moving_mean, moving_variance), adds the update of its moving
-    averages to UPDATE_OPS and is one fused operation, which freezing folds into the convolution.
+    `slim.batch_norm` needs Keras layers that TensorFlow 2.16 and later lack. This function has the
+    same variable names (gamma, beta, moving_mean, moving_variance), adds the update of the moving
+    averages to UPDATE_OPS, and is one fused operation, which freezing folds into the convolution.
 
     Args:
       inputs: float32 [N, H, W, C].
       decay: decay of the moving averages; in the first steps of a graph that has a global step,
-        (1 + step) / (10 + step) where that is less, so that they soon forget where they began.
+        (1 + step) / (10 + step) where that is less, so that the initial values soon lose weight.
       epsilon: added to the variance.
       is_training: normalise by the batch and update the averages, or normalise by the averages.
       activation_fn: applied to the result.
@@ -69,11 +69,11 @@ def _early_decay(decay: float) -> tf.Tensor | float:
 
 @slim.add_arg_scope
 def squeeze_excite(inputs: tf.Tensor, reduction: int = 4, scope: str | None = None) -> tf.Tensor:
-    """Scales the channels of [N, H, W, C] by what the whole map says of them.
+    """Squeeze and excitation: scales the channels of [N, H, W, C] by factors from the whole map.
 
     Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, section 3: global mean, FC to
-    C / reduction, ReLU, FC to C, sigmoid. The full connections are 1x1 convolutions on a 1x1 map,
-    because OpenCV's importer does not take the reshape from [N, C] back to [N, 1, 1, C].
+    C / reduction, ReLU, FC to C, sigmoid. The fully connected layers are 1x1 convolutions on a 1x1
+    map, because OpenCV cannot import the reshape from [N, C] back to [N, 1, 1, C].
     """
     channels = inputs.shape[-1]
     with tf.variable_scope(scope, "SqueezeExcite", [inputs]):
@@ -85,7 +85,7 @@ def squeeze_excite(inputs: tf.Tensor, reduction: int = 4, scope: str | None = No
 
 
 class Stage(NamedTuple):
-    """A convolution without padding, with a max pooling by 2 behind it or not."""
+    """A convolution without padding, followed by max pooling by 2 if `pool`."""
 
     channels: int
     kernel: int
@@ -93,7 +93,7 @@ class Stage(NamedTuple):
 
 
 def plain_convolutions(inputs: tf.Tensor, stages: Sequence[Stage]) -> tf.Tensor:
-    """The stages one after the other."""
+    """Applies the stages one after the other."""
     net = inputs
     for index, stage in enumerate(stages):
         net = slim.conv2d(net, stage.channels, stage.kernel, padding="VALID", scope=f"conv_{index}")
@@ -103,7 +103,7 @@ def plain_convolutions(inputs: tf.Tensor, stages: Sequence[Stage]) -> tf.Tensor:
 
 
 class Bottleneck(NamedTuple):
-    """`repeats` inverted residuals of the same kind; the stride is that of the first."""
+    """`repeats` equal inverted residual blocks; only the first has the stride."""
 
     expansion: int
     channels: int
@@ -121,8 +121,8 @@ def inverted_residual(
 ) -> tf.Tensor:
     """1x1 to `expansion` times the channels, depthwise 3x3, 1x1 without activation.
 
-    Sandler et al., "MobileNetV2", CVPR 2018, section 3.3: the inputs are added where shapes allow;
-    without expansion there is no first convolution.
+    Sandler et al., "MobileNetV2", CVPR 2018, section 3.3: the input is added where the shapes are
+    equal; with an expansion of 1 the first convolution is left out.
     """
     with tf.variable_scope(scope):
         net = inputs
@@ -138,16 +138,16 @@ def inverted_residual(
 def inverted_residuals(
     inputs: tf.Tensor, bottlenecks: Sequence[Bottleneck], width: float = 1.0
 ) -> list[tf.Tensor]:
-    """Builds the blocks one after the other; the output of each."""
+    """Builds the blocks one after the other; returns the output of each."""
     outputs: list[tf.Tensor] = []
-    for of in bottlenecks:
-        for repeat in range(of.repeats):
+    for bottleneck in bottlenecks:
+        for repeat in range(bottleneck.repeats):
             outputs.append(
                 inverted_residual(
                     outputs[-1] if outputs else inputs,
-                    scaled(of.channels, width),
-                    of.expansion,
-                    of.stride if repeat == 0 else 1,
+                    scaled(bottleneck.channels, width),
+                    bottleneck.expansion,
+                    bottleneck.stride if repeat == 0 else 1,
                     scope=f"block_{len(outputs)}",
                 )
             )
@@ -155,7 +155,7 @@ def inverted_residuals(
 
 
 def normalised_if(batch_normalised: bool) -> AbstractContextManager[Any]:
-    """A scope whose convolutions have batch norm, or a bias instead."""
+    """A scope whose convolutions have batch norm if `batch_normalised`, otherwise a bias."""
     normalizer = batch_norm if batch_normalised else None
     return slim.arg_scope([slim.conv2d], normalizer_fn=normalizer)
 
@@ -173,10 +173,10 @@ def conv_arg_scope(
     """The scope of convolutional networks: variance scaling, batch norm, ReLU, L2.
 
     Args:
-      is_training: handed to `batch_norm` and `slim.dropout`.
+      is_training: passed to `batch_norm` and `slim.dropout`.
       weight_decay: L2 regularisation of the weights.
       batch_norm_decay: decay of the moving averages.
-      activation: of every layer that says nothing else.
+      activation: default activation function of every layer.
     """
     layers = [slim.conv2d, slim.fully_connected, slim.separable_conv2d]
     with (

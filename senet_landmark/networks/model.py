@@ -10,7 +10,7 @@ from senet_landmark.networks import heads
 from senet_landmark.networks.registry import get_network, resolved
 
 GREY = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in grey: ITU-R BT.601, as OpenCV."""
+"""Weights of red, green and blue in grey: ITU-R BT.601, as in OpenCV."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Model:
     Attributes:
       image: `image:0`, float32 [N, H, W, 3], RGB, 0 to 255.
       landmarks: `landmarks:0`, float32 [N, K, 2], normalised by the crop.
-      outputs: name -> what a user of the model gets: `landmarks`; `variance`, float32 [N, K], of
-        the landmarks' maps in squares of the crop's side, where the head has maps; where the
-        configuration asks for them `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and
-        `attributes`, float32 [N, C], the classes' probabilities, attribute after attribute.
-      end_points: the network's own, by their fixed keys: `features`, `landmarks`, and, where there
-        are such, `variance`, `pose`, `logits/NAME` of each attribute, `map_logits` and `grid`.
+      outputs: name -> tensor that a user of the model gets. `landmarks`. Where the head has
+        heatmaps, `variance`, float32 [N, K], of the heatmaps in squares of the crop's side. Where
+        the configuration asks for them, `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and
+        `attributes`, float32 [N, C], the classes' probabilities, one attribute after the other.
+      end_points: name -> tensor inside the network: `features`, `landmarks`, and, where the model
+        has them, `variance`, `pose`, `logits/NAME` of each attribute, `map_logits` and `grid`.
     """
 
     image: tf.Tensor
@@ -48,12 +48,12 @@ def build_model(
       config: which network.
       num_points: K.
       is_training: batch norm by the batch, dropout on, auxiliary branches built.
-      image: RGB 0 to 255 [N, H, W, 3] of any type; without it a placeholder named `image`.
-      batch_size: N of the placeholder; None: any.
+      image: RGB 0 to 255 [N, H, W, 3] of any type; None: a placeholder named `image`.
+      batch_size: N of the placeholder; None: any N.
 
     Raises:
-      InputError: an unknown network or attribute, a head that the network cannot carry, or an
-        option that it does not heed.
+      InputError: an unknown network or attribute, a head that the network cannot have, or an
+        option that it does not use.
     """
     config, spec = resolved(config), get_network(config.name)
     width, height = spec.input_size
@@ -61,13 +61,13 @@ def build_model(
         image = tf.placeholder(tf.float32, [batch_size, height, width, 3], name="image")
     scaled = tf.cast(image, tf.float32) * (1 / 127.5) - 1.0
     if spec.channels == 1:
-        # A convolution with a plain constant, because every importer takes it.
+        # A convolution with a constant, because every importer supports it.
         scaled = tf.nn.conv2d(scaled, tf.constant(GREY, tf.float32, [1, 1, 3, 1]), 1, "SAME")
     with slim.arg_scope(spec.arg_scope(is_training, weight_decay=config.weight_decay)):
         landmarks, end_points = spec.function(
             scaled, is_training=is_training, num_points=num_points, config=config
         )
-        # Operations only: the variables' names stay, and the name `pose` is left for the output.
+        # A name scope changes no variable names, and keeps the name `pose` free for the output.
         with tf.name_scope("heads"):
             if config.pose and "pose" not in end_points:
                 end_points["pose"] = heads.pose(end_points["features"])
@@ -79,6 +79,6 @@ def build_model(
     if config.pose:
         outputs["pose"] = tf.identity(end_points["pose"], name="pose")
     if logits:
-        shares = [tf.nn.softmax(value) for value in logits.values()]
-        outputs["attributes"] = tf.concat(shares, 1, name="attributes")
+        probabilities = [tf.nn.softmax(value) for value in logits.values()]
+        outputs["attributes"] = tf.concat(probabilities, 1, name="attributes")
     return Model(image, outputs["landmarks"], outputs, end_points)

@@ -1,4 +1,4 @@
-"""PFLD: inverted residuals, three scales in one full connection, a pose branch for training.
+"""PFLD: inverted residuals, three scales in one fully connected layer, a pose branch for training.
 
 Guo et al., "PFLD: A Practical Facial Landmark Detector", 2019 (arXiv 1902.10859): table 1 is the
 backbone, table 2 the auxiliary branch.
@@ -21,17 +21,17 @@ from senet_landmark.networks.layers import (
 
 STEM_CHANNELS = 64
 
-# 112x112: the stem gives 56x56, the bottlenecks 28x28, 14x14, 14x14, 14x14.
+# For 112x112 the stem gives 56x56, the bottlenecks 28x28, 14x14, 14x14, 14x14.
 PFLD_BOTTLENECKS = (
     Bottleneck(2, 64, 5, 2), Bottleneck(2, 128, 1, 2), Bottleneck(4, 128, 6, 1),
     Bottleneck(2, 16, 1, 1),
 )  # fmt: skip
 
 SECOND_SCALE, THIRD_SCALE = 32, 128
-"""Channels of S2, 7x7, and of S3, 1x1; S1 is what the last bottleneck gives."""
+"""Channels of S2, 7x7, and of S3, 1x1; S1 is the output of the last bottleneck."""
 
 COORDINATE_UNIT = 0.1
-"""Share of the crop that 1 stands for in the last full connection, which has 4,832 features."""
+"""Share of the crop that an output of 1 of the last layer stands for; it has 4,832 features."""
 
 POSE_BLOCK = 3
 """The auxiliary branch starts at the output of the fourth inverted residual, 28x28."""
@@ -45,20 +45,20 @@ def pfld_arg_scope(is_training: bool, weight_decay: float = 1e-6) -> dict[str, A
 def pfld(
     images: tf.Tensor, *, is_training: bool, num_points: int, config: NetworkConfig
 ) -> tuple[tf.Tensor, EndPoints]:
-    """Arguments and results as in `senet.senet`; heeds `config.width`.
+    """Arguments and results as in `senet.senet`; uses `config.width`.
 
     Returns:
-      Landmarks, float32 [N, K, 2], and end points `features` [N, C], S1, S2 and S3 flattened;
-      `landmarks`; and `pose` [N, 3] of the auxiliary branch, when training or when
-      `config.pose` asks for it.
+      Landmarks, float32 [N, K, 2], and end points `features` [N, C] (S1, S2 and S3 flattened),
+      `landmarks`, and `pose` [N, 3] of the auxiliary branch, in training or if `config.pose` is
+      set.
     """
-    points: EndPoints = {}
+    auxiliary: EndPoints = {}
     with tf.variable_scope("pfld"):
         net = slim.conv2d(images, scaled(STEM_CHANNELS, config.width), 3, stride=2, scope="stem")
         net = slim.separable_conv2d(net, None, 3, depth_multiplier=1, scope="stem_depthwise")
         blocks = inverted_residuals(net, PFLD_BOTTLENECKS, config.width)
         if is_training or config.pose:
-            points["pose"] = auxiliary_pose(blocks[POSE_BLOCK], config.width)
+            auxiliary["pose"] = auxiliary_pose(blocks[POSE_BLOCK], config.width)
         first = blocks[-1]
         second = slim.conv2d(
             first, scaled(SECOND_SCALE, config.width), 3, stride=2, scope="second_scale"
@@ -66,7 +66,7 @@ def pfld(
         third = whole_map(second, scaled(THIRD_SCALE, config.width), scope="third_scale")
         features = tf.concat([heads.flat(scale) for scale in (first, second, third)], 1)
         landmarks = heads.coordinates(features, num_points, spread=1.0, unit=COORDINATE_UNIT)
-    return landmarks, {**points, "features": features, "landmarks": landmarks}
+    return landmarks, {**auxiliary, "features": features, "landmarks": landmarks}
 
 
 def auxiliary_pose(features: tf.Tensor, width: float) -> tf.Tensor:
@@ -81,6 +81,6 @@ def auxiliary_pose(features: tf.Tensor, width: float) -> tf.Tensor:
 
 
 def whole_map(inputs: tf.Tensor, channels: int, scope: str) -> tf.Tensor:
-    """A convolution as large as the map: [N, 1, 1, channels]."""
+    """A convolution whose kernel is as large as the map: [N, 1, 1, channels]."""
     size = inputs.shape.as_list()[1:3]
     return slim.conv2d(inputs, channels, size, padding="VALID", scope=scope)

@@ -1,6 +1,7 @@
 """Name -> network. A new network is one file here and one line in `NETWORKS`.
 
-A network's file is imported when the network is first built; the names need no TensorFlow.
+The file of a network is imported when the network is first built, so that the names of the networks
+are available without TensorFlow.
 """
 
 import importlib
@@ -14,15 +15,15 @@ from senet_landmark.errors import InputError
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network and what it takes.
+    """A network in the registry.
 
     Attributes:
       function: (images, *, is_training, num_points, config) -> (landmarks, end points).
-      arg_scope: (is_training, weight_decay) -> scope to build it in.
+      arg_scope: (is_training, weight_decay) -> the arg scope that the network is built in.
       input_size: (width, height) of its input in pixels.
-      channels: channels of the images that the function gets: 3 in colour, 1 in grey.
-      heads: the heads that it can carry, its own first.
-      options: the fields of `NetworkConfig` that it heeds beside name, head, weight decay, pose and
+      channels: channels of the images that the function gets: 3 for colour, 1 for grey.
+      heads: the heads that it can have, the default first.
+      options: the fields of `NetworkConfig` that it uses besides name, head, weight decay, pose and
         attributes.
     """
 
@@ -34,9 +35,9 @@ class NetworkSpec:
     options: tuple[str, ...] = ()
 
 
-def _later(place: str) -> Callable[..., Any]:
-    """A function of this package by its `file.name`, whose file is imported when it is called."""
-    module, _, name = place.partition(".")
+def _lazy(path: str) -> Callable[..., Any]:
+    """The function `module.name` of this package; the module is imported at the first call."""
+    module, _, name = path.partition(".")
 
     def call(*arguments: Any, **options: Any) -> Any:
         function = getattr(importlib.import_module(f"senet_landmark.networks.{module}"), name)
@@ -47,36 +48,36 @@ def _later(place: str) -> Callable[..., Any]:
 
 NETWORKS = {
     "senet": NetworkSpec(
-        _later("senet.senet"),
-        _later("senet.senet_arg_scope"),
+        _lazy("senet.senet"),
+        _lazy("senet.senet_arg_scope"),
         heads=("soft_argmax", "fc"),
         options=("dropout_keep", "width"),
     ),
     "senet_original": NetworkSpec(
-        _later("senet.senet_original"), _later("senet.senet_arg_scope"), options=("dropout_keep",)
+        _lazy("senet.senet_original"), _lazy("senet.senet_arg_scope"), options=("dropout_keep",)
     ),
     "tcdcn": NetworkSpec(
-        _later("tcdcn.tcdcn"),
-        _later("tcdcn.tcdcn_arg_scope"),
+        _lazy("tcdcn.tcdcn"),
+        _lazy("tcdcn.tcdcn_arg_scope"),
         input_size=(160, 160),
         options=("batch_norm",),
     ),
     "cnn": NetworkSpec(
-        _later("cnn.cnn"),
-        _later("cnn.cnn_arg_scope"),
+        _lazy("cnn.cnn"),
+        _lazy("cnn.cnn_arg_scope"),
         input_size=(224, 224),
         channels=1,
         options=("batch_norm", "dropout_keep"),
     ),
     "pfld": NetworkSpec(
-        _later("pfld.pfld"),
-        _later("pfld.pfld_arg_scope"),
+        _lazy("pfld.pfld"),
+        _lazy("pfld.pfld_arg_scope"),
         input_size=(112, 112),
         options=("width",),
     ),
     "asmnet": NetworkSpec(
-        _later("asmnet.asmnet"),
-        _later("asmnet.asmnet_arg_scope"),
+        _lazy("asmnet.asmnet"),
+        _lazy("asmnet.asmnet_arg_scope"),
         input_size=(224, 224),
         options=("dropout_keep",),
     ),
@@ -93,11 +94,11 @@ def get_network(name: str) -> NetworkSpec:
 
 
 def resolved(config: NetworkConfig) -> NetworkConfig:
-    """The configuration with the network's own head for `default`.
+    """The configuration with the head `default` replaced by the network's default head.
 
     Raises:
-      InputError: an unknown network, one that cannot carry the head, or an option that was set and
-        that the network does not heed.
+      InputError: an unknown network, a head that it cannot have, or an option that was set but that
+        it does not use.
     """
     spec = get_network(config.name)
     head: Any = spec.heads[0] if config.head == "default" else config.head

@@ -1,4 +1,4 @@
-"""The slim SENet: residual bottleneck blocks with squeeze and excitation, and its original form.
+"""The slim SENet: residual bottleneck blocks with squeeze and excitation; and the original SENet.
 
 Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, for the block.
 """
@@ -39,14 +39,14 @@ SENET_ORIGINAL_BLOCKS = (
 def senet_arg_scope(
     is_training: bool, weight_decay: float = 1e-5, batch_norm_decay: float = 0.99
 ) -> dict[str, Any]:
-    """The scope of `senet`. Its moving averages follow quickly, so that short runs validate."""
+    """The scope of `senet`. Its moving averages follow fast enough to validate short runs."""
     return conv_arg_scope(is_training, weight_decay, batch_norm_decay)
 
 
 def se_block(inputs: tf.Tensor, block: Block, scope: str) -> tf.Tensor:
-    """1x1 to a quarter of the channels, 3x3, 1x1, squeeze and excitation, shortcut added.
+    """1x1 to a quarter of the channels, 3x3, 1x1, squeeze and excitation, plus the shortcut.
 
-    The shortcut is average-pooled where the stride is 2 and projected where channels change.
+    The shortcut is average-pooled if the stride is 2, and projected if the channels change.
     """
     with tf.variable_scope(scope):
         shortcut = inputs
@@ -74,9 +74,9 @@ def senet(
 
     Args:
       images: float32 [N, H, W, 3], scaled to about [-1, 1]; H and W multiples of 32.
-      is_training: unused here (the arg scope carries it); part of every network's signature.
+      is_training: unused here (the arg scope has it); part of every network's signature.
       num_points: K.
-      config: `head` `soft_argmax` or `fc`; `dropout_keep` of the latter; `width` of all channels.
+      config: `head` (`soft_argmax` or `fc`), `dropout_keep` (for `fc`) and `width` are used.
 
     Returns:
       Landmarks, float32 [N, K, 2], and end points `features` [N, H/32, W/32, 256 width],
@@ -110,10 +110,10 @@ def senet_original(
     num_points: int,
     config: NetworkConfig,
 ) -> tuple[tf.Tensor, EndPoints]:
-    """The network of the original write-up, its closing ReLU included.
+    """The network of the original write-up, with its final ReLU.
 
-    Arguments and results as in `senet`; `features` is [N, H/64, W/64, 512]. Only the `fc` head
-    exists: the write-up's maps are too coarse for another.
+    Arguments and results as in `senet`; `features` is [N, H/64, W/64, 512]. It has only the `fc`
+    head: its feature maps are too coarse for `soft_argmax`.
     """
     del is_training
     with tf.variable_scope("senet_original"):

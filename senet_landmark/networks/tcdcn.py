@@ -1,8 +1,8 @@
-"""TCDCN: four convolutions and one small full connection that all tasks share.
+"""TCDCN: four convolutions and one small fully connected layer that all tasks share.
 
-Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, section 4, in the
-sizes of its rebuilding in Keras: 160x160 pixels in colour, where the paper has 40x40 in grey.
-Further tasks (`network.attributes`) are a full connection each on the same 100 features.
+Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, section 4, with
+the sizes of a reimplementation in Keras: 160x160 pixels in colour; the paper has 40x40 in grey.
+Each auxiliary task (`network.attributes`) is one fully connected layer on the same 100 features.
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ def tcdcn_arg_scope(is_training: bool, weight_decay: float = 0.0) -> dict[str, A
 def tcdcn(
     images: tf.Tensor, *, is_training: bool, num_points: int, config: NetworkConfig
 ) -> tuple[tf.Tensor, EndPoints]:
-    """Arguments and results as in `senet.senet`; heeds `config.batch_norm`.
+    """Arguments and results as in `senet.senet`; uses `config.batch_norm`.
 
     Returns:
       Landmarks, float32 [N, K, 2], and end points `features` [N, 100], `landmarks`.

@@ -1,4 +1,4 @@
-"""A network's weights: out of a session, and into one."""
+"""Reads a network's weights from a session, and assigns them in a session."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -7,14 +7,19 @@ import tf_slim as slim
 from senet_landmark.errors import InputError
 
 Weights = dict[str, np.ndarray]
-"""Variable name -> value: all that the network needs at inference, batch-norm averages included."""
+"""Variable name -> value: all variables for inference, with the moving averages of batch norm."""
 
 
 def assign_weights(session: tf.Session, weights: Weights, where: str) -> None:
-    """Gives the model variables of the session's graph their values.
+    """Assigns `weights` to the model variables of the session's graph.
+
+    Args:
+      session: the session.
+      weights: a value for each model variable.
+      where: where the weights come from, for messages.
 
     Raises:
-      InputError: one is missing in `weights`, or has another shape: another network's checkpoint.
+      InputError: `weights` lacks a variable or has another shape: it is of another network.
     """
     variables = slim.get_model_variables()
     feed = {}
@@ -25,16 +30,16 @@ def assign_weights(session: tf.Session, weights: Weights, where: str) -> None:
                 f"{where}: does not fit the network of config.json (variable {variable.op.name})."
             )
         feed[variable.initializer.inputs[1]] = value
-    # One run of all initialisers, fed: `variable.load` would take one run a variable.
+    # One run of all initialisers with fed values; `variable.load` would need one run per variable.
     session.run([variable.initializer for variable in variables], feed)
 
 
 def current_weights(
     session: tf.Session, average: tf.train.ExponentialMovingAverage | None
 ) -> Weights:
-    """The model's weights in a training session, averaged where an average is kept."""
+    """The model's weights in a training session; the moving average where a variable has one."""
     variables = slim.get_model_variables()
-    shown = [(average.average(v) if average else None) for v in variables]
-    sources = [v if s is None else s for v, s in zip(variables, shown, strict=True)]
-    values = session.run(sources)
+    averages = [(average.average(v) if average else None) for v in variables]
+    fetches = [v if a is None else a for v, a in zip(variables, averages, strict=True)]
+    values = session.run(fetches)
     return {v.op.name: value for v, value in zip(variables, values, strict=True)}

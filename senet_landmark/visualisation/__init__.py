@@ -1,1 +1,1 @@
-"""Pages, charts, and faces drawn on photos. Imports `face` and `io`."""
+"""HTML pages, charts, tables, and faces drawn on photos. Imports `face` and `io`."""

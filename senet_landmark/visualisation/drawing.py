@@ -1,4 +1,4 @@
-"""Pictures to look at: points on a face, boxes on a photo, contact sheets."""
+"""Draws points, boxes and labels on pictures, and makes contact sheets."""
 
 import cv2
 import numpy as np
@@ -11,10 +11,10 @@ GREEN, RED, YELLOW = (60, 220, 60), (240, 60, 60), (250, 210, 40)
 def draw_points(
     picture: np.ndarray, points: np.ndarray, colour: tuple[int, int, int] = GREEN, radius: float = 1
 ) -> np.ndarray:
-    """Dots at points [K, 2], in pixels, on a copy of an RGB uint8 picture."""
+    """Draws dots at points [K, 2], in pixels, on a copy of an RGB uint8 picture."""
     picture = np.ascontiguousarray(picture).copy()
     for x, y in np.asarray(points, np.float64):
-        # 4 fractional bits: a dot sits where its point is, not on the nearest pixel.
+        # 4 fractional bits, so that a dot is centred on its point, not on the nearest pixel.
         centre = (round(float(x) * 16), round(float(y) * 16))
         cv2.circle(picture, centre, int(radius * 16), colour, -1, cv2.LINE_AA, shift=4)
     return picture
@@ -23,7 +23,7 @@ def draw_points(
 def draw_box(
     picture: np.ndarray, box: np.ndarray, colour: tuple[int, int, int] = YELLOW, thickness: int = 1
 ) -> np.ndarray:
-    """The outline of a box (left, top, right, bottom), in pixels, on a copy of the picture."""
+    """Draws a box (left, top, right, bottom), in pixels, on a copy of the picture."""
     left, top, right, bottom = (round(float(v)) for v in box)
     picture = np.ascontiguousarray(picture).copy()
     cv2.rectangle(picture, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA)
@@ -37,20 +37,28 @@ def draw_label(
     height: float,
     colour: tuple[int, int, int] = YELLOW,
 ) -> np.ndarray:
-    """A short text that stands on `corner` (x, y), in pixels, on a copy of the picture."""
+    """Draws a short text on a copy of the picture.
+
+    Args:
+      picture: RGB uint8 [H, W, 3].
+      text: the text.
+      corner: (x, y) in pixels; the text is just above it, to the right.
+      height: height of the letters in pixels, at least 8.
+      colour: colour of the text.
+    """
     picture = np.ascontiguousarray(picture).copy()
     scale = max(height, 8) / 22  # OpenCV's letters are 22 pixels high at scale 1
-    place = (round(float(corner[0])), round(float(corner[1]) - 3))
-    for ink, width in (((0, 0, 0), 3), (colour, 1)):  # an outline, for any ground
+    origin = (round(float(corner[0])), round(float(corner[1]) - 3))
+    for ink, width in (((0, 0, 0), 3), (colour, 1)):  # an outline, readable on any background
         thickness = max(round(width * scale), width)
         cv2.putText(
-            picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thickness, cv2.LINE_AA
+            picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thickness, cv2.LINE_AA
         )
     return picture
 
 
 def draw_face(picture: np.ndarray, box: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Box and points of one face, sized to it, on a copy of the picture."""
+    """Draws box and points of a face, scaled to its size, on a copy of the picture."""
     side = float(max(box[2] - box[0], box[3] - box[1]))
     picture = draw_box(picture, box, thickness=max(1, round(side / 150)))
     return draw_points(picture, points, GREEN, radius=max(1.0, side / 120))
@@ -59,13 +67,13 @@ def draw_face(picture: np.ndarray, box: np.ndarray, points: np.ndarray) -> np.nd
 def draw_shape_modes(
     mean: np.ndarray, components: np.ndarray, deviations: np.ndarray, most: int = 6, cell: int = 160
 ) -> np.ndarray:
-    """A shape model's first modes, one a row: three deviations below the mean, the mean, above it.
+    """Draws a shape model's first modes, one per row: the mean, and 3 deviations below and above.
 
     Args:
       mean: [K, 2].
       components: [C, 2 K], x0, y0, x1 ….
-      deviations: [C], of the coefficients.
-      most: rows at most.
+      deviations: [C], standard deviations of the coefficients.
+      most: largest number of rows.
       cell: side of a shape's picture in pixels.
     """
     extent = 1.4 * np.abs(mean).max()
@@ -74,18 +82,21 @@ def draw_shape_modes(
         for factor in (-3, 0, 3):
             shape = mean + factor * deviation * component.reshape(mean.shape)
             pixels = (shape / extent + 1) / 2 * cell - 0.5
-            ground = np.full((cell, cell, 3), 32, np.uint8)
-            pictures.append(draw_points(ground, pixels, radius=cell / 100))
+            background = np.full((cell, cell, 3), 32, np.uint8)
+            pictures.append(draw_points(background, pixels, radius=cell / 100))
     return contact_sheet(pictures, columns=3, cell=cell)
 
 
 def contact_sheet(pictures: list[np.ndarray], columns: int = 8, cell: int = 160) -> np.ndarray:
-    """Pictures side by side, each fitted into a square cell.
+    """Arranges pictures side by side, each fitted into a square cell.
 
     Args:
       pictures: RGB uint8, of any sizes; at least one.
       columns: cells in a row.
       cell: side of a cell in pixels.
+
+    Raises:
+      ValueError: there is no picture.
     """
     if not pictures:
         raise ValueError("a contact sheet needs at least one picture")

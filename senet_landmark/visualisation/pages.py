@@ -1,4 +1,4 @@
-"""Pages that hold everything in one HTML file: no server, no network, no script."""
+"""Self-contained pages: one HTML file each, without server, network or script."""
 
 import base64
 from pathlib import Path
@@ -8,12 +8,12 @@ import cv2
 import jinja2
 import numpy as np
 
-_OWN = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: Path, **values: Any) -> str:
-    """Fills a template, which may extend `page.html`; texts are escaped."""
-    loader = jinja2.FileSystemLoader([template.parent, _OWN])
+    """Renders a template, which may extend `page.html`; texts are escaped."""
+    loader = jinja2.FileSystemLoader([template.parent, _TEMPLATES])
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -21,13 +21,13 @@ def render(template: Path, **values: Any) -> str:
 
 
 def data_uri(data: bytes, kind: str) -> str:
-    """Bytes of a picture as the `src` of an image; `kind` is `jpeg`, `png` or `svg+xml`."""
+    """The `src` of an image element from the bytes of a picture; `kind`: jpeg, png or svg+xml."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def jpeg_uri(picture: np.ndarray) -> str:
-    """RGB uint8 [H, W, 3] as the `src` of an image."""
-    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-    if not done:
+    """The `src` of an image element from RGB uint8 [H, W, 3]."""
+    encoded, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    if not encoded:
         raise ValueError("OpenCV could not encode the picture as JPEG")
     return data_uri(data.tobytes(), "jpeg")

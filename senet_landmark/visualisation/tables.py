@@ -8,14 +8,14 @@ from tabulate import tabulate
 def markdown_table(
     titles: Sequence[str], rows: Sequence[Sequence[str]], texts: int | None = None
 ) -> str:
-    """A table as GitHub's Markdown has it, with a newline at its end.
+    """A table in GitHub's Markdown, with a newline at its end.
 
     Args:
-      titles: of the columns.
-      rows: the cells of each line, as many as `titles`; a `|` in them is escaped, and what breaks a
-        line becomes a space.
-      texts: how many of the first columns are words, to the left; the others are figures, to the
-        right. None: all are words.
+      titles: titles of the columns.
+      rows: the cells of each row, as many as `titles`; a `|` in them is escaped, and line breaks
+        become spaces.
+      texts: how many of the first columns hold words and are aligned left; the others hold numbers
+        and are aligned right. None: all hold words.
     """
     count = len(titles) if texts is None else texts
     sides = ["left"] * count + ["right"] * (len(titles) - count)

@@ -10,7 +10,7 @@ from senet_landmark.config import RecordsConfig
 from senet_landmark.data import identities as identities_module
 from senet_landmark.data.identities import IDENTITIES_NAME, check_splits_apart, identities
 from senet_landmark.data.records import load_records_info, shard_paths
-from senet_landmark.data.tfrecords import HEAD, frames_in, framing_of
+from senet_landmark.data.tfrecords import HEAD, framing_of, raw_records
 from senet_landmark.data_tools.records.build_records import build_records, building, plan_build
 from senet_landmark.data_tools.records.photos import photo_faces
 from senet_landmark.data_tools.records.shards import work_of, write_faces
@@ -80,9 +80,9 @@ def test_records_without_the_file_are_parsed_as_before(records, parsed, capsys):
 
 def test_shard_that_the_file_does_not_fit_is_parsed(records, parsed, capsys):
     first, second, *_ = shard_paths(records, load_records_info(records), "train")
-    whole = [frame.data for frame in frames_in(first)]
+    whole = [frame.data for frame in raw_records(first)]
     shutil.copy(second, first)  # of as many records
-    assert len(whole) == len(list(frames_in(first)))
+    assert len(whole) == len(list(raw_records(first)))
     assert known(records) == truth(records)
     assert parsed == [first.name]
     assert f"does not fit {first.name}" in capsys.readouterr().err
@@ -122,18 +122,18 @@ def test_damaged_file_is_told_and_passed_over(records, text, parsed, capsys):
 @pytest.mark.parametrize("at", [0, 9])
 def test_shard_with_a_damaged_length_is_parsed(records, parsed, at):
     (path, *_) = shard_paths(records, load_records_info(records), "train")
-    third = [frame.offset for frame in frames_in(path)][2]
+    third = [frame.offset for frame in raw_records(path)][2]
     data = bytearray(path.read_bytes())
     data[third + at] ^= 0xFF
     path.write_bytes(data)
     found, names = known(records)["train"], load_records_info(records).splits["train"]
-    others = [frame for name in names if name != path.name for frame in frames_in(records / name)]
+    others = [frame for name in names if name != path.name for frame in raw_records(records / name)]
     assert parsed == [path.name] and len(found) == len(others) + 2
 
 
 def test_cut_off_shard_has_no_framing(records):
     (path, *_) = shard_paths(records, load_records_info(records), "train")
-    whole = [(len(frame.data), frame.stored) for frame in frames_in(path)]
+    whole = [(len(frame.data), frame.stored) for frame in raw_records(path)]
     assert list(framing_of(path)) == whole
     size = path.stat().st_size
     for lost in (1, 3, 4, 5, whole[-1][0], size - HEAD + 1, size - 1):

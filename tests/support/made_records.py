@@ -18,7 +18,7 @@ from senet_landmark.data.records import (
     parse_example,
     shard_paths,
 )
-from senet_landmark.data.tfrecords import HEAD, frames_in, tfrecords_in
+from senet_landmark.data.tfrecords import HEAD, raw_records, tfrecords_in
 
 
 def open_store(folder: Path, split: str = "train", **options) -> RecordStore:
@@ -78,7 +78,7 @@ def damaged_records(folder: Path, out: Path, count: int) -> Path:
     shutil.copytree(folder, out)
     (path,) = shard_paths(out, load_records_info(out), "train")
     data = bytearray(path.read_bytes())
-    for frame in itertools.islice(frames_in(path), count):
+    for frame in itertools.islice(raw_records(path), count):
         data[frame.offset + HEAD + len(frame.data) // 2] ^= 0xFF
     path.write_bytes(data)
     return out
