@@ -246,9 +246,7 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=10, help="number of faces for jitter and lag")
     parser.add_argument("--clips", type=int, default=3, help="number of long clips")
     parser.add_argument("--seconds", type=float, default=60, help="length of a long clip")
-    parser.add_argument(
-        "--yaw", type=float, default=0, help="largest yaw of the heads, degrees"
-    )
+    parser.add_argument("--yaw", type=float, default=0, help="largest yaw of the heads, degrees")
     parser.add_argument("--seed", type=int, default=0, help="seed of the choice of faces")
     options = parser.parse_args()
     predictor = Predictor()

@@ -106,9 +106,7 @@ def main() -> None:
     parser.add_argument("--preset", default="senet")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--torch", default="", help="path of a Python that has PyTorch")
-    parser.add_argument(
-        "--only", nargs="*", help="only settings whose names begin so"
-    )
+    parser.add_argument("--only", nargs="*", help="only settings whose names begin so")
     parser.add_argument("--measure", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:

@@ -52,7 +52,7 @@ class FoundBox:
 
 
 @dataclass(frozen=True)
-class Face:
+class RecordedFace:
     """What became of one face.
 
     Attributes:
@@ -87,7 +87,9 @@ def photo_boxes(job: Job, photo: Photo, _: object = None) -> dict[str, FoundBox]
     return _boxes(job, *_read(job, photo, pixels=job.box_source in DETECTORS))
 
 
-def photo_faces(job: Job, photo: Photo, boxes: dict[str, FoundBox] | None = None) -> list[Face]:
+def photo_faces(
+    job: Job, photo: Photo, boxes: dict[str, FoundBox] | None = None
+) -> list[RecordedFace]:
     """The records of the faces of one photo, or why there is none; in the order of the entries.
 
     Args:
@@ -98,7 +100,7 @@ def photo_faces(job: Job, photo: Photo, boxes: dict[str, FoundBox] | None = None
     samples, pixels = _read(job, photo)
     if boxes is None:
         boxes = _boxes(job, samples, pixels)
-    faces: list[Face] = []
+    faces: list[RecordedFace] = []
     digest = ""
     if isinstance(pixels, np.ndarray):
         # A sixteenth of the pixels tells photos apart, in a sixteenth of the time.
@@ -114,7 +116,7 @@ def photo_faces(job: Job, photo: Photo, boxes: dict[str, FoundBox] | None = None
             faces.append(_face(job, sample, pixels, digest, box.found if box else None))
             digest = ""  # of the photo's first face alone
         except InputError as error:
-            faces.append(Face(entry.source, str(entry.photo), reason=str(error)))
+            faces.append(RecordedFace(entry.source, str(entry.photo), reason=str(error)))
     return faces
 
 
@@ -165,13 +167,13 @@ def _boxes(job: Job, samples: Samples, pixels: Pixels) -> dict[str, FoundBox]:
 
 def _face(
     job: Job, sample: Sample, pixels: np.ndarray, digest: str, found: tuple[float, ...] | None
-) -> Face:
+) -> RecordedFace:
     record, side = make_record(
         sample, pixels, job.config, job.dataset,
         None if found is None else np.array(found), job.correction,
     )  # fmt: skip
     known = record.landmarks[np.isfinite(record.landmarks).all(axis=1)]
-    return Face(
+    return RecordedFace(
         source=sample.source,
         photo=str(sample.photo),
         record=record,

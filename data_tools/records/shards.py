@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from senet_landmark.data.records import encode_example
-from senet_landmark.data_tools.records.photos import Face, FoundBox, Job, Photo
+from senet_landmark.data_tools.records.photos import FoundBox, Job, Photo, RecordedFace
 from senet_landmark.face import geometry
 from senet_landmark.face.geometry import BoxCorrection
 from senet_landmark.io.files import read_json, write_json, written_whole
@@ -88,7 +88,7 @@ def fit_boxes(boxes: Iterable[FoundBox]) -> BoxCorrection | None:
     return geometry.fit_correction(source, canonical)
 
 
-def write_faces(shard: Shard, photos: Iterable[list[Face]]) -> None:
+def write_faces(shard: Shard, photos: Iterable[list[RecordedFace]]) -> None:
     """Writes a shard's file as its photos' faces come, in order, then what is known of it.
 
     Raises:
@@ -127,7 +127,7 @@ class Stats:
     low: float = np.inf
     high: float = -np.inf
 
-    def add(self, face: Face) -> None:
+    def add(self, face: RecordedFace) -> None:
         """Counts one face."""
         if face.record is None:
             self.skipped.append({"photo": face.photo, "face": face.source, "reason": face.reason})

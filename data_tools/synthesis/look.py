@@ -33,15 +33,15 @@ _HAIR_LUMA = 88.0  # of the portrait, mean
 class Look:
     """What the views of one face have in common."""
 
-    skin: np.ndarray  # (3,) gain a channel
-    hair: np.ndarray  # (3,) colour
-    clothes: np.ndarray  # (3, 3) colour matrix
-    mouth: np.ndarray  # (3,) colour of the open mouth
+    skin: np.ndarray  # [3] gain a channel
+    hair: np.ndarray  # [3] colour
+    clothes: np.ndarray  # [3, 3] colour matrix
+    mouth: np.ndarray  # [3] colour of the open mouth
     teeth: bool
-    light: np.ndarray  # (3,) where the light comes from, unit
+    light: np.ndarray  # [3] where the light comes from, unit
     contrast: float  # share of the light that is directional, 0..1
-    tint: np.ndarray  # (3,) colour of the light
-    background: np.ndarray  # (size, size, 3) float32, 0..255
+    tint: np.ndarray  # [3] colour of the light
+    background: np.ndarray  # [size, size, 3] float32, 0..255
 
 
 def random_look(rng: np.random.Generator, size: int) -> Look:
@@ -92,7 +92,7 @@ def _random_background(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def compose(drawing: Drawing, look: Look, rng: np.random.Generator) -> np.ndarray:
-    """The finished picture, RGB uint8 (size, size, 3): coloured, lit, on its background."""
+    """The finished picture, RGB uint8 [size, size, 3]: coloured, lit, on its background."""
     size = drawing.image.shape[0]
     skin, hair, clothes, person = (
         part * np.float32(1 / 255) for part in cv2.split(drawing.regions)
@@ -129,13 +129,13 @@ def compose(drawing: Drawing, look: Look, rng: np.random.Generator) -> np.ndarra
 
 
 def _rows(mask: np.ndarray) -> slice:
-    """The rows from the first to the last that `mask` (h, w) touches, at least one."""
+    """The rows from the first to the last that `mask` [h, w] touches, at least one."""
     touched = np.flatnonzero(mask.any(axis=1))
     return slice(touched[0], touched[-1] + 1) if len(touched) else slice(0, 1)
 
 
 def _paint(mask: np.ndarray, colour: np.ndarray, offset: float = 0) -> np.ndarray:
-    """mask (h, w) * colour (3,) + offset, float32; several times faster than by broadcasting."""
+    """mask [h, w] * colour [3] + offset, float32; several times faster than by broadcasting."""
     return cv2.merge([mask * np.float32(c) + np.float32(offset) for c in colour])
 
 

@@ -74,21 +74,21 @@ class Mesh:
     Vertices 0-67 are the landmarks, then come upper lip, lower lip, teeth, probe lines, grid.
     """
 
-    image: np.ndarray  # (512, 512, 3) uint8 RGB
-    regions: np.ndarray  # (512, 512, 4) uint8: skin, hair, clothes, all of the person
-    source: np.ndarray  # (V, 2) portrait pixels
-    face: np.ndarray  # (V, 3) face frame
-    triangles: np.ndarray  # (T, 3) vertex indices; clear backdrop left out
-    mouth_gap: np.ndarray  # (T,) bool: between the teeth and the lower lip
-    mouth: np.ndarray  # (T,) bool: between the lips
-    turning: np.ndarray  # (T,) +1 or -1: orientation of the triangles in the portrait
-    spread: np.ndarray  # (V, CONTROLS): displacement of the controls -> of every vertex
-    probes: np.ndarray  # (17, N): vertices on the line from each jaw point inwards
+    image: np.ndarray  # [512, 512, 3] uint8 RGB
+    regions: np.ndarray  # [512, 512, 4] uint8: skin, hair, clothes, all of the person
+    source: np.ndarray  # [V, 2] portrait pixels
+    face: np.ndarray  # [V, 3] face frame
+    triangles: np.ndarray  # [T, 3] vertex indices; clear backdrop left out
+    mouth_gap: np.ndarray  # [T] bool: between the teeth and the lower lip
+    mouth: np.ndarray  # [T] bool: between the lips
+    turning: np.ndarray  # [T] +1 or -1: orientation of the triangles in the portrait
+    spread: np.ndarray  # [V, CONTROLS]: displacement of the controls -> of every vertex
+    probes: np.ndarray  # [17, N]: vertices on the line from each jaw point inwards
 
 
 @functools.cache
 def portrait() -> tuple[np.ndarray, np.ndarray]:
-    """The portrait, RGB uint8 (512, 512, 3), and its 68 points (68, 2) float32, pixels, 0-based.
+    """The portrait, RGB uint8 [512, 512, 3], and its 68 points [68, 2] float32, pixels, 0-based.
 
     NASA's portrait of Eileen Collins (public domain), annotated by hand in the iBUG order. Both
     arrays are read-only.
@@ -186,7 +186,7 @@ def load_mesh() -> Mesh:
 
 
 def doubled_area(corners: np.ndarray) -> np.ndarray:
-    """Twice the signed area (T,) of triangles (T, 3, 2)."""
+    """Twice the signed area [T] of triangles [T, 3, 2]."""
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1]
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
 

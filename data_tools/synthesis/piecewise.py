@@ -16,9 +16,9 @@ def far_to_near(corners: np.ndarray, depth: np.ndarray, size: tuple[int, int]) -
     """Indices of the triangles to draw, the farthest first.
 
     Args:
-        corners: (T, 3, 2) pixels of the picture.
-        depth: (T,); larger is farther. Equal ones keep their order.
-        size: (width, height) of the picture; triangles outside, or without area, are left out.
+      corners: [T, 3, 2] pixels of the picture.
+      depth: [T]; larger is farther. Equal ones keep their order.
+      size: (width, height) of the picture; triangles outside, or without area, are left out.
     """
     low, high = corners.min(axis=1), corners.max(axis=1)
     seen = (high > -1).all(axis=1) & (low < size).all(axis=1)
@@ -27,12 +27,12 @@ def far_to_near(corners: np.ndarray, depth: np.ndarray, size: tuple[int, int]) -
 
 
 def draw_labels(corners: np.ndarray, order: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The number of the triangle that each pixel shows: int32 (height, width), -1 where none.
+    """The number of the triangle that each pixel shows: int32 [height, width], -1 where none.
 
     Args:
-        corners: (T, 3, 2) pixels of the picture.
-        order: indices of the triangles, in the order of drawing.
-        size: (width, height) of the picture.
+      corners: [T, 3, 2] pixels of the picture.
+      order: indices of the triangles, in the order of drawing.
+      size: (width, height) of the picture.
     """
     labels = np.full((size[1], size[0]), -1, np.int32)
     fractional = np.round(corners * 16).astype(np.int32)
@@ -51,11 +51,11 @@ def photo_maps(
     """The two maps of `cv2.remap`: where each pixel of the picture lies in the photo.
 
     Args:
-        labels: as from `draw_labels`.
-        corners: (T, 3, 2) pixels of the picture.
-        source: (T, 3, 2) the same corners in pixels of the photo.
-        order: indices of the triangles that were drawn.
-        outside: (3, 2) affine map, (x, y, 1) @ outside, of the pixels with label -1.
+      labels: as from `draw_labels`.
+      corners: [T, 3, 2] pixels of the picture.
+      source: [T, 3, 2] the same corners in pixels of the photo.
+      order: indices of the triangles that were drawn.
+      outside: [3, 2] affine map, (x, y, 1) @ outside, of the pixels with label -1.
     """
     affine = np.zeros((len(corners) + 1, 3, 2), np.float32)
     homogeneous = np.concatenate([corners[order], np.ones((len(order), 3, 1))], axis=2)

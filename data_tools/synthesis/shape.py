@@ -15,7 +15,7 @@ _EYES = ((36, [37, 38], [41, 40], 39), (42, [43, 44], [47, 46], 45))
 
 
 def random_face(mesh: Mesh, rng: np.random.Generator) -> np.ndarray:
-    """The mesh's vertices (V, 3) as another person with another expression."""
+    """The mesh's vertices [V, 3] as another person with another expression."""
     move = np.zeros((CONTROLS, 3))
     rest = mesh.face[:CONTROLS]
     _eyes_and_brows(rest, move, rng)

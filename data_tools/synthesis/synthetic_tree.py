@@ -48,28 +48,28 @@ def write_synthetic(
     """Writes a data set in the layout of 300W-LP.
 
     For face 12, view 0: `root/SUBSET/SYNTH_00012_0.jpg` (RGB, size x size), `SYNTH_00012_0.mat`
-    with `pt2d` (2, 68) float64, `Pose_Para` (1, 7) float32 (pitch, yaw, roll in radians,
-    translation x, y, z, scale) and `roi` (1, 4) int16; and, in `root/landmarks/SUBSET/`,
+    with `pt2d` [2, 68] float64, `Pose_Para` [1, 7] float32 (pitch, yaw, roll in radians,
+    translation x, y, z, scale) and `roi` [1, 4] int16; and, in `root/landmarks/SUBSET/`,
     `SYNTH_00012_0_pts.mat` with `pts_2d` (the jaw on the visible contour) and `pts_3d` (the true
-    jaw), (68, 2) float32.
+    jaw), [68, 2] float32.
     Points are pixels, 0-based, finite and inside of the picture. Unlike in the genuine 300W-LP,
     `pt2d` is right for every view (it equals `pts_2d`).
 
     Args:
-        root: folder to write to; made when absent, and files of the same names are replaced.
-        count: number of source faces, each a shape, an expression, colours and a background.
-        views: number of times each face is turned.
-        seed: the same seed gives the same files, whatever `workers` and `count`.
-        size: width and height of the photos in pixels, at least 64.
-        subset: name of the folder, and start of the files' names.
-        workers: processes; by default one a core. 1 stays in this process.
-        progress: show a bar.
+      root: folder to write to; made when absent, and files of the same names are replaced.
+      count: number of source faces, each a shape, an expression, colours and a background.
+      views: number of times each face is turned.
+      seed: the same seed gives the same files, whatever `workers` and `count`.
+      size: width and height of the photos in pixels, at least 64.
+      subset: name of the folder, and start of the files' names.
+      workers: processes; by default one a core. 1 stays in this process.
+      progress: show a bar.
 
     Returns:
-        The paths of the photos, in order.
+      The paths of the photos, in order.
 
     Raises:
-        ValueError: a number that is out of range, or a subset that is not a plain folder name.
+      ValueError: a number that is out of range, or a subset that is not a plain folder name.
     """
     if count < 1 or views < 1 or size < 64:
         raise ValueError(

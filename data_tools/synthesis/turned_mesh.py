@@ -91,23 +91,23 @@ class Template:
     Vertices 0-67 are the landmarks. The mesh is symmetric.
     """
 
-    points: np.ndarray  # (V, 3) face frame
-    triangles: np.ndarray  # (T, 3) vertex indices
-    background: np.ndarray  # (T,) bool: between the head's outline and the border
-    outline: np.ndarray  # (L,) vertices around the head, in order
-    probes: np.ndarray  # (17, _PROBES + 1): vertices on the line from each jaw point inwards
-    still: np.ndarray  # (V,) 0 for what turns with the head to 1 for what does not
+    points: np.ndarray  # [V, 3] face frame
+    triangles: np.ndarray  # [T, 3] vertex indices
+    background: np.ndarray  # [T] bool: between the head's outline and the border
+    outline: np.ndarray  # [L] vertices around the head, in order
+    probes: np.ndarray  # [17, _PROBES + 1]: vertices on the line from each jaw point inwards
+    still: np.ndarray  # [V] 0 for what turns with the head to 1 for what does not
 
 
 @dataclass(frozen=True)
-class Face:
+class FittedFace:
     """The mesh put onto a photo."""
 
-    source: np.ndarray  # (N, 2) pixels of the photo, ring vertices included
-    depth: np.ndarray  # (V,) pixels away from the camera, 0 at the face frame's origin
+    source: np.ndarray  # [N, 2] pixels of the photo, ring vertices included
+    depth: np.ndarray  # [V] pixels away from the camera, 0 at the face frame's origin
     pose: Pose
     scale: float  # pixels a unit of the face frame
-    origin: np.ndarray  # (2,) pixels: the face frame's origin
+    origin: np.ndarray  # [2] pixels: the face frame's origin
     size: tuple[int, int]  # width, height of the photo
     misfit: float  # RMS distance of the landmarks from the mean face's, units of the face frame
 
@@ -194,15 +194,15 @@ def _grid(fixed: np.ndarray) -> np.ndarray:
     return points[(distance > 0.045) & inside]
 
 
-def fit_face(landmarks: np.ndarray, size: tuple[int, int]) -> Face:
+def fit_face(landmarks: np.ndarray, size: tuple[int, int]) -> FittedFace:
     """Puts the mesh onto a photo.
 
     Args:
-        landmarks: (68, 2) pixels, the jaw on the visible contour.
-        size: (width, height) of the photo in pixels.
+      landmarks: [68, 2] pixels, the jaw on the visible contour.
+      size: (width, height) of the photo in pixels.
 
     Raises:
-        InputError: a landmark that is not finite, or landmarks to which no pose can be fitted.
+      InputError: a landmark that is not finite, or landmarks to which no pose can be fitted.
     """
     mesh, points = load_template(), np.asarray(landmarks, np.float64)
     if points.shape != (68, 2):
@@ -231,7 +231,7 @@ def fit_face(landmarks: np.ndarray, size: tuple[int, int]) -> Face:
     source = scale * head[:, :2] + origin + bend(flat)
     source = np.concatenate([source, _rings(source[mesh.outline], scale, size)])
     # Rounded, because the last bits depend on how many threads a matrix product is given.
-    return Face(
+    return FittedFace(
         source=source.round(4),
         depth=(scale * head[:, 2]).round(4),
         pose=pose,
@@ -242,8 +242,8 @@ def fit_face(landmarks: np.ndarray, size: tuple[int, int]) -> Face:
     )
 
 
-def turn_face(face: Face, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (N, 2) in pixels and depths (N,) of the vertices of the face turned to `pose`."""
+def turn_face(face: FittedFace, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+    """Positions [N, 2] in pixels and depths [N] of the vertices of the face turned to `pose`."""
     mesh = load_template()
     count = len(mesh.points)
     before, after = rotation_matrix(*face.pose), rotation_matrix(*pose)
@@ -260,27 +260,29 @@ def turn_face(face: Face, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     return points.round(4), depth.round(4)
 
 
-def origin_of(face: Face, pose: Pose) -> np.ndarray:
-    """Where the face frame's origin is seen, (2,) pixels, when the face is turned to `pose`."""
+def origin_of(face: FittedFace, pose: Pose) -> np.ndarray:
+    """Where the face frame's origin is seen, [2] pixels, when the face is turned to `pose`."""
     pivot = face.scale * (rotation_matrix(*face.pose) @ PIVOT)
     shift = pivot - face.scale * (rotation_matrix(*pose) @ PIVOT)
     return face.origin + shift[:2]
 
 
 def landmarks_of(points: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks (68, 2) of a turned mesh: the jaw on the visible contour, and the true jaw.
+    """Landmarks [68, 2] of a turned mesh: the jaw on the visible contour, and the true jaw.
 
     Args:
-        points: (N, 2) pixels, from `turn_face`.
-        pose: the pose that the face was turned to.
+      points: [N, 2] pixels, from `turn_face`.
+      pose: the pose that the face was turned to.
     """
     contour = points[:68].copy()
     contour[:17] = points[_contour_vertices(load_template(), pose)]
     return contour, points[:68].copy()
 
 
-def render(photo: np.ndarray, face: Face, points: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """The photo, RGB uint8 (height, width, 3), with the mesh moved to `points` (N, 2)."""
+def draw_face(
+    photo: np.ndarray, face: FittedFace, points: np.ndarray, depth: np.ndarray
+) -> np.ndarray:
+    """The photo, RGB uint8 [height, width, 3], with the mesh moved to `points` [N, 2]."""
     mesh = load_template()
     corners = points[mesh.triangles]
     behind = depth[mesh.triangles].mean(axis=1)
@@ -299,8 +301,8 @@ def _soften_edges(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
     Left sharp it would be a sign, found in no photo, of where the contour is.
 
     Args:
-        picture: uint8 (height, width, 3).
-        where: int16 (height, width, 2): the photo's pixel that each shows.
+      picture: uint8 [height, width, 3].
+      where: int16 [height, width, 2]: the photo's pixel that each shows.
     """
     calm = np.full(where.shape[:2], 255, np.uint8)
     near = (-_JUMP, -_JUMP), (_JUMP, _JUMP)
@@ -313,7 +315,7 @@ def _soften_edges(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
 
 
 def _contour_vertices(mesh: Template, pose: Pose) -> np.ndarray:
-    """The vertex (17,) of each jaw point that is seen at the mean face's contour.
+    """The vertex [17] of each jaw point that is seen at the mean face's contour.
 
     Landmark marching: the outermost point of a line of constant height (Zhu et al., "High-Fidelity
     Pose and Expression Normalization for Face Recognition in the Wild", CVPR 2015).
@@ -326,7 +328,7 @@ def _contour_vertices(mesh: Template, pose: Pose) -> np.ndarray:
 
 
 def _rings(outline: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarray:
-    """Ring vertices (_RINGS * L, 2) on rays from the head's outline (L, 2) to the photo's border.
+    """Ring vertices [_RINGS * L, 2] on rays from the head's outline [L, 2] to the photo's border.
 
     A border far away is not reached, one that cuts the head is passed.
     """

@@ -25,12 +25,12 @@ from senet_landmark.data_tools.datasets.mat_files import load_mat, pose_para, vi
 from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.data_tools.parallel import as_completed, worker_count
 from senet_landmark.data_tools.synthesis.turned_mesh import (
-    Face,
+    FittedFace,
     Pose,
+    draw_face,
     fit_face,
     landmarks_of,
     origin_of,
-    render,
     turn_face,
 )
 from senet_landmark.errors import InputError
@@ -86,10 +86,10 @@ def write_turned_views(
 
     Of `root`, the photos `NAME_0` are read, the originals; other views and the `_Flip` folders are
     not. `out/SUBSET/NAME_0.jpg` and its annotation are copies; `NAME_1.jpg`, `NAME_2.jpg` … show
-    the face at growing yaw, on the side to which it looks already. Their `.mat` has `pt2d` (2, 68)
-    float64, `Pose_Para` (1, 7) float32 and `roi` (1, 4) int16; `landmarks/SUBSET/NAME_1_pts.mat`
+    the face at growing yaw, on the side to which it looks already. Their `.mat` has `pt2d` [2, 68]
+    float64, `Pose_Para` [1, 7] float32 and `roi` [1, 4] int16; `landmarks/SUBSET/NAME_1_pts.mat`
     has `pts_2d` (equal to `pt2d`: the jaw on the visible contour) and `pts_3d` (the true jaw),
-    (68, 2) float32; pixels, 0-based, in a photo of the original's size.
+    [68, 2] float32; pixels, 0-based, in a photo of the original's size.
 
     The same options give the same files, whatever the number of workers. Called again, it goes on
     where it was interrupted. A photo or annotation that cannot be read is skipped; a face that is
@@ -97,23 +97,23 @@ def write_turned_views(
     views. The report names both, with the reason.
 
     Args:
-        root: folder of the tree that is read.
-        out: folder to write to: a new one, or one of an earlier run with the same options.
-        views: turned views of each photo.
-        max_yaw: largest yaw in degrees, up to 90.
-        step: degrees of yaw from one view to the next, beginning at the photo's own; views beyond
-            `max_yaw` are left out. By default they are spread at random from the photo's own yaw
-            to `max_yaw`, one in each of `views` equal parts.
-        seed: of the yaws, the small changes of pitch, and the side to which frontal faces turn.
-        workers: processes; 0: one a core.
-        progress: show a bar.
+      root: folder of the tree that is read.
+      out: folder to write to: a new one, or one of an earlier run with the same options.
+      views: turned views of each photo.
+      max_yaw: largest yaw in degrees, up to 90.
+      step: degrees of yaw from one view to the next, beginning at the photo's own; views beyond
+        `max_yaw` are left out. By default they are spread at random from the photo's own yaw
+        to `max_yaw`, one in each of `views` equal parts.
+      seed: of the yaws, the small changes of pitch, and the side to which frontal faces turn.
+      workers: processes; 0: one a core.
+      progress: show a bar.
 
     Returns:
-        The report, as written to `out/report.json`; `out/contact_sheet.png` shows some views.
+      The report, as written to `out/report.json`; `out/contact_sheet.png` shows some views.
 
     Raises:
-        InputError: a number out of range, folders that are one in the other, an `out` that holds
-            anything else, no photo to turn, or none that can be read.
+      InputError: a number out of range, folders that are one in the other, an `out` that holds
+        anything else, no photo to turn, or none that can be read.
     """
     began = time.monotonic()
     _check_numbers(views, max_yaw, step, seed, workers)
@@ -270,11 +270,17 @@ def _poses(source: str, pose: Pose, options: _Options) -> Iterator[Pose]:
 
 
 def _view(
-    photo: np.ndarray, face: Face, pose: Pose, out: Path, subset: str, name: str, roi: np.ndarray
+    photo: np.ndarray,
+    face: FittedFace,
+    pose: Pose,
+    out: Path,
+    subset: str,
+    name: str,
+    roi: np.ndarray,
 ) -> tuple[bytes, dict[Path, bytes]]:
     """The JPEG of a view, and the files of its annotation with their content."""
     points, depth = turn_face(face, pose)
-    picture = render(photo, face, points, depth)
+    picture = draw_face(photo, face, points, depth)
     contour, jaw = landmarks_of(points, pose)
     para = pose_para(pose, face.scale, origin_of(face, pose), face.size[1])
     _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])

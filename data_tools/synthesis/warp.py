@@ -23,13 +23,13 @@ _NOWHERE = np.array([[0, 0], [0, 0], [-1000, -1000]])
 class Drawing:
     """A turned face, `size` pixels square."""
 
-    image: np.ndarray  # (size, size, 3) uint8 RGB; meaningless where the person is not
-    regions: np.ndarray  # (size, size, 4) uint8: skin, hair, clothes, person
-    mouth_gap: np.ndarray  # (size, size) bool
-    mouth: np.ndarray  # (size, size) bool
-    normals: np.ndarray  # (size / 5, size / 5, 3) float32, unit, towards the camera (z < 0)
-    contour_points: np.ndarray  # (68, 2) pixels, the jaw on the visible contour
-    jaw_points: np.ndarray  # (68, 2) pixels, the true jaw
+    image: np.ndarray  # [size, size, 3] uint8 RGB; meaningless where the person is not
+    regions: np.ndarray  # [size, size, 4] uint8: skin, hair, clothes, person
+    mouth_gap: np.ndarray  # [size, size] bool
+    mouth: np.ndarray  # [size, size] bool
+    normals: np.ndarray  # [size / 5, size / 5, 3] float32, unit, towards the camera (z < 0)
+    contour_points: np.ndarray  # [68, 2] pixels, the jaw on the visible contour
+    jaw_points: np.ndarray  # [68, 2] pixels, the true jaw
 
 
 def draw(
@@ -40,13 +40,13 @@ def draw(
     centre: np.ndarray,
     size: int,
 ) -> Drawing:
-    """Draws the mesh with its vertices at `face` (V, 3), seen by a scaled-orthographic camera.
+    """Draws the mesh with its vertices at `face` [V, 3], seen by a scaled-orthographic camera.
 
     Args:
-        pose: yaw, pitch, roll in degrees, as in `senet_landmark.face.pose`.
-        scale: pixels a unit of the face frame (the distance of the outer eye corners).
-        centre: (2,) pixels, where the face frame's origin goes.
-        size: width and height of the drawing in pixels.
+      pose: yaw, pitch, roll in degrees, as in `senet_landmark.face.pose`.
+      scale: pixels a unit of the face frame (the distance of the outer eye corners).
+      centre: [2] pixels, where the face frame's origin goes.
+      size: width and height of the drawing in pixels.
     """
     turned = _turn(mesh, face, pose) * scale
     points = turned[:, :2] + centre
