@@ -33,7 +33,7 @@ class Suspect:
 
 
 LEAST_OFFSET = 0.07
-"""Smallest offset of a suspect landmark, in sizes of the face, even if the others hardly scatter."""
+"""Smallest offset of a suspect landmark, in sizes of the face, even if others hardly scatter."""
 LEAST_SHAPE = 0.025
 """Smallest root mean square of all offsets of a suspect face, in sizes of the face."""
 FACES_ENOUGH = 50
@@ -266,7 +266,7 @@ KINDS = {
     ),
     "outside": Kind(
         "Mostly outside of the photo",
-        "A large part of the face box is black border outside of the photo. The value is the share.",
+        "A large part of the face box is black border outside the photo. The value is the share.",
         _outside,
     ),
     "small": Kind(
