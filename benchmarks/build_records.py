@@ -3,9 +3,10 @@
     python benchmarks/build_records.py --root 300W_LP
 
 The plain loop does what most scripts do: one process, photo by photo, detect, crop, write. It
-finds, crops and codes with the builder's own functions, so that the ratio is of the organisation
-alone: processes, and the second pass that a fitted correction of the boxes needs. Both run in turn,
-in this one process, TensorFlow loaded beforehand; the builder's time includes its workers' start.
+detects, crops and encodes with the builder's own functions, so that the ratio shows only the effect
+of the builder's organisation: its worker processes, and its second pass over the photos, which the
+fitted correction of the boxes needs. Both run in turn, started from this one process, with
+TensorFlow loaded beforehand; the builder's time includes the start of its workers.
 """
 
 import argparse
@@ -22,8 +23,8 @@ from senet_landmark.detectors.search import find_annotated_faces
 from senet_landmark.face.boxes import canonical_box
 from senet_landmark.runtime import start_tensorflow
 
-# A worker's peak is read from /proc while it runs: getrusage would count the copy of the main
-# process that it is before it becomes a worker.
+# A worker's peak memory is read from /proc while it runs. getrusage would also count the time
+# before the worker starts, when it is still a copy of the main process.
 MEMORY = """
 import json, os, pathlib, re, resource, sys, threading, time
 from senet_landmark.runtime import start_tensorflow
@@ -37,7 +38,7 @@ def watch():
                 text = status.read_text()
                 name = (status.parent / "cmdline").read_bytes()
             except OSError:
-                continue  # it has ended
+                continue  # the process has ended
             if f"PPid:\\t{os.getpid()}\\n" in text and b"loky" in name:
                 workers.append(int(re.search(r"VmHWM:\\s+(\\d+)", text)[1]))
         time.sleep(0.05)
@@ -54,7 +55,7 @@ print(json.dumps({"faces": report["faces"], **{k: v / 1024 for k, v in peak.item
 
 
 def linked_tree(root: Path, out: Path, count: int) -> Path:
-    """A tree of `count` faces: links to those of `root`, again and again under other names."""
+    """Makes a tree of `count` faces: links to the faces of `root`, repeated under other names."""
     photos = sorted(p for p in root.glob("*/*.jpg") if p.parent.name not in ("landmarks", "Code"))
     for index in range(count):
         photo = photos[index % len(photos)]
@@ -67,7 +68,7 @@ def linked_tree(root: Path, out: Path, count: int) -> Path:
 
 
 def plain_loop(root: Path, out: Path) -> int:
-    """Faces written by one process without plan, report or second pass."""
+    """Writes records in one process, without plan, report or second pass; returns their number."""
     import tensorflow.compat.v1 as tf
 
     from senet_landmark.config import RecordsConfig
@@ -88,7 +89,7 @@ def plain_loop(root: Path, out: Path) -> int:
 
 
 def measure(root: Path, faces: int, workers: int, rounds: int) -> dict[str, list[float]]:
-    """Faces per second of each round, by name."""
+    """Faces a second in each round, by the name of the method."""
     from joblib.externals.loky import get_reusable_executor
 
     from senet_landmark.data_tools.records.build_records import build_records
@@ -111,7 +112,7 @@ def measure(root: Path, faces: int, workers: int, rounds: int) -> dict[str, list
 
 
 def memory(root: Path, faces: int) -> dict[str, float]:
-    """Peak resident memory in MB of a build with 2 workers, in a process of its own."""
+    """Peak resident memory in MB of a build with 2 workers that runs in its own process."""
     with tempfile.TemporaryDirectory() as scratch:
         tree = linked_tree(root, Path(scratch) / "tree", faces)
         arguments = [sys.executable, "-c", MEMORY, str(tree), str(Path(scratch) / "out")]

@@ -1,4 +1,4 @@
-"""How well a tracker keeps faces apart, on clips whose truth is known (`made_clips.py`)."""
+"""How well a tracker keeps faces apart, on clips with exact ground truth (`made_clips.py`)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,34 +6,47 @@ import numpy as np
 
 from made_clips import Truth
 
-Found = tuple[int, np.ndarray]
-"""An identity, and the landmarks [68, 2] found for it."""
+Detection = tuple[int, np.ndarray]
+"""An identity, and the landmarks [68, 2] that the tracker gives for it."""
 
 SEEN_ENOUGH = 0.7
-"""A face of which so much is seen is one that a tracker must have. One of which less is seen counts
-for nothing: where two faces are blended, nobody can say which of them is there."""
+"""A tracker must find a face if at least this share of it is visible. A face that is less visible
+does not count: where two faces are blended, nobody can say which of them it is."""
 
 MATCH = 0.3
-"""A face is found where the landmarks are so near on average, in distances of the eye corners."""
+"""A detection matches a face if the mean distance of their landmarks is below this, as a share of
+the distance between the eye corners."""
 
 
-def score_identities(frames: Iterable[tuple[Sequence[Truth], Sequence[Found]]]) -> dict[str, float]:
-    """Compares what a tracker found with the truth, frame by frame.
+def score_identities(
+    frames: Iterable[tuple[Sequence[Truth], Sequence[Detection]]],
+) -> dict[str, float]:
+    """Compares a tracker's detections with the ground truth, frame by frame.
+
+    Args:
+      frames: (true faces, detections) of each frame.
 
     Returns:
-      `frames`; `faces`, that are seen enough; `lost`, those that were not found, and `longest`, the
-      most frames in a row of one face; `swaps`, how often an identity went from one actor to
-      another; `renewed`, how often an actor came by another identity than it had; `strays`, found
-      where there is none; `nme`, mean distance of those found in % of the outer eye corners'.
+      `frames`: number of frames.
+      `faces`: number of faces that are visible enough, summed over the frames.
+      `lost`: number of these that the tracker missed.
+      `longest`: largest number of frames in a row in which one face was missed.
+      `id_switches`: how often an identity moved from one actor to another.
+      `fragmentations`: how often an actor got another identity than it had before.
+      `false_positives`: number of detections that match no face.
+      `nme`: mean distance of the matched landmarks, in % of the distance of the outer eye corners.
     """
     actor_of: dict[int, int] = {}
     identity_of: dict[int, int] = {}
-    counts = dict.fromkeys(("frames", "faces", "lost", "longest", "swaps", "renewed", "strays"), 0)
+    counts = dict.fromkeys(
+        ("frames", "faces", "lost", "longest", "id_switches", "fragmentations", "false_positives"),
+        0,
+    )
     streak: dict[int, int] = {}
-    total, number = 0.0, 0
-    for truths, found in frames:
+    total, matched = 0.0, 0
+    for truths, detections in frames:
         counts["frames"] += 1
-        left = list(found)
+        unmatched = list(detections)
         for truth in sorted(truths, key=lambda t: -t.seen):
             needed = truth.seen >= SEEN_ENOUGH
             counts["faces"] += needed
@@ -41,7 +54,7 @@ def score_identities(frames: Iterable[tuple[Sequence[Truth], Sequence[Found]]]) 
             norm = float(np.linalg.norm(corners[0] - corners[1]))
             distances = [
                 float(np.linalg.norm(points - truth.landmarks, axis=1).mean()) / norm
-                for _, points in left
+                for _, points in unmatched
             ]
             best = int(np.argmin(distances)) if distances else -1
             if best < 0 or distances[best] >= MATCH:
@@ -50,14 +63,14 @@ def score_identities(frames: Iterable[tuple[Sequence[Truth], Sequence[Found]]]) 
                 counts["longest"] = max(counts["longest"], streak[truth.actor])
                 continue
             streak[truth.actor] = 0
-            identity, _ = left.pop(best)
+            identity, _ = unmatched.pop(best)
             if not needed:
                 continue
-            counts["swaps"] += actor_of.setdefault(identity, truth.actor) != truth.actor
+            counts["id_switches"] += actor_of.setdefault(identity, truth.actor) != truth.actor
             actor_of[identity] = truth.actor
-            counts["renewed"] += identity_of.setdefault(truth.actor, identity) != identity
+            counts["fragmentations"] += identity_of.setdefault(truth.actor, identity) != identity
             identity_of[truth.actor] = identity
             total += distances[best]
-            number += 1
-        counts["strays"] += len(left)
-    return {**counts, "nme": 100 * total / number if number else float("nan")}
+            matched += 1
+        counts["false_positives"] += len(unmatched)
+    return {**counts, "nme": 100 * total / matched if matched else float("nan")}

@@ -3,8 +3,9 @@
 python benchmarks/input_pipeline.py [--records FOLDER] [--preset senet] [--rounds 5] [--faces 600]
 
 In every round each of the three is measured in turn, once with the decoded crops in memory and once
-without (`cache_mb=0`); medians are printed. Together over the slower of the two alone is what the
-pipeline leaves of the speed that one could hope for. Without records it makes synthetic ones.
+without (`cache_mb=0`). The program prints medians. The ratio of "together" to the slower one of
+"pipeline" and "model" alone shows how much of the best possible speed is reached. Without --records
+the program makes synthetic ones.
 """
 
 import argparse
@@ -32,17 +33,17 @@ from senet_landmark.training.graph import build_training_graph  # noqa: E402
 from senet_landmark.training.setup import training_maker  # noqa: E402
 
 SECONDS = 4.0
-"""How long one measurement is, at least."""
+"""Shortest duration of a measurement."""
 
 READY = 6
-"""Batches that may lie ready before a measurement begins; they must not count."""
+"""Largest number of batches that may be prefetched before a measurement; they must not count."""
 
 
 @contextlib.contextmanager
-def records_folder(given: str, config: Config, faces: int) -> Iterator[Path]:
-    """The folder that was given, or one of synthetic faces that is deleted afterwards."""
-    if given:
-        yield Path(given)
+def records_folder(records: str, config: Config, faces: int) -> Iterator[Path]:
+    """The folder `records`, or a folder of synthetic records that is deleted afterwards."""
+    if records:
+        yield Path(records)
         return
     from senet_landmark.data_tools.records.build_records import build_records
     from senet_landmark.data_tools.synthesis.synthetic_tree import write_synthetic
@@ -56,7 +57,7 @@ def records_folder(given: str, config: Config, faces: int) -> Iterator[Path]:
 
 
 def maker_of(config: Config, folder: Path, cache_mb: int) -> BatchMaker:
-    """The training batches of a folder, as `train` makes them."""
+    """The maker of a folder's training batches, as in `train`."""
     config = replace(config, train=replace(config.train, cache_mb=cache_mb))
     maker = training_maker(config, folder, load_records_info(folder))
     if cache_mb:
@@ -66,20 +67,20 @@ def maker_of(config: Config, folder: Path, cache_mb: int) -> BatchMaker:
 
 
 def pipeline_step(maker: BatchMaker, threads: int) -> Callable[[], object]:
-    """Takes the next batch, and does nothing with it."""
+    """A function that fetches the next batch and does nothing with it."""
     with tf.Graph().as_default():
         tensors = batches(maker, 0, threads)
-        # One number of each: the batch itself does not leave TensorFlow.
-        taken = [tf.reshape(value, [-1])[:1] for value in tensors.values()]
+        # Fetch one number of each tensor, so that the batch is not copied out of TensorFlow.
+        first_values = [tf.reshape(value, [-1])[:1] for value in tensors.values()]
         session = tf.Session(config=session_config(threads))
         session.run(tf.tables_initializer())
-    return lambda: session.run(taken)
+    return lambda: session.run(first_values)
 
 
 def training_step(
     config: Config, maker: BatchMaker, threads: int, *, constant: bool
 ) -> Callable[[], object]:
-    """One update of the weights: on the batches, or again and again on the first of them."""
+    """A function that runs one training step: on new batches, or always on the first batch."""
     with tf.Graph().as_default():
         batch = None
         if constant:
@@ -92,22 +93,22 @@ def training_step(
 
 
 def measured(step: Callable[[], object], faces: int, seconds: float) -> tuple[float, float]:
-    """(faces a second, milliseconds of the processor a face) of one step after another."""
+    """Repeats a step; returns (faces a second, milliseconds of processor time a face)."""
     began = time.perf_counter()
     for _ in range(READY):
         step()
         if time.perf_counter() - began > seconds:
             break
-    count, began, busy = 0, time.perf_counter(), time.process_time()
+    count, began, processor = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - began < seconds or count < 3:
         step()
         count += 1
-    took, busy = time.perf_counter() - began, time.process_time() - busy
-    return count * faces / took, 1000 * busy / (count * faces)
+    took, processor = time.perf_counter() - began, time.process_time() - processor
+    return count * faces / took, 1000 * processor / (count * faces)
 
 
 def direct_cost(maker: BatchMaker, step: int) -> float:
-    """Milliseconds of one thread a face of `BatchMaker.batch` itself, without TensorFlow."""
+    """Milliseconds of thread time a face that `BatchMaker.batch` takes, without TensorFlow."""
     began = time.thread_time()
     maker.batch(step)
     return 1000 * (time.thread_time() - began) / maker.batch_size
@@ -129,7 +130,7 @@ def main() -> None:
 
 
 def compare(config: Config, folder: Path, rounds: int) -> None:
-    """Measures all of them in alternating rounds, and prints medians and ratios."""
+    """Measures all steps in alternating rounds, and prints medians and ratios."""
     threads, size = config.train.threads, config.train.batch_size
     makers = {"cached": maker_of(config, folder, 100_000), "uncached": maker_of(config, folder, 0)}
     steps = {"model": training_step(config, makers["cached"], threads, constant=True)}
@@ -146,12 +147,12 @@ def compare(config: Config, folder: Path, rounds: int) -> None:
             rates[name].append(rate)
             costs[name].append(cost)
         for kind, maker in makers.items():
-            alone[kind] += [direct_cost(maker, 3 * number + further) for further in range(3)]
+            alone[kind] += [direct_cost(maker, 3 * number + step) for step in range(3)]
         print(f"round {number + 1}: {', '.join(f'{k} {v[-1]:.0f}' for k, v in rates.items())}")
     print(f"\n{config.preset}, batches of {size}, {threads} threads, medians of {rounds} rounds")
     for name in steps:
         rate, cost = statistics.median(rates[name]), statistics.median(costs[name])
-        print(f"{name:20} {rate:8.0f} faces/s {cost:8.2f} ms of the processor a face")
+        print(f"{name:20} {rate:8.0f} faces/s {cost:8.2f} ms of processor time a face")
     for kind in makers:
         pairs = zip(rates["model"], rates[f"pipeline, {kind}"], strict=True)
         both = zip(rates[f"together, {kind}"], (min(pair) for pair in pairs), strict=True)

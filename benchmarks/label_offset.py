@@ -1,10 +1,11 @@
-"""Whether the landmarks of a data set lie to one side: pixels counted from 1, or a careless crop.
+"""Tests whether a data set's landmarks are shifted, e.g. by pixels counted from 1 or a bad crop.
 
 python benchmarks/label_offset.py --dataset ytf --root ytf --points published --every 2
 
-The mean of a model's landmarks in a face and in its mirror image has no preference for left or
-right, whatever the model was trained on. The median distance of the annotations from it, along x,
-is theirs; along y it also has what the model takes for the truth.
+The mean of a model's landmarks in a face and in its mirror image is not shifted to the left or to
+the right, whatever the model was trained on. So the median distance between the annotations and
+this mean along x is the shift of the annotations. Along y the distance also contains the model's
+own shift.
 """
 
 import argparse
@@ -21,13 +22,13 @@ from senet_landmark.export.labelling.pseudo_labels import both_looks
 
 
 def main() -> None:
-    """Prints the median offset in pixels and in percent of the eye corners' distance, by size."""
+    """Prints the median offset in pixels and in % of the distance of the eye corners, by size."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--points", default="auto")
     parser.add_argument("--model", default="senet-68")
-    parser.add_argument("--every", type=int, default=1, help="takes every so many-th photo")
+    parser.add_argument("--every", type=int, default=1, help="use only every n-th photo")
     options = parser.parse_args()
     predictor = Predictor(options.model, passes=1)
     faces = Photos(options.dataset, options.root, options.points)
@@ -37,8 +38,8 @@ def main() -> None:
     offsets, sizes = [], []
     for number, photo in enumerate(tqdm(source.photos(), unit="photo")):
         for face in photo if number % options.every == 0 else []:
-            seen = np.mean(both_looks(predictor, face), axis=0)
-            offsets.append((face.truth - seen).mean(axis=0))
+            predicted = np.mean(both_looks(predictor, face), axis=0)
+            offsets.append((face.truth - predicted).mean(axis=0))
             lengths = normaliser(face.truth[None], source.scheme, "inter_ocular")
             sizes.append(float(lengths[0]))
     offset, size = np.array(offsets), np.array(sizes)

@@ -2,10 +2,10 @@
 
 python benchmarks/limits.py --model senet-68 --out export/pretrained/senet-68-limits.jpg
 
-Each row makes one thing harder from left to right. The box is that of the true landmarks, the
-prediction is drawn in green, the truth where it is farther off than 4% in red, and the number is
-the mean distance in percent of the face box's size. One face says where a model's limits lie, not
-how often it meets them: `evaluate` does.
+Each row makes one condition harder from left to right. The face box comes from the true landmarks.
+The prediction is drawn in green; the ground truth is drawn in red if the error exceeds 4%. The
+number is the mean error in percent of the face box's size. One face shows where a model's limits
+are, but not how often photos exceed them: for that, use `evaluate`.
 """
 
 import argparse
@@ -17,9 +17,9 @@ import numpy as np
 
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.data_tools.synthesis.turned_mesh import (
+    draw_face,
     fit_face,
     landmarks_of,
-    render,
     turn_face,
 )
 from senet_landmark.evaluation.metrics import nme
@@ -30,20 +30,20 @@ from senet_landmark.io.images import write_picture
 from senet_landmark.visualisation.drawing import GREEN, RED, contact_sheet, draw_label, draw_points
 
 SIDE = 360
-"""Side of the photos in pixels; the face is about half of it."""
+"""Side of the photos in pixels; the face covers about half of it."""
 CELL = 150
-"""Side of a picture on the sheet."""
+"""Side in pixels of a picture on the sheet."""
 FAR = 4.0
-"""Percent of the face box's size from which on the truth is drawn too."""
+"""The ground truth is drawn if the error is above this, in percent of the face box's size."""
 
 SCHEME = get_scheme("300w_68")
 
 Case = tuple[str, np.ndarray, np.ndarray]
-"""What was made harder, photo, true landmarks [68, 2]."""
+"""Title, photo RGB uint8 [H, W, 3], true landmarks [68, 2]."""
 
 
 def upright() -> tuple[np.ndarray, np.ndarray]:
-    """The portrait about its face, SIDE x SIDE, and its landmarks."""
+    """The part of the portrait around its face, SIDE x SIDE pixels, and its landmarks."""
     photo, points = portrait()
     box = box_from_landmarks(points)
     zoom = SIDE / (2 * max(box[2:] - box[:2]))
@@ -62,7 +62,7 @@ def cases() -> Iterator[list[Case]]:
         pose = (float(yaw), *face.pose[1:])
         turned, depth = turn_face(face, pose)
         row.append(
-            (f"yaw {yaw}", render(photo, face, turned, depth), landmarks_of(turned, pose)[0])
+            (f"yaw {yaw}", draw_face(photo, face, turned, depth), landmarks_of(turned, pose)[0])
         )
     yield row
     centre = (SIDE / 2, SIDE / 2)
@@ -72,7 +72,7 @@ def cases() -> Iterator[list[Case]]:
     ]
     row = []
     for pixels in (128, 48, 24, 16, 10, 6):
-        side = round(2 * pixels)  # of the photo; the face is half as large
+        side = round(2 * pixels)  # the photo's side; the face is half as large
         small = cv2.resize(photo, (side, side), interpolation=cv2.INTER_AREA)
         large = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
         row.append((f"{pixels} px", large, points))
@@ -96,10 +96,10 @@ def sheet(model: str, passes: int) -> tuple[np.ndarray, list[tuple[str, float]]]
     pictures, figures = [], []
     rows = list(cases())
     for title, photo, points in (case for row in rows for case in row):
-        found = predictor.landmarks(photo, box_from_landmarks(points)[None], "landmarks")
-        error = 100 * float(nme(found, points[None], SCHEME, "bbox_size")[0])
+        predicted = predictor.landmarks(photo, box_from_landmarks(points)[None], "landmarks")
+        error = 100 * float(nme(predicted, points[None], SCHEME, "bbox_size")[0])
         drawn = draw_points(photo, points, RED, 1.5) if error > FAR else photo
-        drawn = draw_points(drawn, found[0], GREEN, 1.8)
+        drawn = draw_points(drawn, predicted[0], GREEN, 1.8)
         pictures.append(draw_label(drawn, f"{title}: {error:.1f}%", np.array([8, 32]), 24))
         figures.append((title, error))
     return contact_sheet(pictures, columns=len(rows[0]), cell=CELL), figures

@@ -1,9 +1,9 @@
-"""Clips of moving faces made from photos: frames whose landmarks and identities are known exactly.
+"""Clips of moving faces made from photos: frames with exact landmarks and identities.
 
-For measuring a tracker. A head is cut out of an annotated photo and moved, turned, scaled and faded
-over a background; what moves its pixels moves its landmarks. Nearer heads hide farther ones, and
-how much of each face is seen is known too. The frames are made one by one, so that a clip of any
-length takes no memory; the same arguments give the same frames.
+For measuring a tracker. A head is cropped from an annotated photo and moved, turned, scaled and
+faded over a background; the same transform moves its pixels and its landmarks. Nearer heads hide
+farther ones, and the visible share of each face is known too. The frames are made one by one, so
+that a long clip takes no more memory than a short one. The same arguments give the same frames.
 """
 
 import functools
@@ -17,21 +17,21 @@ from senet_landmark.data_tools.synthesis import turned_mesh
 from senet_landmark.face import geometry
 
 HEAD_SIDE = 288
-"""Side of a cut-out head in pixels; its face takes about half of it."""
+"""Side of a cropped head in pixels; its face covers about half of it."""
 
 REACH = 0.55
-"""How far a cut-out reaches beyond the face's box on every side, as a share of the box's size."""
+"""Margin of a cropped head around the face box, as a share of the box's size."""
 
 FEATHER = 0.03
-"""Width of a cut-out's soft edge, as a share of its side."""
+"""Width of a cropped head's soft edge, as a share of its side."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """A head cut out of a photo.
+    """A head cropped from a photo.
 
     Attributes:
-      picture: uint8 [S, S, 4], RGB and opacity.
+      picture: uint8 [S, S, 4], RGB and opacity (alpha).
       landmarks: float64 [68, 2], pixels of the picture.
     """
 
@@ -40,15 +40,16 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a head is in a frame.
+class HeadPosition:
+    """Position, size and pose of a head in a frame.
 
     Attributes:
-      centre: of its landmarks' box, pixels of the frame.
-      size: root of the area of that box before any turn, pixels.
-      roll: turn in the picture's plane, degrees, clockwise as it is seen.
-      yaw: further turn out of it, degrees, as in `senet_landmark.face.pose`; takes 10 ms a face.
-      opacity: 0 (not there) to 1.
+      centre: centre of the landmarks' box, in pixels of the frame.
+      size: square root of the area of that box before any turn, pixels.
+      roll: turn in the image plane, degrees, clockwise for the viewer.
+      yaw: additional turn out of the plane, degrees, as in `senet_landmark.face.pose`; takes 10 ms
+        a face.
+      opacity: 0 (invisible) to 1.
     """
 
     centre: tuple[float, float]
@@ -60,20 +61,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Actor:
-    """A head and its way through a clip: time in seconds -> its place."""
+    """A head and its path through a clip: time in seconds -> its position."""
 
     head: Head
-    way: Callable[[float], Place]
+    path: Callable[[float], HeadPosition]
 
 
 @dataclass(frozen=True)
 class Truth:
-    """A face of a frame.
+    """The ground truth of a face in a frame.
 
     Attributes:
-      actor: its number among the clip's actors: who it is.
+      actor: number of the actor in the clip, its identity.
       landmarks: float64 [68, 2], pixels of the frame.
-      seen: the share of the area within its landmarks that is seen, times its opacity, 0 to 1.
+      seen: visible share of the area within the landmarks, times the opacity, 0 to 1.
     """
 
     actor: int
@@ -81,8 +82,8 @@ class Truth:
     seen: float
 
 
-def cut_head(photo: np.ndarray, landmarks: np.ndarray) -> Head:
-    """Cuts an upright square about a face out of a photo, and gives it a soft oval outline.
+def crop_head(photo: np.ndarray, landmarks: np.ndarray) -> Head:
+    """Crops an upright square around a face from a photo, and gives it a soft oval outline.
 
     Args:
       photo: RGB uint8 [H, W, 3].
@@ -90,7 +91,7 @@ def cut_head(photo: np.ndarray, landmarks: np.ndarray) -> Head:
     """
     box = geometry.box_from_landmarks(landmarks)
     middle = (box[:2] + box[2:]) / 2
-    # Landmarks end at the brows: the head's middle is higher than theirs.
+    # Landmarks end at the brows: the middle of the head is higher than the middle of the landmarks.
     middle[1] -= 0.12 * (box[3] - box[1])
     half = (0.5 + REACH) * float((box[2:] - box[:2]).max())
     region = np.concatenate([middle - half, middle + half])
@@ -100,7 +101,7 @@ def cut_head(photo: np.ndarray, landmarks: np.ndarray) -> Head:
     points = geometry.apply(
         geometry.compose(geometry.to_pixels(size), transform), np.asarray(landmarks, np.float64)
     )
-    # An oval within the square, and not beyond the photo's border.
+    # An oval within the square that does not extend beyond the photo's border.
     oval = np.zeros((HEAD_SIDE, HEAD_SIDE), np.uint8)
     rim = 1 - 4 * FEATHER
     axes = (round(0.42 * HEAD_SIDE * rim), round(0.5 * HEAD_SIDE * rim))
@@ -115,29 +116,29 @@ def cut_head(photo: np.ndarray, landmarks: np.ndarray) -> Head:
 def draw_frame(
     actors: Sequence[Actor], background: np.ndarray, time: float
 ) -> tuple[np.ndarray, list[Truth]]:
-    """One frame.
+    """Draws one frame.
 
     Args:
-      actors: the farthest first.
+      actors: the actors, the farthest first.
       background: RGB uint8 [H, W, 3].
       time: in seconds.
 
     Returns:
-      RGB uint8 [H, W, 3], and the faces that are not wholly faded out, in the actors' order.
+      RGB uint8 [H, W, 3], and the faces whose opacity is above 0, in the order of the actors.
     """
     frame = background.copy()
     drawn: list[tuple[int, np.ndarray]] = []
-    shares: list[np.ndarray] = []  # of each face in each pixel that it is in
+    shares: list[np.ndarray] = []  # of each face: its visible share in each pixel
     for number, actor in enumerate(actors):
-        place = actor.way(time)
-        if place.opacity <= 0:
+        position = actor.path(time)
+        if position.opacity <= 0:
             continue
-        points, region, cover = _draw_head(frame, actor.head, place)
+        points, region, cover = _draw_head(frame, actor.head, position)
         for share in shares:
             share[region] *= 1 - cover
         share = np.zeros(frame.shape[:2], np.float32)
         hull = cv2.convexHull(points.astype(np.float32)).astype(np.int32)
-        cv2.fillConvexPoly(share, hull, place.opacity)
+        cv2.fillConvexPoly(share, hull, position.opacity)
         drawn.append((number, points))
         shares.append(share)
     truths = []
@@ -148,12 +149,12 @@ def draw_frame(
 
 
 def _draw_head(
-    frame: np.ndarray, head: Head, place: Place
+    frame: np.ndarray, head: Head, position: HeadPosition
 ) -> tuple[np.ndarray, tuple[slice, slice], np.ndarray]:
-    """Draws a head, in place; returns its landmarks there, and what it covers of which region."""
-    matrix = _to_frame(head, place)
-    if place.yaw:
-        head = turn_head(head, place.yaw)
+    """Draws a head into `frame`; returns its landmarks, its region, and its opacity there."""
+    matrix = _to_frame(head, position)
+    if position.yaw:
+        head = turn_head(head, position.yaw)
     points = geometry.apply(matrix, head.landmarks)
     side = head.picture.shape[0]
     corners = geometry.apply(matrix, np.array([[0, 0], [side, 0], [0, side], [side, side]]) - 0.5)
@@ -163,7 +164,7 @@ def _draw_head(
     size = (int(last[0] - first[0]), int(last[1] - first[1]))
     inside = geometry.to_crop(np.concatenate([first, last]) - 0.5)
     drawn = geometry.warp(head.picture, geometry.compose(inside, matrix), size)
-    cover = drawn[..., 3].astype(np.float32) * (place.opacity / 255)
+    cover = drawn[..., 3].astype(np.float32) * (position.opacity / 255)
     region = (slice(first[1], last[1]), slice(first[0], last[0]))
     under = frame[region].astype(np.float32)
     frame[region] = np.rint(under + cover[..., None] * (drawn[..., :3] - under))
@@ -190,36 +191,36 @@ def clip_frames(
         yield index / fps, frame, truths
 
 
-def _to_frame(head: Head, place: Place) -> np.ndarray:
-    """The affine [2, 3] from a head's pixels to the frame's."""
+def _to_frame(head: Head, position: HeadPosition) -> np.ndarray:
+    """The affine map [2, 3] from the pixels of a head to the pixels of the frame."""
     box = geometry.box_from_landmarks(head.landmarks)
-    zoom = place.size / float(np.sqrt((box[2:] - box[:2]).prod()))
-    angle = np.radians(place.roll)
+    zoom = position.size / float(np.sqrt((box[2:] - box[:2]).prod()))
+    angle = np.radians(position.roll)
     linear = zoom * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return np.column_stack([linear, place.centre - linear @ ((box[:2] + box[2:]) / 2)])
+    return np.column_stack([linear, position.centre - linear @ ((box[:2] + box[2:]) / 2)])
 
 
 def turn_head(head: Head, yaw: float) -> Head:
-    """The head turned by so many degrees of yaw further, as `turned_mesh` turns photos."""
+    """The head turned further by `yaw` degrees, as `turned_mesh` turns photos."""
     face = _fitted(head.landmarks.tobytes())
     pose = (face.pose[0] + yaw, face.pose[1], face.pose[2])
     points, depth = turned_mesh.turn_face(face, pose)
-    drawn = turned_mesh.render(np.ascontiguousarray(head.picture[..., :3]), face, points, depth)
+    drawn = turned_mesh.draw_face(np.ascontiguousarray(head.picture[..., :3]), face, points, depth)
     contour, _ = turned_mesh.landmarks_of(points, pose)
     return Head(np.dstack([drawn, head.picture[..., 3]]), contour)
 
 
 @functools.lru_cache(maxsize=16)
-def _fitted(landmarks: bytes) -> turned_mesh.Face:
+def _fitted(landmarks: bytes) -> turned_mesh.FittedFace:
     return turned_mesh.fit_face(np.frombuffer(landmarks).reshape(68, 2), (HEAD_SIDE, HEAD_SIDE))
 
 
 def made_background(width: int, height: int, seed: int = 0) -> np.ndarray:
-    """A soft, coloured room without a face, RGB uint8 [height, width, 3]."""
+    """A blurred, coloured background without a face, RGB uint8 [height, width, 3]."""
     generator = np.random.default_rng(seed)
     ground = np.zeros((height, width, 3), np.float32)
     for cells, strength in ((3, 60), (9, 25), (40, 12)):
-        # Mostly grey: each channel adds a little of its own.
+        # Mostly grey noise, plus a little noise of each channel.
         rough = generator.normal(0, strength, (cells, cells, 1))
         rough = (rough + generator.normal(0, strength / 3, (cells, cells, 3))).astype(np.float32)
         ground += cv2.resize(rough, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -229,27 +230,27 @@ def made_background(width: int, height: int, seed: int = 0) -> np.ndarray:
 def crossing_actors(
     heads: Sequence[Head], width: int, height: int, yaw: float = 0.0
 ) -> list[Actor]:
-    """Actors that come and go on ways of their own, cross each other, turn and fade.
+    """Actors that move on different paths, cross each other, turn and fade.
 
-    Each moves from side to side, in periods of 7 to 12 s, at two heights that overlap; turns by up
-    to 20 degrees, comes nearer and goes away again; and fades out for about 2 s, one after another.
-    Two that move at the same height hide each other when they cross.
+    Each actor moves from side to side in periods of 7 to 12 s, at one of two heights that overlap.
+    It turns by up to 20 degrees, comes nearer and moves away again, and fades out for about 2 s at
+    a different time than the others. Two actors at the same height hide each other when they cross.
     """
-    unit = min(width / 6.4, height / 4.8)  # a face's usual size
+    unit = min(width / 6.4, height / 4.8)  # usual size of a face in pixels
 
     def actor(number: int) -> Actor:
         phase, period = 2.4 * number, 7.0 + 1.7 * number
         fade_period = 11.0 + 1.5 * number
 
-        def way(time: float) -> Place:
+        def path(time: float) -> HeadPosition:
             x = width / 2 + 0.36 * width * np.sin(2 * np.pi * time / period + phase)
             lane = 0.36 if number % 2 else 0.66
             y = height * (lane + 0.05 * np.sin(2 * np.pi * time / 5 + phase))
             since = (time + 2.5 * number) % fade_period
-            # It is there, then goes within a second, stays away for 1.5 s and comes within one.
-            there = fade_period - 3.5
-            opacity = float(np.clip(max(there + 1 - since, since - there - 2.5), 0, 1))
-            return Place(
+            # Visible, then fades out in 1 s, invisible for 1.5 s, then fades in in 1 s.
+            visible = fade_period - 3.5
+            opacity = float(np.clip(max(visible + 1 - since, since - visible - 2.5), 0, 1))
+            return HeadPosition(
                 centre=(float(x), float(y)),
                 size=unit * (1 + 0.15 * float(np.sin(2 * np.pi * time / 6.5 + number))),
                 roll=20 * float(np.sin(2 * np.pi * time / 4.5 + phase)),
@@ -257,7 +258,7 @@ def crossing_actors(
                 opacity=opacity,
             )
 
-        return Actor(heads[number], way)
+        return Actor(heads[number], path)
 
     return [actor(number) for number in range(len(heads))]
 
@@ -265,10 +266,10 @@ def crossing_actors(
 def swaying_actor(
     head: Head, width: int, height: int, *, size: float, reach: float, period: float
 ) -> Actor:
-    """A face that sways from side to side, `reach` face sizes to each, in `period` seconds."""
+    """A face that sways by `reach` face sizes to each side, in a period of `period` seconds."""
 
-    def way(time: float) -> Place:
+    def path(time: float) -> HeadPosition:
         shift = reach * size * float(np.sin(2 * np.pi * time / period)) if reach else 0.0
-        return Place(centre=(width / 2 + shift, height * 0.55), size=size)
+        return HeadPosition(centre=(width / 2 + shift, height * 0.55), size=size)
 
-    return Actor(head, way)
+    return Actor(head, path)

@@ -1,9 +1,9 @@
-"""`senet` and `senet_original` in PyTorch, as anchors of speed: the layers of `networks.senet`.
+"""`senet` and `senet_original` in PyTorch, for comparing speed: the layers of `networks.senet`.
 
-Only the padding of strided 3x3 layers is another: PyTorch's is the same on all sides, TensorFlow's
-SAME is at the right and the bottom alone. The arithmetic is as much.
+Only the padding of strided 3x3 layers differs: PyTorch pads all sides equally, TensorFlow's SAME
+pads only the right and the bottom. The number of operations is the same.
 
-`python benchmarks/pytorch_networks.py` prints the parameters of both.
+`python benchmarks/pytorch_networks.py` prints the number of parameters of both.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ SENET_BLOCKS = ((64, 2), (128, 2), (128, 1), (192, 2), (192, 1), (256, 2), (256,
 SENET_ORIGINAL_BLOCKS = ((64, 2), (128, 2), (128, 2), (256, 2), (512, 2))
 MAP_CHANNELS, GRID_REACH = 128, 0.1
 PARAMETERS = {"senet": 561_604, "senet_original": 1_372_344}
-"""Trainable parameters of TensorFlow's networks with 68 points."""
+"""Number of trainable parameters of TensorFlow's networks with 68 points."""
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -33,7 +33,7 @@ def conv(
     relu: bool = True,
     groups: int = 1,
 ) -> nn.Sequential:
-    """Convolution, batch normalisation and, if wanted, ReLU in place."""
+    """Convolution, batch normalisation and, with `relu`, an in-place ReLU."""
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         norm(outputs),
@@ -75,7 +75,7 @@ class Block(nn.Module):
 
 
 class Blocks(nn.ModuleList):
-    """Blocks one after the other; the maps before each stride, and the last."""
+    """Blocks in sequence; returns the maps before each stride, and the last maps."""
 
     def __init__(self, inputs: int, blocks: Sequence[tuple[int, int]]):
         channels = [inputs, *(block[0] for block in blocks)]
@@ -92,7 +92,7 @@ class Blocks(nn.ModuleList):
 
 
 class SoftArgmax(nn.Module):
-    """As `heads.soft_argmax`, on three stages, finest first, for maps of `side` by `side`."""
+    """As `heads.soft_argmax`, on three stages, finest first, for maps of `side` x `side`."""
 
     def __init__(self, inputs: Sequence[int], points: int, side: int):
         super().__init__()
@@ -118,7 +118,7 @@ class SoftArgmax(nn.Module):
 
 
 class Senet(nn.Module):
-    """As `senet.senet` with the `soft_argmax` head; gives landmarks and logits of their maps."""
+    """As `senet.senet` with the `soft_argmax` head; returns landmarks and logits of their maps."""
 
     def __init__(self, points: int = 68, size: int = 128):
         super().__init__()
@@ -132,7 +132,7 @@ class Senet(nn.Module):
 
 
 class SenetOriginal(nn.Module):
-    """As `senet.senet_original`; gives the landmarks and None."""
+    """As `senet.senet_original`; returns the landmarks and None."""
 
     def __init__(self, points: int = 68, dropout_keep: float = 0.8):
         super().__init__()
@@ -151,19 +151,19 @@ class SenetOriginal(nn.Module):
 
 
 def scaled(image: Tensor) -> Tensor:
-    """uint8 as float32 in [-1, 1]."""
+    """Converts uint8 to float32 in [-1, 1]."""
     return image.float().mul_(1 / 127.5).sub_(1)
 
 
 def build(name: str, points: int = 68) -> nn.Module:
-    """The network called `name`, of as many parameters as TensorFlow's."""
+    """The network called `name`; it has as many parameters as TensorFlow's."""
     network = {"senet": Senet, "senet_original": SenetOriginal}[name](points)
     assert points != 68 or parameters(network) == PARAMETERS[name], parameters(network)
     return network
 
 
 def parameters(network: nn.Module) -> int:
-    """Trainable parameters."""
+    """Number of trainable parameters."""
     return sum(weight.numel() for weight in network.parameters())
 
 

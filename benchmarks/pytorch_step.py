@@ -1,16 +1,18 @@
-"""Faces a second of a training step in PyTorch: the anchor of `benchmarks/train_step.py`.
+"""Faces a second of a training step in PyTorch, for comparison in `benchmarks/train_step.py`.
 
-For an environment that has PyTorch, NumPy and OpenCV; nothing of it needs TensorFlow.
+Needs an environment with PyTorch, NumPy and OpenCV, but not TensorFlow.
 
 python benchmarks/pytorch_step.py --preset senet --batch 64 --steps 8 --format channels_last
 
-A step is forward, loss, backward, Adam, and the preset's clipping and averages, all as in
-`losses.py` and `optimisation.py`, on one constant batch. (Batches are made by code that imports
-TensorFlow, and cost the same whatever trains on them.) Settings are PyTorch's best here: fused
-Adam, activations in place, clipping and averages over all tensors at once, no denormals, all cores,
-and the environment `BEST`: freed memory is kept, and threads do not wait busily, which costs much
-where other programs run. `--environment default` leaves it as it is; `--format` and `--compile` are
-for the caller to choose. Only weight decay comes behind the clipping here and before it there.
+A step is the forward pass, loss, backward pass, Adam, and the preset's gradient clipping and weight
+averages, all as in `losses.py` and `optimisation.py`, on one constant batch. (The code that makes
+batches imports TensorFlow; its cost does not depend on the framework that trains.) The settings are
+the fastest ones of PyTorch: fused Adam, in-place activations, clipping and averages over all
+tensors at once, no denormals, all cores, and the environment variables `BEST`: freed memory is
+kept, and waiting threads sleep, because busy waiting is expensive if other programs run.
+`--environment default` leaves these variables unset; choose `--format` and `--compile` yourself.
+One difference remains: weight decay is applied after the clipping here, and before it in
+TensorFlow.
 """
 
 import argparse
@@ -21,7 +23,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the project is not installed there
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the project may not be installed
 
 import numpy as np
 import torch
@@ -39,8 +41,8 @@ BEST = {
     "MALLOC_MMAP_THRESHOLD_": str(2**33),
     "OMP_WAIT_POLICY": "passive",
 }
-"""Environment in which glibc gives no memory back to the system (mallopt(3)), and threads that wait
-for others leave them the cores."""
+"""Environment variables with which glibc returns no memory to the system (mallopt(3)), and waiting
+threads leave the cores to others."""
 
 
 def wing(predicted: Tensor, truth: Tensor, w: float = 10.0, eps: float = 2.0) -> Tensor:

@@ -1,21 +1,22 @@
-"""The tracker measured on clips made from photos: jitter and lag, identities, memory, likeness.
+"""The tracker measured on clips made from photos: jitter, lag, identities, memory, similarity.
 
     python benchmarks/tracking.py --root 300W_LP --ytf ytf
 
-Every clip goes through a video file, with sensor noise and MPEG-4 compression, and through
-`predict_video` as a user calls it; the truth is what the clip was drawn by
+Every clip is written to a video file, with sensor noise and MPEG-4 compression, and read by
+`predict_video` as a user calls it. The ground truth is known because the clips are drawn
 (`made_clips.py`).
 
 Smoothing: a face that keeps still, one that sways slowly, and one that sways by its own width in
-half a second. Jitter is the mean distance by which a landmark moves from frame to frame otherwise
-than it should; lag the delay at which the path of the face's centre fits the true one best; both
-with and without the filter, medians over the faces.
+half a second. Jitter is the mean difference between a landmark's movement from frame to frame and
+its true movement. Lag is the delay for which the path of the face's centre fits the true path best.
+Both are measured with and without the filter; the table shows medians over the faces.
 
-Identities: a minute with four faces that cross, turn and fade (`crossing_actors`), several times
-with other faces; memory is the process's at a sixth of the job, and its peak after that.
+Identities: a minute with four faces that cross, turn and fade (`crossing_actors`), repeated with
+other faces. Memory is that of the process: its peak in the first sixth of the job, and its peak
+after that.
 
-Likeness: how often two frames of one scene, and of two people, of YouTube Faces are taken for one
-face by their chips alone.
+Similarity: how often two chips (small aligned crops) of YouTube Faces are similar enough to be one
+face, for two frames of one scene and for two people.
 """
 
 import argparse
@@ -44,32 +45,32 @@ from senet_landmark.visualisation.tables import markdown_table
 
 RATE, WIDTH, HEIGHT, NOISE = 25.0, 640, 480, 4.0
 FACE = 120.0
-"""Size of the swaying faces, in pixels."""
+"""Size of the swaying faces in pixels."""
 
 MOTIONS = {"still": (0.0, 1.0), "slow": (0.5, 4.0), "brisk": (0.5, 1.0)}
-"""Name -> reach to each side in face sizes, and period in seconds."""
+"""Name -> (movement to each side in face sizes, period in seconds)."""
 
 BLACK = 0.02
-"""Share of a cut-out that may be black: the border that 300W-LP's photos were given."""
+"""Largest share of a cropped head that may be black: 300W-LP's photos have black borders."""
 
 Points = dict[tuple[int, int], np.ndarray]
 """(frame, identity) -> landmarks [68, 2]."""
 
 
 def heads_of(root: Path, count: int, seed: int, predictor: Predictor) -> list[made_clips.Head]:
-    """Heads of a 300W-LP tree, drawn at random: whole ones, that the detector finds."""
+    """Random heads of a 300W-LP tree that are complete and that the detector finds."""
     entries = list_entries("300w_lp", root)
     generator = np.random.default_rng(seed)
     heads: list[made_clips.Head] = []
     for index in generator.permutation(len(entries)):
         sample = load_sample("300w_lp", entries[index])
         photo = read_photo(sample.photo)
-        head = made_clips.cut_head(photo, sample.landmarks)
+        head = made_clips.crop_head(photo, sample.landmarks)
         black = (head.picture[..., :3].max(axis=2) < 4) & (head.picture[..., 3] > 200)
         box = box_from_landmarks(sample.landmarks)
         if black.mean() < BLACK and any(
-            np.linalg.norm(found[:2] + found[2:] - box[:2] - box[2:]) < 0.8 * (box[2] - box[0])
-            for found in predictor.detect(photo)[0]
+            np.linalg.norm(other[:2] + other[2:] - box[:2] - box[2:]) < 0.8 * (box[2] - box[0])
+            for other in predictor.detect(photo)[0]
         ):
             heads.append(head)
         if len(heads) == count:
@@ -90,28 +91,33 @@ def write_clip(path: Path, actors: list[made_clips.Actor], count: int) -> list:
 
 
 def read_table(path: str) -> Points:
-    """What `predict_video` wrote."""
-    found = {}
+    """Reads the CSV that `predict_video` wrote."""
+    table = {}
     with open(path, newline="") as stream:
         for row in csv.DictReader(stream):
             points = [[float(row[f"{axis}{i}"]) for axis in "xy"] for i in range(68)]
-            found[int(row["frame"]), int(row["identity"])] = np.array(points)
-    return found
+            table[int(row["frame"]), int(row["identity"])] = np.array(points)
+    return table
 
 
-def figures_of_path(found: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
-    """(jitter in %, lag in frames, NME in %) of landmarks [T, 68, 2], by the eye corners."""
+def figures_of_path(predicted: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
+    """Jitter in %, lag in frames, NME in %; the norm is the distance of the eye corners.
+
+    Args:
+      predicted: landmarks [T, 68, 2], pixels.
+      truth: true landmarks [T, 68, 2], pixels.
+    """
     norm = float(np.linalg.norm(truth[:, 36] - truth[:, 45], axis=1).mean())
-    wrong = np.diff(found, axis=0) - np.diff(truth, axis=0)
-    jitter = 100 * float(np.linalg.norm(wrong, axis=2).mean()) / norm
-    error = 100 * float(np.linalg.norm(found - truth, axis=2).mean()) / norm
-    paths = [points.mean(axis=1) - points.mean(axis=(0, 1)) for points in (found, truth)]
+    difference = np.diff(predicted, axis=0) - np.diff(truth, axis=0)
+    jitter = 100 * float(np.linalg.norm(difference, axis=2).mean()) / norm
+    error = 100 * float(np.linalg.norm(predicted - truth, axis=2).mean()) / norm
+    paths = [points.mean(axis=1) - points.mean(axis=(0, 1)) for points in (predicted, truth)]
     frames = np.arange(len(truth), dtype=float)
     shifts = np.arange(-1, 4, 0.01)
     distances = []
     for shift in shifts:
-        late = np.stack([np.interp(frames - shift, frames, axis) for axis in paths[1].T], axis=1)
-        distances.append(float(((paths[0] - late)[5:-5] ** 2).sum()))
+        delayed = np.stack([np.interp(frames - shift, frames, axis) for axis in paths[1].T], axis=1)
+        distances.append(float(((paths[0] - delayed)[5:-5] ** 2).sum()))
     return jitter, float(shifts[int(np.argmin(distances))]), error
 
 
@@ -132,22 +138,22 @@ def measure_smoothing(heads: list[made_clips.Head], predictor: Predictor, folder
                 table = read_table(result["csv"])
                 frames = [i for i in range(10, 100) if (i, 1) in table]
                 if len(frames) < 80:
-                    print(f"a face was lost in {90 - len(frames)} frames, and is left out")
+                    print(f"a face was missed in {90 - len(frames)} frames, and is left out")
                     continue
-                found = np.stack([table[i, 1] for i in frames])
+                predicted = np.stack([table[i, 1] for i in frames])
                 truth = np.stack([truths[i][0].landmarks for i in frames])
-                figures[smooth].append(figures_of_path(found, truth))
+                figures[smooth].append(figures_of_path(predicted, truth))
         for smooth, values in figures.items():
-            jitter, lag, error = (statistics.median(of) for of in zip(*values, strict=True))
-            told = f"{round(lag, 2) + 0:.2f}" if reach else "–"  # never -0.00
+            jitter, lag, error = (statistics.median(v) for v in zip(*values, strict=True))
+            lag_text = f"{round(lag, 2) + 0:.2f}" if reach else "–"  # + 0 avoids -0.00
             name = "one-euro" if smooth else "none"
-            rows.append([motion, name, f"{jitter:.3f}", told, f"{error:.2f}"])
+            rows.append([motion, name, f"{jitter:.3f}", lag_text, f"{error:.2f}"])
     titles = ["motion", "filter", "jitter, %", "lag, frames", "NME, %"]
     print(markdown_table(titles, rows, texts=2))
 
 
 def resident() -> float:
-    """Memory of this process, in MB."""
+    """Resident memory of this process in MB."""
     return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 
@@ -172,39 +178,39 @@ def measure_identities(
         watcher.start()
         began = time.monotonic()
         result = predict_video(folder / "crossing.mp4", folder, predictor=predictor)
-        taken = time.monotonic() - began
+        seconds_taken = time.monotonic() - began
         ended.set()
         watcher.join()
         table = read_table(result["csv"])
         score = score_identities(by_frame(truths, table))
-        early = max(level for at, level in levels if at - began <= taken / 6)
-        late = max(level for at, level in levels if at - began > taken / 6)
-        counts = ("faces", "lost", "longest", "swaps", "renewed", "strays")
+        early = max(level for at, level in levels if at - began <= seconds_taken / 6)
+        late = max(level for at, level in levels if at - began > seconds_taken / 6)
+        counts = ("faces", "lost", "longest", "id_switches", "fragmentations", "false_positives")
         memory = (f"{early:.0f}", f"{late:.0f}")
         rows.append(
             [
                 str(number), *(str(score[name]) for name in counts), f"{score['nme']:.2f}",
-                f"{1000 * taken / count:.0f}", *memory,
+                f"{1000 * seconds_taken / count:.0f}", *memory,
             ]
         )  # fmt: skip
     titles = [
-        "clip", "faces to find", "lost", "longest", "swaps", "renewed", "strays", "NME, %",
-        "ms a frame", "memory at 1/6, MB", "peak after, MB",
+        "clip", "faces to find", "missed", "longest gap, frames", "ID switches", "fragmentations",
+        "false positives", "NME, %", "ms a frame", "memory at 1/6, MB", "peak after, MB",
     ]  # fmt: skip
     print(markdown_table(titles, rows, texts=1))
 
 
 def by_frame(truths: list, table: Points) -> Iterator[tuple[list, list]]:
-    """The truth and what was found, frame by frame."""
-    found: dict[int, list] = {}
+    """(true faces, detections) of each frame."""
+    detections: dict[int, list] = {}
     for (frame, identity), points in table.items():
-        found.setdefault(frame, []).append((identity, points))
+        detections.setdefault(frame, []).append((identity, points))
     for frame, faces in enumerate(truths):
-        yield faces, found.get(frame, [])
+        yield faces, detections.get(frame, [])
 
 
-def measure_likeness(root: Path, predictor: Predictor, people: int = 120) -> None:
-    """Prints how often chips of one scene, and of two people, are alike."""
+def measure_similarity(root: Path, predictor: Predictor, people: int = 120) -> None:
+    """Prints how often chips of one scene, and of two people, reach the tracker's thresholds."""
     entries = list_entries("ytf", root)
     names = sorted({entry.identity for entry in entries})
     chosen = set(np.random.default_rng(0).permutation(names)[:people])
@@ -219,29 +225,29 @@ def measure_likeness(root: Path, predictor: Predictor, people: int = 120) -> Non
         if face.confidence >= tracks.SURE:
             chips.append(appearance.face_chip(photo, face.landmarks, predictor.scheme))
             persons.append(entry.identity)
-            scenes.append(entry.photo.stem[:-1])  # NAME_20, NAME_21, NAME_22 are of one scene
-    alike = np.stack(chips) @ np.stack(chips).T
-    upper = np.triu(np.ones(alike.shape, bool), 1)
+            scenes.append(entry.photo.stem[:-1])  # NAME_20, NAME_21, NAME_22 are one scene
+    similarity = np.stack(chips) @ np.stack(chips).T
+    upper = np.triu(np.ones(similarity.shape, bool), 1)
     one_scene = upper & (np.array(scenes)[:, None] == np.array(scenes))
     two_people = upper & (np.array(persons)[:, None] != np.array(persons))
     rows = []
     for least in (tracks.UNLIKE, tracks.KEPT, appearance.ALIKE, tracks.FAR_LIKE):
-        shares = [100 * float((alike[of] >= least).mean()) for of in (one_scene, two_people)]
+        shares = [100 * float((similarity[p] >= least).mean()) for p in (one_scene, two_people)]
         rows.append([str(least), f"{shares[0]:.1f}%", f"{shares[1]:.2f}%"])
-    titles = ["likeness", "of pairs of one scene", "of pairs of two people"]
+    titles = ["similarity", "of pairs of one scene", "of pairs of two people"]
     print(markdown_table(titles, rows, texts=0))
 
 
 def main() -> None:
-    """Measures what its options name, and prints it."""
+    """Runs the measurements that the options ask for, and prints them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, required=True, help="a 300W-LP tree")
-    parser.add_argument("--ytf", type=Path, help="YouTube Faces, for likeness")
-    parser.add_argument("--heads", type=int, default=10, help="faces for jitter and lag")
-    parser.add_argument("--clips", type=int, default=3, help="long clips")
-    parser.add_argument("--seconds", type=float, default=60, help="of a long clip")
-    parser.add_argument("--yaw", type=float, default=0, help="degrees that heads turn out of plane")
-    parser.add_argument("--seed", type=int, default=0, help="of the faces that are drawn")
+    parser.add_argument("--ytf", type=Path, help="folder of YouTube Faces, for the similarity")
+    parser.add_argument("--heads", type=int, default=10, help="number of faces for jitter and lag")
+    parser.add_argument("--clips", type=int, default=3, help="number of long clips")
+    parser.add_argument("--seconds", type=float, default=60, help="length of a long clip")
+    parser.add_argument("--yaw", type=float, default=0, help="largest yaw of the heads, degrees")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the choice of faces")
     options = parser.parse_args()
     predictor = Predictor()
     print(f"engine {predictor.engine}")
@@ -249,7 +255,7 @@ def main() -> None:
         folder = Path(name)
         if options.heads:
             heads = heads_of(options.root, options.heads - 1, options.seed, predictor)
-            heads.append(made_clips.cut_head(*portrait()))
+            heads.append(made_clips.crop_head(*portrait()))
             measure_smoothing(heads, predictor, folder)
         clips = (
             heads_of(options.root, 4, 100 + options.seed + i, predictor)
@@ -257,7 +263,7 @@ def main() -> None:
         )
         measure_identities(clips, options.seconds, options.yaw, predictor, folder)
     if options.ytf:
-        measure_likeness(options.ytf, predictor)
+        measure_similarity(options.ytf, predictor)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Faces a second of a training step: settings one by one against the default, and PyTorch.
+"""Faces a second of a training step: single settings compared with the default, and PyTorch.
 
 python benchmarks/train_step.py [--preset senet] [--rounds 3] [--torch PYTHON]
 
-Each measurement is a process of its own, on a batch that stays; in every round each setting has its
-turn. Medians, and their ratio to the default setting. `--torch` names a Python with PyTorch, which
-does the same step of the same network (`pytorch_step.py`).
+Each measurement runs in its own process, on a constant batch; every round measures each setting
+once. The program prints medians, and their ratio to the default setting. `--torch` names a Python
+with PyTorch, which runs the same step of the same network (`pytorch_step.py`).
 """
 
 import argparse
@@ -38,11 +38,11 @@ SETTINGS: dict[str, tuple[dict[str, str], dict[str, int]]] = {
     "batch 128": ({}, {"batch_size": 128}),
     "no averages, no clipping": ({}, {"ema_decay": 0, "gradient_clip": 0}),
 }
-"""Name -> environment of the process, options of the training loop."""
+"""Name -> (environment variables of the process, options of the training loop)."""
 
 
 def measure(preset: str, options: dict[str, int]) -> float:
-    """Faces a second of a preset's training graph on a batch that stays."""
+    """Faces a second of a preset's training graph on a constant batch."""
     from dataclasses import replace
     from types import SimpleNamespace
     from typing import Any, cast
@@ -64,7 +64,7 @@ def measure(preset: str, options: dict[str, int]) -> float:
     config = replace(config, train=replace(config.train, **cast(Any, options)))
     loop, (width, height) = config.train, get_network(config.network.name).input_size
     generator = np.random.default_rng(0)
-    # What the graph asks of a maker of batches, which has none to make here.
+    # The attributes of a batch maker that the graph reads; no batches are made here.
     maker = SimpleNamespace(
         store=SimpleNamespace(scheme=get_scheme("300w_68")), size=(width, height),
         attributes=(), batch_size=loop.batch_size,
@@ -93,20 +93,20 @@ def measure(preset: str, options: dict[str, int]) -> float:
 
 
 def output_of(command: list[str], environment: dict[str, str]) -> float:
-    """The number that a process prints last."""
-    found = subprocess.run(
+    """Runs a command, and returns the last number that it prints."""
+    result = subprocess.run(
         command, env=os.environ | environment, check=True, capture_output=True, text=True
     )
-    return float(found.stdout.split()[-1])
+    return float(result.stdout.split()[-1])
 
 
 def main() -> None:
-    """Measures all settings in turn and prints a table."""
+    """Measures all settings in turn, and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", default="senet")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--torch", default="", help="a Python that has PyTorch")
-    parser.add_argument("--only", nargs="*", help="settings whose names begin so")
+    parser.add_argument("--torch", default="", help="path of a Python that has PyTorch")
+    parser.add_argument("--only", nargs="*", help="only settings whose names begin so")
     parser.add_argument("--measure", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
@@ -127,13 +127,13 @@ def main() -> None:
                 command += ["--preset", arguments.preset, "--batch", "64", "--steps", str(STEPS)]
                 command += ["--format", layout, "--environment", environment]
                 commands[f"PyTorch, {layout}, {environment} environment"] = (command, {})
-    found: dict[str, list[float]] = {name: [] for name in commands}
+    rates: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(arguments.rounds):
         for name in list(commands)[:: 1 if number % 2 == 0 else -1]:
-            found[name].append(output_of(*commands[name]))
-            print(f"round {number + 1}: {name}: {found[name][-1]:.0f}", file=sys.stderr, flush=True)
-    default = statistics.median(found[names[0]])
-    medians = {name: statistics.median(values) for name, values in found.items()}
+            rates[name].append(output_of(*commands[name]))
+            print(f"round {number + 1}: {name}: {rates[name][-1]:.0f}", file=sys.stderr, flush=True)
+    default = statistics.median(rates[names[0]])
+    medians = {name: statistics.median(values) for name, values in rates.items()}
     rows = [(name, f"{rate:.0f}", f"{default / rate:.2f}") for name, rate in medians.items()]
     print(markdown_table(["setting", "faces/s", "default over it"], rows, texts=1), end="")
 

@@ -1,1 +1,1 @@
-"""Photos and annotations -> records. Imports the core; never `export`."""
+"""Photos and annotations -> records. May import the core, never `export`."""

@@ -1,1 +1,1 @@
-"""Data sets as published -> samples: one file a data set, and a registry."""
+"""Published data sets -> samples: one file for each data set, and a registry."""

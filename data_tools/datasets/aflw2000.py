@@ -1,10 +1,11 @@
 """AFLW2000-3D (Zhu et al., "Face Alignment Across Large Poses", CVPR 2016): yaw to 90 degrees.
 
-    ROOT/NAME.jpg, ROOT/NAME.mat       pt3d_68 (3, 68), Pose_Para (1, 7), pt2d (2, 21), roi
+    ROOT/NAME.jpg, ROOT/NAME.mat       pt3d_68 [3, 68], Pose_Para [1, 7], pt2d [2, 21], roi
 
-`pt3d_68` are the 68 points of a fitted 3D face, the true jaw rather than the visible contour, those
-turned away from the camera too: these are marked invisible here, by the surface's normal. `pt2d`
-are AFLW's own 21 points, -1 where the annotator saw none.
+`pt3d_68` are the 68 points of a fitted 3D face. They follow the true jaw rather than the visible
+contour, and include points that are turned away from the camera: these are marked invisible here,
+by the normal of the surface. `pt2d` are AFLW's own 21 points; a point that the annotator did not
+see is -1.
 """
 
 import functools
@@ -25,7 +26,7 @@ POINTS = ("auto", "pt3d_68", "pt2d")
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
-    """The photos below `root`, sorted by path: all for testing, each its own identity."""
+    """The photos below `root`, sorted by path; all are for testing, each with its own identity."""
     for photo, annotation in photos_and_annotations(root, ".mat"):
         yield Entry(
             photo=photo,
@@ -51,17 +52,23 @@ def load(entry: Entry) -> Sample:
     points = np.asarray(values.get("pt3d_68", np.empty(0)), np.float64)
     if points.shape != (3, 68):
         raise InputError(f"{path}: pt3d_68 is {points.shape}, not (3, 68).")
-    # Its z grows towards the camera; `facing_camera` counts it away from it, as pose.py does.
+    # In the file z grows towards the camera; in `facing_camera`, as in pose.py, away from it.
     visible = facing_camera(points.T * (1, 1, -1))
     return sample_of(entry, points[:2].T, visible=visible, pose=pose)
 
 
 def facing_camera(points: np.ndarray) -> np.ndarray:
-    """Which of 68 points [68, 3] (x right, y down, z away) lie on skin turned to the camera.
+    """Which points lie on skin that faces the camera.
 
-    The normal at a point is the mean of its triangles', which join the points as they lie about
-    the mean face. A landmark at the silhouette counts as seen: its normal is 90 degrees off the
-    view, and annotators do place it; from 100 degrees on it is hidden.
+    The normal at a point is the mean of the normals of its triangles; the triangles are those of
+    the mean face. A landmark at the silhouette counts as visible: its normal is at 90 degrees to
+    the viewing direction, and annotators mark it. From 100 degrees on a landmark is hidden.
+
+    Args:
+      points: [68, 3], x right, y down, z away from the camera.
+
+    Returns:
+      bool [68].
     """
     triangles = _triangles()
     corners = points[triangles]
@@ -75,11 +82,11 @@ def facing_camera(points: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _triangles() -> np.ndarray:
-    """Triangles [T, 3] over the mean face laid flat by angle, normals towards the viewer."""
+    """Triangles [T, 3] of the mean face, unrolled to a plane; their normals face the viewer."""
     from scipy.spatial import Delaunay  # slow to import, and no other data set needs it
 
     x, y, z = MEAN_FACE_3D.T.astype(np.float64)
-    # Unrolled about the neck's axis, where the jaw's ends would otherwise fold onto each other.
+    # Unrolled around the axis of the neck; a plain projection would fold the ends of the jaw.
     flat = np.stack([np.arctan2(x, 1.2 - z), y], axis=1)
     triangles = np.asarray(Delaunay(flat).simplices)
     a, b, c = flat[triangles[:, 0]], flat[triangles[:, 1]], flat[triangles[:, 2]]

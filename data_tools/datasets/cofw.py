@@ -1,14 +1,15 @@
 """COFW (Burgos-Artizzu et al., "Robust Face Landmark Estimation under Occlusion", ICCV 2013).
 
-    ROOT/…/COFW_train_color.mat        IsTr (1, 1345) photos, phisTr (87, 1345), bboxesTr (4, 1345)
-    ROOT/…/COFW_test_color.mat         IsT (1, 507), phisT (87, 507), bboxesT (4, 507)
-    ROOT/…/COFW_train.mat, COFW_test.mat       the same in grey; read where the coloured is absent
+    ROOT/…/COFW_train_color.mat        IsTr [1, 1345] photos, phisTr [87, 1345], bboxesTr [4, 1345]
+    ROOT/…/COFW_test_color.mat         IsT [1, 507], phisT [87, 507], bboxesT [4, 507]
+    ROOT/…/COFW_train.mat, COFW_test.mat       the same in grey; read if the coloured file is absent
 
-MATLAB 7.3 files, which are HDF5: arrays have their axes the other way round, a cell array holds
-references. A column of `phis` is 29 x, 29 y, then 29 times 1 where the landmark is occluded; its
-place is annotated all the same. One of `bboxes` is left, top, width, height of what a face detector
-would say. Both are 1-based. The coloured files hold grey photos too. As published, the first 845
-training photos are LFPW's, hardly occluded, and only the other 500 COFW's own.
+MATLAB 7.3 files are HDF5: the axes of arrays are reversed, and a cell array holds references. A
+column of `phis` is 29 x, 29 y, then 29 flags that are 1 where the landmark is occluded; the
+position of an occluded landmark is annotated too. A column of `bboxes` is left, top, width, height
+of a box as a face detector gives it. Both are 1-based. The coloured files also hold some grey
+photos. As published, the first 845 training photos come from LFPW and are hardly occluded; only the
+other 500 are COFW's own.
 """
 
 from collections.abc import Iterator
@@ -28,10 +29,10 @@ _POINTS = 29
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
-    """The faces of the files below `root`, training first; one a photo, counted from 0.
+    """The faces of the files below `root`, training first; one face a photo, counted from 0.
 
     Raises:
-      InputError: a file is not MATLAB 7.3, or lacks what it should hold.
+      InputError: a file is not MATLAB 7.3, or lacks an array.
     """
     del points
     for subset in KEYS:
@@ -47,22 +48,22 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
                 identity=source,
                 annotations=(path,),
                 scheme="cofw_29",
-                place=index,
+                offset=index,
                 subset=subset,
                 test=subset == "test",
             )
 
 
 def _file_of(root: Path, subset: str) -> Path | None:
-    """The coloured file of a subset, or the grey one, or None; the first by name of several."""
+    """The coloured file of a subset, else the grey one, else None; the first by name of several."""
     for name in (f"COFW_{subset}_color.mat", f"COFW_{subset}.mat"):
-        if found := sorted(path for path in root.rglob(name) if path.is_file()):
-            return found[0]
+        if paths := sorted(path for path in root.rglob(name) if path.is_file()):
+            return paths[0]
     return None
 
 
 def _count(path: Path, subset: str) -> int:
-    """How many faces a file holds; no photo is read."""
+    """Number of faces in a file; reads no photo."""
     cells, phis, boxes = KEYS[subset]
     with _opened(path) as file:
         count = _array(file, cells, path).size
@@ -86,7 +87,7 @@ def load(entry: Entry) -> Sample:
     if values.size != 3 * _POINTS or box.size != 4:
         raise InputError(f"{path}: {phis!r} has {values.size} rows, {boxes!r} {box.size}.")
     landmarks = values[: 2 * _POINTS].reshape(2, _POINTS).T - 1
-    # RCPR rounds the boxes and takes them for pixels: the edges are those pixels' outer borders.
+    # RCPR rounds the boxes to whole pixels: the edges are the outer borders of these pixels.
     left, top = box[:2] - 1.5
     return sample_of(
         entry,
@@ -97,7 +98,7 @@ def load(entry: Entry) -> Sample:
 
 
 def photo(entry: Entry) -> np.ndarray:
-    """Reads one photo out of the file, RGB uint8 [H, W, 3]; grey is repeated over the channels.
+    """Reads one photo from the file, RGB uint8 [H, W, 3]; a grey photo gets three equal channels.
 
     Raises:
       InputError: the file cannot be read, or does not hold the photo.
@@ -105,26 +106,28 @@ def photo(entry: Entry) -> np.ndarray:
     path = entry.photo
     with _opened(path) as file:
         cells = _array(file, KEYS[entry.subset][0], path)
-        # MATLAB writes a column of cells as a row, and would write a row as a column.
+        # With reversed axes a column of cells is a row, and a row would be a column.
         references = cells[()].ravel()
-        if not 0 <= entry.place < references.size:
-            raise InputError(f"{path}: has {references.size} photos, none of number {entry.place}.")
+        if not 0 <= entry.offset < references.size:
+            raise InputError(
+                f"{path}: has {references.size} photos, none of number {entry.offset}."
+            )
         try:
-            pixels = np.asarray(file[references[entry.place]]).T
+            pixels = np.asarray(file[references[entry.offset]]).T
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}: photo {entry.place} is not there ({error}).") from error
+            raise InputError(f"{path}: photo {entry.offset} is not there ({error}).") from error
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise InputError(
-            f"{path}: photo {entry.place} is {pixels.dtype} {pixels.shape}, not uint8 (H, W, 3)."
+            f"{path}: photo {entry.offset} is {pixels.dtype} {pixels.shape}, not uint8 (H, W, 3)."
         )
     return np.ascontiguousarray(pixels)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The HDF5 file, opened anew for each face: that takes 1 ms, and no handle crosses a fork."""
+    """Opens the HDF5 file; once for each face (1 ms), so that no handle is shared with a fork."""
     import h5py
 
     try:
@@ -132,25 +135,25 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except InputError:
         raise
-    except Exception as error:  # what h5py raises for a damaged part depends on the part
+    except Exception as error:  # the type of h5py's error depends on the damaged part
         raise InputError(f"{path}: is not a whole MATLAB 7.3 file ({error}).") from error
 
 
 def _array(file: Any, key: str, path: Path) -> Any:
-    """A variable of the file, unread."""
+    """An array of the file, without reading its values."""
     if key not in file or not hasattr(file[key], "shape"):
-        have = ", ".join(sorted(name for name in file if not name.startswith("#"))) or "nothing"
-        raise InputError(f"{path}: has no array {key!r} (it has: {have}).")
+        names = ", ".join(sorted(name for name in file if not name.startswith("#"))) or "nothing"
+        raise InputError(f"{path}: has no array {key!r} (it has: {names}).")
     return file[key]
 
 
 def _column(file: Any, key: str, entry: Entry, path: Path) -> np.ndarray:
-    """An entry's column of a variable, float64."""
+    """An entry's column of an array, float64."""
     array = _array(file, key, path)
     if array.ndim != 2 or array.dtype.kind not in "fiu":
         raise InputError(f"{path}: {key!r} is {array.dtype} {array.shape}, not a table of numbers.")
-    if not 0 <= entry.place < array.shape[1]:
+    if not 0 <= entry.offset < array.shape[1]:
         raise InputError(
-            f"{path}: {key!r} has {array.shape[1]} faces, none of number {entry.place}."
+            f"{path}: {key!r} has {array.shape[1]} faces, none of number {entry.offset}."
         )
-    return np.asarray(array[:, entry.place], np.float64)
+    return np.asarray(array[:, entry.offset], np.float64)

@@ -1,24 +1,25 @@
-"""A plain format for your own data: one or more `.csv` files (UTF-8) beside the photos.
+"""A simple format for your own data: one or more `.csv` files (UTF-8) beside the photos.
 
     ROOT/NAME.csv
-    ROOT/PHOTO          paths as in the file, below the file's folder
+    ROOT/PHOTO          path as in the file, relative to the file's folder
 
-The first line names the columns, in any order; commas separate, double quotes protect:
+The first line names the columns, in any order. Fields are separated by commas; a field that holds a
+comma is put in double quotes:
 
     photo               path of the photo, required
     x0, y0, x1, y1, …   landmarks in 0-based pixels, required; empty where unknown
-    visible0, …         1 or 0: whether the landmark can be seen; 1 where there is no such column
-    identity            person or source photo, what must stay on one side of a split; by default
+    visible0, …         1 if the landmark is visible, else 0; 1 if the column is absent
+    identity            person or source photo: faces of one identity stay in one split; by default
                         the photo
-    split               `test` for what is only for testing; anything else, or nothing: training
-    subset              a name to report figures by
+    split               `test` for faces that are only for testing; else for training
+    subset              a name for which figures are reported
     left, top, right, bottom      face box in pixels
     yaw, pitch, roll    degrees, signs as in `senet_landmark.face.pose`
     gender, smile, …    any name in `senet_landmark.face.attributes`, its class from 0; empty
                         where unknown
     score, confidence   as `predict --write csv` writes them; not read
 
-The scheme is told by the number of landmarks. A photo may have several lines, one a face.
+The number of landmarks decides the scheme. A photo may have several lines, one for each face.
 """
 
 import csv
@@ -46,9 +47,9 @@ UNREAD = ("score", "confidence")
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
-    """The faces of the `.csv` files in `root`, in their order."""
+    """The faces of the `.csv` files in `root`, in the order of files and lines."""
     del points
-    seen: dict[str, int] = {}
+    photo_counts: dict[str, int] = {}
     for path in sorted(root.glob("*.csv")):
         lines = lines_of(path)
         columns = _header(path, next(lines, (1, 0, ""))[2])
@@ -60,11 +61,11 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
             name = row.get("photo", "")
             yield Entry(
                 photo=path.parent / name,
-                source=numbered(name, seen),
+                source=numbered(name, photo_counts),
                 identity=row.get("identity") or name,
                 annotations=(path,),
                 scheme=scheme,
-                place=offset,
+                offset=offset,
                 line=line,
                 subset=row.get("subset", ""),
                 test=row.get("split", "") == "test",
@@ -72,16 +73,16 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 
 
 def labelled_dataset(entry: Entry) -> str:
-    """The data set whose photos `pseudo-label` labelled, by its report; empty: none says so."""
+    """The data set whose photos `pseudo-label` labelled, from its report; else empty."""
     path = annotation_of(entry).parent / "report.json"
     report = read_json(path) if path.is_file() else {}
     return str(report["dataset"]) if isinstance(report, dict) and "labelled" in report else ""
 
 
 def load(entry: Entry) -> Sample:
-    """Reads one line. Raises InputError that names file and line."""
+    """Reads one line. Raises InputError that names the file and the line."""
     path = annotation_of(entry)
-    columns, fields = _header(path, line_at(path, 0)), _fields(line_at(path, entry.place))
+    columns, fields = _header(path, line_at(path, 0)), _fields(line_at(path, entry.offset))
     if len(fields) != len(columns):
         raise InputError(f"{entry.where}: has {len(fields)} fields, the header {len(columns)}.")
     row = dict(zip(columns, fields, strict=True))
@@ -132,4 +133,4 @@ def _check(path: Path, columns: list[str], count: int) -> None:
             f"{path}: unknown column {unknown[0]!r}; known: x0, y0, …, visible0, …, {names}."
         )
     if len(set(columns)) != len(columns):
-        raise InputError(f"{path}: a column is there twice.")
+        raise InputError(f"{path}: a column is named twice.")

@@ -1,10 +1,10 @@
-"""dlib's annotation format, as its `imglab` writes it and its shape predictor trains on.
+"""dlib's annotation format, written by its `imglab` and read by its shape predictor's trainer.
 
     ROOT/NAME.xml       <images><image file='PHOTO'><box top left width height><part name x y/>…
-    ROOT/PHOTO          paths as in the file, below the file's folder
+    ROOT/PHOTO          path as in the file, relative to the file's folder
 
-A photo may have several boxes. `ignore='1'` boxes are left out, as dlib leaves them out. Parts are
-0-based pixels, ordered by name. The scheme is told by their number.
+A photo may have several boxes. Boxes with `ignore='1'` are left out, as in dlib. Parts are 0-based
+pixels, ordered by name. Their number decides the scheme.
 """
 
 import functools
@@ -20,30 +20,30 @@ from senet_landmark.errors import InputError
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
-    """The boxes of the `.xml` files in `root`, in their order."""
+    """The boxes of the `.xml` files in `root`, in the order of the files."""
     del points
-    seen: dict[str, int] = {}
+    photo_counts: dict[str, int] = {}
     for path in sorted(root.glob("*.xml")):
         boxes = _boxes(path, path.stat().st_mtime_ns)
-        # A box without parts is listed, so that reading it reports that, under the others' scheme.
+        # A box without parts is listed with the scheme of the others: reading it reports the error.
         counts = [len(box.findall("part")) for _, box in boxes]
         count = max(counts, default=0)
-        for place, (name, _) in enumerate(boxes):
+        for index, (name, _) in enumerate(boxes):
             photo = path.parent / name
             yield Entry(
                 photo=photo,
-                source=numbered(name, seen),
+                source=numbered(name, photo_counts),
                 identity=name,
                 annotations=(path,),
                 scheme=scheme_with(count, str(path)),
-                place=place,
+                offset=index,
                 subset=path.stem,
             )
 
 
 @functools.lru_cache(maxsize=4)
 def _boxes(path: Path, changed: int) -> list[tuple[str, ElementTree.Element]]:
-    """(photo, box) of every box that counts; read once a process, unless the file `changed`."""
+    """(photo, box) of every box that is not ignored; cached for the file's time of change."""
     try:
         tree = ElementTree.parse(path)
     except OSError as error:
@@ -61,7 +61,7 @@ def _boxes(path: Path, changed: int) -> list[tuple[str, ElementTree.Element]]:
 def load(entry: Entry) -> Sample:
     """Reads one box and its parts. Raises InputError that names the file and the photo."""
     path = annotation_of(entry)
-    _, box = _boxes(path, path.stat().st_mtime_ns)[entry.place]
+    _, box = _boxes(path, path.stat().st_mtime_ns)[entry.offset]
     where = f"{path}, photo {entry.source}"
     try:
         parts = sorted(box.iter("part"), key=lambda part: _part_order(part.attrib["name"]))
@@ -73,7 +73,7 @@ def load(entry: Entry) -> Sample:
         raise InputError(f"{where}: a box or part lacks a number ({error}).") from error
     if not landmarks:
         raise InputError(f"{where}: its box has no parts, so no landmarks.")
-    # A box's edges are the outer borders of its pixels.
+    # The edges of a box are the outer borders of its pixels.
     edges = np.array([left, top, left + width, top + height]) - 0.5
     return sample_of(entry, np.array(landmarks), box=edges)
 

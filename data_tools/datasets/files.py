@@ -1,4 +1,4 @@
-"""What the readers share: folders walked through, annotation files with a face a line."""
+"""Functions that the readers share: listing folders, and reading lines of annotation files."""
 
 import os
 from collections.abc import Collection, Iterator
@@ -15,28 +15,29 @@ from senet_landmark.io.images import PHOTO_SUFFIXES
 def walk(root: Path, suffixes: Collection[str]) -> list[Path]:
     """The files below `root` with one of the suffixes (lower case), sorted.
 
-    A folder that cannot be listed stands in the list itself, so that whoever opens it meets, and
-    reports, the reason: leaving it out would lose its photos without a word.
+    A folder that cannot be listed is itself put into the list. Opening it later fails and reports
+    the reason; if it were left out, its photos would be lost silently.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
 
-    def cannot_list(error: OSError) -> None:
-        found.append(Path(error.filename))
+    def add_folder(error: OSError) -> None:
+        paths.append(Path(error.filename))
 
-    for folder, _, names in os.walk(root, onerror=cannot_list, followlinks=True):
-        found += [Path(folder, n) for n in names if os.path.splitext(n)[1].lower() in suffixes]
-    return sorted(found)
+    for folder, _, names in os.walk(root, onerror=add_folder, followlinks=True):
+        paths += [Path(folder, n) for n in names if os.path.splitext(n)[1].lower() in suffixes]
+    return sorted(paths)
 
 
 def photos_and_annotations(root: Path, suffix: str) -> Iterator[tuple[Path, Path]]:
-    """(photo, annotation) for each pair of equal stem below `root`, sorted by photo.
+    """(photo, annotation) for each pair with equal stem below `root`, sorted by photo.
 
-    Where one of the two is absent its path is given all the same, so that reading the pair says
-    which; but a folder without any annotation is not of the data set, and gives nothing.
+    If one of the two is absent, its expected path is given, so that reading the pair reports which
+    one is absent. A folder without any annotation does not belong to the data set and gives
+    nothing.
 
     Args:
-      root: folder to walk through.
-      suffix: the annotation's, with the dot.
+      root: folder that is searched.
+      suffix: suffix of the annotations, with the dot.
     """
     files = walk(root, {*PHOTO_SUFFIXES, suffix})
     annotations = {f.with_suffix(""): f for f in files if f.suffix.lower() == suffix}
@@ -71,7 +72,7 @@ def lines_of(path: Path) -> Iterator[tuple[int, int, str]]:
 
 
 def line_at(path: Path, offset: int) -> str:
-    """The line that begins at a byte offset: one face is read without reading the whole file."""
+    """Reads the line that begins at a byte offset, without reading the rest of the file."""
     try:
         with open(path, "rb") as stream:
             stream.seek(offset)
@@ -81,7 +82,7 @@ def line_at(path: Path, offset: int) -> str:
 
 
 def numbers(fields: list[str], where: str) -> np.ndarray:
-    """The fields as float64. Raises InputError that says `where` one is not a number."""
+    """The fields as float64. Raises InputError, beginning with `where`, if one is not a number."""
     try:
         return np.array(fields, np.float64)
     except ValueError as error:
@@ -89,7 +90,7 @@ def numbers(fields: list[str], where: str) -> np.ndarray:
 
 
 def annotation_of(entry: Entry) -> Path:
-    """The file that an entry's landmarks are read from.
+    """The file from which an entry's landmarks are read.
 
     Raises:
       InputError: none of its candidates exists.
@@ -99,15 +100,15 @@ def annotation_of(entry: Entry) -> Path:
             return path
     if entry.photo.is_dir():
         raise InputError(f"{entry.photo}: the folder cannot be listed. Allow it to be read.")
-    wanted = " or ".join(str(path) for path in entry.annotations)
-    raise InputError(f"{entry.photo}: has no annotation; looked for {wanted}.")
+    candidates = " or ".join(str(path) for path in entry.annotations)
+    raise InputError(f"{entry.photo}: has no annotation; looked for {candidates}.")
 
 
 def scheme_with(count: int, where: str) -> str:
-    """The name of the scheme with `count` landmarks, for formats that do not name it.
+    """The name of the scheme with `count` landmarks, for formats that do not name their scheme.
 
     Raises:
-      InputError: there is none; the message says `where`, and lists the known numbers.
+      InputError: there is no such scheme; the message begins with `where` and lists the schemes.
     """
     names = {scheme.points: name for name, scheme in SCHEMES.items()}
     if count not in names:

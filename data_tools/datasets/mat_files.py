@@ -1,6 +1,6 @@
-"""MATLAB files, through SciPy, with errors that name the file; those of 300W-LP written.
+"""Reads MATLAB files through SciPy, with errors that name the file; writes those of 300W-LP.
 
-SciPy is imported where it is used: the registry of data sets must load without it.
+SciPy is imported inside the functions: the registry of data sets must load without it.
 """
 
 import io
@@ -12,33 +12,34 @@ import numpy as np
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import rotation_matrix
 
-# Outer eye corners' distance, and origin, of the Basel Face Model in which Pose_Para's scale and
-# translation are expressed: means over the fits of 8 AFLW2000-3D photos (spread: 1 %).
+# Distance of the outer eye corners, and origin, in the units of the Basel Face Model, in which
+# Pose_Para gives scale and translation: means over the fits of 8 AFLW2000-3D photos (spread: 1 %).
 _BFM_UNIT = 86_600.0
 _BFM_ORIGIN = np.array([0.0, 0.295, 1.006])
 
 
 def load_mat(path: Path) -> dict[str, Any]:
-    """The variables of a `.mat` file. Raises InputError when it is not one."""
+    """The variables of a `.mat` file. Raises InputError if the file cannot be read."""
     import scipy.io
 
     try:
         return scipy.io.loadmat(str(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error
-    except Exception as error:  # SciPy raises many kinds for a file that is no MATLAB file
+    except Exception as error:  # SciPy raises many types of errors for a damaged file
         raise InputError(f"{path}: is not a whole MATLAB file ({error}).") from error
 
 
 def points_of(values: dict[str, Any], key: str, path: Path) -> np.ndarray:
-    """Landmarks as float32 [K, 2], from (2, K) or (K, 2).
+    """Landmarks as float32 [K, 2], from [2, K] or [K, 2].
 
     Raises:
-      InputError: the file has no such variable, or it is not two coordinates a point.
+      InputError: the file has no such variable, or the variable does not hold two coordinates a
+        point.
     """
     if key not in values:
-        have = ", ".join(sorted(k for k in values if not k.startswith("__"))) or "nothing"
-        raise InputError(f"{path}: has no {key!r} (it has: {have}).")
+        names = ", ".join(sorted(k for k in values if not k.startswith("__"))) or "nothing"
+        raise InputError(f"{path}: has no {key!r} (it has: {names}).")
     points = np.asarray(values[key])
     if points.ndim != 2 or 2 not in points.shape or points.dtype.kind not in "fiu":
         raise InputError(f"{path}: {key!r} is {points.shape} {points.dtype}, not (2, K) or (K, 2).")
@@ -48,7 +49,7 @@ def points_of(values: dict[str, Any], key: str, path: Path) -> np.ndarray:
 
 
 def mat_bytes(**arrays: np.ndarray) -> bytes:
-    """A MATLAB 5 file; its header, which holds the hour of writing, is made constant."""
+    """A MATLAB 5 file with a constant header; SciPy's header holds the time of writing."""
     import scipy.io
 
     stream = io.BytesIO()
@@ -60,16 +61,16 @@ def mat_bytes(**arrays: np.ndarray) -> bytes:
 def pose_para(
     pose: tuple[float, float, float], scale: float, centre: np.ndarray, height: int
 ) -> np.ndarray:
-    """The `Pose_Para` of a face: a point X of the Basel Face Model is at scale R X + t, y up.
+    """The `Pose_Para` of a face: it maps a point X of the Basel Face Model to scale R X + t, y up.
 
     Args:
-        pose: yaw, pitch, roll in degrees, as in `senet_landmark.face.pose`.
-        scale: pixels a unit of `MEAN_FACE_3D` (the distance of the outer eye corners).
-        centre: (2,) pixels, where the origin of `MEAN_FACE_3D` is seen.
-        height: of the photo in pixels.
+      pose: yaw, pitch, roll in degrees, as in `senet_landmark.face.pose`.
+      scale: pixels a unit of `MEAN_FACE_3D` (the distance of the outer eye corners).
+      centre: [2] pixels, position of the origin of `MEAN_FACE_3D` in the photo.
+      height: height of the photo in pixels.
 
     Returns:
-        (1, 7) float32: pitch, yaw, roll in radians, translation x, y, z, scale.
+      [1, 7] float32: pitch, yaw, roll in radians, translation x, y, z, scale.
     """
     yaw, pitch, roll = np.radians(pose)
     origin = centre + scale * (rotation_matrix(*pose) @ _BFM_ORIGIN)[:2]
@@ -87,16 +88,16 @@ def view_files(
     para: np.ndarray,
     roi: np.ndarray,
 ) -> dict[Path, bytes]:
-    """The annotation of one view as 300W-LP has it: path -> content, two MATLAB files.
+    """The annotation of one view in 300W-LP's format: path -> content of two MATLAB files.
 
     Args:
-        root: folder of the tree.
-        subset: folder of the photo.
-        name: the photo's name without suffix.
-        contour: (68, 2) pixels, 0-based, the jaw on the visible contour.
-        jaw: (68, 2) pixels, the true jaw.
-        para: `Pose_Para`, (1, 7) float32.
-        roi: (1, 4) int16, where the photo was cut out: left, top, right, bottom.
+      root: folder of the tree.
+      subset: folder of the photo.
+      name: the photo's name without suffix.
+      contour: [68, 2] pixels, 0-based; the jaw follows the visible contour.
+      jaw: [68, 2] pixels, 0-based; the jaw is the true jaw.
+      para: `Pose_Para`, [1, 7] float32.
+      roi: [1, 4] int16, the region of the original photo: left, top, right, bottom.
     """
     return {
         root / subset / f"{name}.mat": mat_bytes(

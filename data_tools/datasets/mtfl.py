@@ -3,10 +3,10 @@
     ROOT/training.txt, ROOT/testing.txt
     ROOT/lfw_5590/…, ROOT/net_7876/…, ROOT/AFLW/…
 
-A line is `PATH x1 … x5 y1 … y5 gender smile glasses pose`; `training.txt` has backslashes in its
-paths and both files have leading spaces. Published classes count from 1: gender 1 male, 2 female;
-smile and glasses 1 yes, 2 no; pose 1 left profile to 5 right profile. Here they count from 0, and
-1 is yes.
+A line is `PATH x1 … x5 y1 … y5 gender smile glasses pose`. The paths in `training.txt` have
+backslashes, and lines of both files begin with spaces. Published classes count from 1: gender 1
+male, 2 female; smile and glasses 1 yes, 2 no; pose 1 left profile to 5 right profile. Here they
+count from 0, and 1 is yes.
 """
 
 import re
@@ -36,7 +36,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
                 identity=identity_of(source),
                 annotations=(path,),
                 scheme="mtfl_5",
-                place=offset,
+                offset=offset,
                 line=line,
                 subset=part,
                 test=test,
@@ -44,7 +44,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 
 
 def identity_of(source: str) -> str:
-    """The person of an LFW photo, the source photo of the others.
+    """The identity of a face: the person for an LFW photo, the source photo for the others.
 
     `lfw_5590/Aaron_Guiel_0001.jpg` -> `lfw_5590/Aaron_Guiel`; `net_7876/_60_991_0.jpg` and
     `AFLW/0001-image20056.jpg` are face 0 of photo `_60_991` and face 1 of `image20056`.
@@ -54,8 +54,8 @@ def identity_of(source: str) -> str:
 
 
 def load(entry: Entry) -> Sample:
-    """Reads one line; points are taken as 0-based. Raises InputError that names file and line."""
-    _, *fields = line_at(annotation_of(entry), entry.place).split()
+    """Reads one line; points are 0-based. Raises InputError that names the file and the line."""
+    _, *fields = line_at(annotation_of(entry), entry.offset).split()
     values = numbers(fields, entry.where)
     if values.size != 14:
         raise InputError(

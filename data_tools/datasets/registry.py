@@ -30,7 +30,7 @@ def _read_photo_file(entry: Entry) -> np.ndarray:
     return read_photo(entry.photo)
 
 
-def _its_own(entry: Entry) -> str:
+def _no_other(entry: Entry) -> str:
     del entry
     return ""
 
@@ -40,15 +40,17 @@ class Dataset:
     """How a data set is read.
 
     Attributes:
-      entries: (root, points) -> its faces in a fixed order. `points` chooses among annotations
-        where a data set has several; "auto" is the reader's own choice.
+      entries: (root, points) -> its faces in a fixed order. `points` chooses the annotation if a
+        data set has several; with "auto" the reader chooses.
       load: reads one face's annotation; raises InputError that names the file.
-      layout: what its folder looks like, for messages.
-      points: the choices for `points`.
+      layout: layout of its folder, for messages.
+      points: the values that `points` may have.
       attributes: names of the attributes, in the order of `Sample.attributes`.
       photo: reads an entry's photo, RGB uint8 [H, W, 3].
-      research_only: its publisher allows no other use; weights trained on it follow.
-      photos_of: names the data set that an entry's photo is of, where that is another; else empty.
+      research_only: whether its terms allow research only; they also hold for weights trained on
+        it.
+      photos_of: entry -> name of the data set that the photo comes from, if it is another; else
+        empty.
     """
 
     entries: Callable[[Path, str], Iterable[Entry]]
@@ -58,7 +60,7 @@ class Dataset:
     attributes: tuple[str, ...] = ()
     photo: Callable[[Entry], np.ndarray] = _read_photo_file
     research_only: bool = False
-    photos_of: Callable[[Entry], str] = _its_own
+    photos_of: Callable[[Entry], str] = _no_other
 
 
 DATASETS = {
@@ -126,20 +128,20 @@ DATASETS = {
 
 
 def get_dataset(name: str) -> Dataset:
-    """The data set called `name`. Raises InputError that lists the known ones."""
+    """The data set called `name`. Raises InputError that lists the known names."""
     if name not in DATASETS:
         raise InputError(f"Unknown data set {name!r}. Known: {', '.join(sorted(DATASETS))}.")
     return DATASETS[name]
 
 
 def recorded_name(name: str, entry: Entry) -> str:
-    """What its records are called: `mtfl (csv)` where a CSV labels MTFL's photos."""
+    """The name of a data set in records: `mtfl (csv)` if a CSV labels photos of MTFL."""
     photos = get_dataset(name).photos_of(entry)
     return f"{photos} ({name})" if photos else name
 
 
 def photos_of(recorded: str) -> str:
-    """The data set whose photos, and so whose terms, records of a `recorded_name` have."""
+    """The data set whose photos, and so whose terms, belong to records of a `recorded_name`."""
     return recorded.partition(" (")[0]
 
 
@@ -147,8 +149,8 @@ def list_entries(name: str, root: Path | str, points: str = "auto") -> list[Entr
     """The faces of a data set below `root`, in a fixed order, all of one landmark scheme.
 
     Raises:
-      InputError: the folder is absent or holds none, `points` is not one of the set's choices, or
-        its faces have different schemes.
+      InputError: the folder is absent or holds no face of the data set, `points` is not one of its
+        choices, or its faces have different schemes.
     """
     dataset = get_dataset(name)
     root = require_folder(root, f"the data set {name}: {dataset.layout}")
@@ -169,11 +171,11 @@ def load_sample(name: str, entry: Entry) -> Sample:
       InputError: the annotation is absent, unreadable, of another scheme, or not finite.
     """
     sample = get_dataset(name).load(entry)
-    wanted = (get_scheme(entry.scheme).points, 2)
-    if sample.landmarks.shape != wanted:
+    expected = (get_scheme(entry.scheme).points, 2)
+    if sample.landmarks.shape != expected:
         raise InputError(
             f"{entry.where}: has {sample.landmarks.shape[0]} points of "
-            f"{sample.landmarks.shape[-1]} coordinates, {name} needs {wanted[0]} of 2."
+            f"{sample.landmarks.shape[-1]} coordinates, {name} needs {expected[0]} of 2."
         )
     if not np.isfinite(sample.landmarks[sample.visible]).all():
         raise InputError(f"{entry.where}: landmarks hold NaN or infinity.")
@@ -181,5 +183,5 @@ def load_sample(name: str, entry: Entry) -> Sample:
 
 
 def load_photo(name: str, entry: Entry) -> np.ndarray:
-    """Reads an entry's photo, RGB uint8 [H, W, 3]. Raises InputError that names it."""
+    """Reads an entry's photo, RGB uint8 [H, W, 3]. Raises InputError that names the photo."""
     return get_dataset(name).photo(entry)

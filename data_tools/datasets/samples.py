@@ -1,4 +1,4 @@
-"""What every data set is read into."""
+"""The form into which every data set is read: entries and samples."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,20 +11,23 @@ from senet_landmark.face.pose import known_pose
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One annotated face of a data set, found but not read yet: small, so that millions fit.
+    """One annotated face of a data set that is listed but not read yet.
+
+    It is small, so that millions fit into memory.
 
     Attributes:
-      photo: the photo's file, or the file that holds it among others (COFW, TFDS).
-      source: path of the photo below the data set's root, with slashes; `#1`, `#2`, … behind it
-        where the photo has further faces, or the file further photos. Names the sample.
-      identity: what must stay on one side of a split: the person, or the source photo of views.
-      annotations: candidate files with the annotation, the first that exists is read.
-      scheme: landmark scheme of what `load` will read.
-      place: where in the annotation's file the face is: a byte offset or a number.
-      line: the line that a message names; 0 where the file is of this face alone.
+      photo: file of the photo, or the file that holds it among others (COFW, TFDS).
+      source: path of the photo below the data set's root, with slashes; followed by `#1`, `#2`, …
+        for further faces of the photo, or further photos of the file. It is the sample's name.
+      identity: the person, or the source photo of several views; faces of one identity stay in one
+        split.
+      annotations: files that may hold the annotation; the first one that exists is read.
+      scheme: landmark scheme of the landmarks that `load` reads.
+      offset: position of the face in the annotation file: a byte offset or a number from 0.
+      line: line number for messages; 0 if the file holds only this face.
       subset: part of the data set as published: AFW, challenging, training …
       test: whether that part is published for testing.
-      points: which annotation `load` reads, where a data set has several.
+      points: which annotation `load` reads, if a data set has several.
     """
 
     photo: Path
@@ -32,7 +35,7 @@ class Entry:
     identity: str
     annotations: tuple[Path, ...]
     scheme: str
-    place: int = 0
+    offset: int = 0
     line: int = 0
     subset: str = ""
     test: bool = False
@@ -40,8 +43,8 @@ class Entry:
 
     @property
     def shot(self) -> tuple[Path, int]:
-        """What the faces of one photo have in common, and no other photo's faces."""
-        return (self.photo, self.place if self.photo in self.annotations else -1)
+        """A key that is equal for all faces of one photo, and different for other photos."""
+        return (self.photo, self.offset if self.photo in self.annotations else -1)
 
     @property
     def where(self) -> str:
@@ -56,10 +59,11 @@ class Sample:
 
     Attributes:
       photo, source, identity, scheme, subset: see `Entry`.
-      landmarks: float32 [K, 2], 0-based pixels of the photo; may lie outside it; NaN where the
-        data set does not say where the landmark is.
-      visible: bool [K]; False where the data set says that the landmark is hidden.
-      box: annotated face box, float64 [4]; None where the data set has none.
+      landmarks: float32 [K, 2], 0-based pixels of the photo, may lie outside it; NaN where the
+        data set has no position.
+      visible: bool [K]; False where the data set marks the landmark as hidden.
+      box: annotated face box, float64 [4], left, top, right, bottom in pixels; None if the data set
+        has none.
       pose: float32 [3], yaw, pitch, roll in degrees; NaN where unknown.
       attributes: float32 [A], the classes of the data set's attributes, NaN where unknown.
     """
@@ -85,7 +89,7 @@ def sample_of(
     pose: Iterable[float] = (np.nan,) * 3,
     attributes: Iterable[float] = (),
 ) -> Sample:
-    """The sample of an entry with what was read; a landmark is visible unless said otherwise."""
+    """Makes the sample of an entry; without `visible` all landmarks are visible."""
     if visible is None:
         visible = np.ones(len(landmarks), bool)
     return Sample(
@@ -102,10 +106,10 @@ def sample_of(
     )
 
 
-def numbered(source: str, seen: dict[str, int]) -> str:
-    """`source` for a photo's first face, `source#1`, `source#2` … for the next; see `Entry`."""
-    count = seen.get(source, 0)
-    seen[source] = count + 1
+def numbered(source: str, counts: dict[str, int]) -> str:
+    """`source` for a photo's first face, then `source#1`, `source#2`, …; see `Entry`."""
+    count = counts.get(source, 0)
+    counts[source] = count + 1
     return f"{source}#{count}" if count else source
 
 
@@ -118,6 +122,6 @@ def by_photo(entries: Iterable[Entry]) -> list[tuple[Entry, ...]]:
 
 
 def yaw_of(sample: Sample) -> float | None:
-    """The annotated yaw in degrees, else the one fitted to the landmarks; None without either."""
+    """The annotated yaw in degrees, else the yaw fitted to the landmarks; None without both."""
     pose = known_pose(sample.pose, sample.landmarks, sample.scheme)
     return None if pose is None else pose[0]

@@ -1,13 +1,13 @@
-"""300W-LP as tensorflow-datasets prepares it: its `the300w_lp`, version 1.0.0.
+"""300W-LP as prepared by tensorflow-datasets: its data set `the300w_lp`, version 1.0.0.
 
     ROOT/the300w_lp/1.0.0/dataset_info.json, features.json
     ROOT/the300w_lp/1.0.0/the300w_lp-train.tfrecord-00000-of-N, …     or .array_record-…
 
-ROOT may be the library's `data_dir`, the data set's folder or the version's. An example holds the
-view's JPEG as it was, and `pt2d`, `pts_2d`, `pts_3d` (see `w300lp.py`) divided by 450 under other
-names. Flips are not in it, nor are the names of files. What tells the views of a photo is that
-turning a fitted face changes its pose, not its shape: they share `shape_params`. Two faces of one
-photo have a fit each, so that, unlike with the 300w_lp reader, they are two identities.
+ROOT may be the library's `data_dir`, the folder of the data set or that of the version. An example
+holds the view's original JPEG, and `pt2d`, `pts_2d`, `pts_3d` (see `w300lp.py`) divided by 450,
+under other names. It holds neither flips nor file names. The views of one photo are recognised by
+their `shape_params`: turning a fitted face changes its pose but not its shape. Two faces of one
+photo have different fits; so, unlike in the 300w_lp reader, they are two identities.
 
 The library is an extra. The layout is as in its `datasets/the300w_lp/`, release 4.9.10.
 """
@@ -32,14 +32,14 @@ POINTS = ("auto", "landmarks_2d", "landmarks_3d", "landmarks_origin")
 """auto: `landmarks_2d`, which are `pts_2d`; `landmarks_origin` are `pt2d`."""
 _FORMATS = ("tfrecord", "array_record")
 _FEATURES = {"image", "pose_params", "shape_params", *POINTS[1:]}
-# The generator divides by this number, which is the photos' width and height.
+# The generator divides by this number, the width and height of the photos.
 _SIDE = 450.0
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     """The views of the newest version below `root`, in the order of the shards.
 
-    Reads through the shards once, for checksums and identities; no photo is decoded.
+    Reads all shards once, for checksums and identities; decodes no photo.
 
     Raises:
       InputError: tensorflow-datasets is not installed, the folder holds another data set or a
@@ -60,7 +60,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
         for path, count in zip(info.filepaths, info.shard_lengths, strict=True):
             shard = Path(path)
             number = -1
-            for number, (place, data) in enumerate(records_in(shard)):
+            for number, (offset, data) in enumerate(records_in(shard)):
                 source = f"{shard.name}#{number:05d}"
                 yield Entry(
                     photo=shard,
@@ -68,7 +68,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
                     identity=_shape_digest(data, f"{shard.parent / source}"),
                     annotations=(shard,),
                     scheme="300w_68",
-                    place=place,
+                    offset=offset,
                     subset=split,
                     test=split == "test",
                     points=points,
@@ -80,7 +80,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 
 
 def load(entry: Entry) -> Sample:
-    """Reads one view's points and pose. Raises InputError that names shard and example."""
+    """Reads one view's points and pose. Raises InputError that names the shard and the example."""
     where = str(entry.photo.parent / entry.source)
     values = _example(entry, where)
     key = POINTS[1] if entry.points == "auto" else entry.points
@@ -92,18 +92,18 @@ def load(entry: Entry) -> Sample:
 
 
 def photo(entry: Entry) -> np.ndarray:
-    """Decodes one view, RGB uint8 [450, 450, 3]. Raises InputError that names it.
+    """Decodes one view, RGB uint8 [450, 450, 3]. Raises InputError that names the example.
 
-    By the project's own decoder, so that pixels are those of the 300w_lp reader.
+    It uses the project's own decoder, so that the pixels equal those of the 300w_lp reader.
     """
     where = str(entry.photo.parent / entry.source)
     return decode_photo(_example(entry, where)["image"], where)
 
 
 def _example(entry: Entry, where: str) -> dict[str, Any]:
-    """The features of an example; the image is left as the bytes of its JPEG."""
+    """The features of an example; the image stays encoded as JPEG bytes."""
     tfds = _library()
-    data = record_at(entry.photo, entry.place)
+    data = record_at(entry.photo, entry.offset)
     features = _builder(entry.photo.parent).info.features
     try:
         return features.deserialize_example_np(data, decoders={"image": tfds.decode.SkipDecoding()})
@@ -112,37 +112,39 @@ def _example(entry: Entry, where: str) -> dict[str, Any]:
 
 
 def _shape_digest(data: bytes, where: str) -> str:
-    """16 hexadecimal digits that the views of one photo share, and no others."""
+    """16 hexadecimal digits that are equal for the views of one photo, and only for these."""
     import tensorflow.compat.v1 as tf
 
     try:
         feature = tf.train.Example.FromString(data).features.feature
     except Exception as error:
         raise InputError(f"{where}: is not a tf.train.Example ({error}).") from error
-    # As single precision, as it is stored: the bits are those of the source, whatever the machine.
+    # In the stored single precision and little-endian: the same bits on every machine.
     shape = np.array(feature["shape_params"].float_list.value, "<f4")
     if not shape.size:
-        raise InputError(f"{where}: has no shape_params, which tell the views of one photo.")
+        raise InputError(f"{where}: has no shape_params, which identify the views of one photo.")
     return hashlib.sha1(shape.tobytes(), usedforsecurity=False).hexdigest()[:16]
 
 
 def _version_folder(root: Path) -> Path | None:
-    """The folder of the newest version; None where `root` holds none."""
+    """The folder of the newest version, or None."""
     for pattern in ("", "*/", "the300w_lp/*/"):
-        found = [path.parent for path in root.glob(f"{pattern}dataset_info.json")]
-        if found:
-            return max(found, key=lambda f: ([int(n) for n in re.findall(r"\d+", f.name)], f.name))
+        folders = [path.parent for path in root.glob(f"{pattern}dataset_info.json")]
+        if folders:
+            return max(
+                folders, key=lambda f: ([int(n) for n in re.findall(r"\d+", f.name)], f.name)
+            )
     return None
 
 
 @functools.lru_cache(maxsize=2)
 def _builder(folder: Path) -> Any:
-    """What the library knows of a prepared data set; read once a process."""
+    """The library's description of a prepared data set; read once a process."""
     tfds = _library()
     try:
         builder = tfds.builder_from_directory(str(folder))
         missing = _FEATURES - set(builder.info.features)
-    except Exception as error:  # of JSON, of protobuf, of the library's own checks
+    except Exception as error:  # from JSON, protobuf or the library's own checks
         raise InputError(f"{folder}: does not describe a TFDS data set ({error}).") from error
     if missing:
         raise InputError(
@@ -154,7 +156,7 @@ def _builder(folder: Path) -> Any:
 
 @functools.cache
 def _library() -> Any:
-    """tensorflow_datasets. Raises InputError that says how to install it."""
+    """The module tensorflow_datasets. Raises InputError that says how to install it."""
     import_quietly()
     try:
         import tensorflow_datasets

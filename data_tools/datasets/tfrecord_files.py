@@ -1,7 +1,7 @@
-"""Files of serialised examples, read in turn or one at a time: TFRecord and ArrayRecord.
+"""Reads files of serialised examples, all in order or a single one: TFRecord and ArrayRecord.
 
-A record's place is its byte offset in a TFRecord file, its number in an ArrayRecord file: either is
-found without reading what is before it.
+The offset of a record is its byte offset in a TFRecord file, or its number in an ArrayRecord file.
+With it a record is read without reading the records before it.
 """
 
 import struct
@@ -22,10 +22,11 @@ def is_array_record(path: Path) -> bool:
 
 
 def records_in(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(place, data) of every record of a file, in order; checksums are checked.
+    """(offset, data) of every record of a file, in order; checksums are checked.
 
     Raises:
-      InputError: the file is absent, cut off or damaged, or its format needs an absent library.
+      InputError: the file is absent, cut off or damaged, or a library for its format is not
+        installed.
     """
     if is_array_record(path):
         yield from _array_records_in(path)
@@ -33,26 +34,26 @@ def records_in(path: Path) -> Iterator[tuple[int, bytes]]:
     yield from tfrecords_in(path)
 
 
-def record_at(path: Path, place: int) -> bytes:
-    """The record at a place that `records_in` gave.
+def record_at(path: Path, offset: int) -> bytes:
+    """The record at an offset that `records_in` gave.
 
     Raises:
       InputError: the file is absent, or holds no record there.
     """
     if is_array_record(path):
         with _array_reader(path) as reader:
-            if not 0 <= place < reader.num_records():
-                raise InputError(f"{path}: has no record {place}: list the photos anew.")
-            return bytes(reader.read(place, place + 1)[0])
+            if not 0 <= offset < reader.num_records():
+                raise InputError(f"{path}: has no record {offset}: list the photos again.")
+            return bytes(reader.read(offset, offset + 1)[0])
     try:
         with open(path, "rb") as stream:
-            room = path.stat().st_size - place - HEAD - FOOT
-            stream.seek(place)
+            room = path.stat().st_size - offset - HEAD - FOOT
+            stream.seek(offset)
             head = stream.read(HEAD)
             length = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else -1
-            # The length of anything else is a huge number, which must not be asked for.
+            # Bytes that are not a record's head give a huge length, which must not be read.
             if not 0 <= length <= room:
-                raise InputError(f"{path}: has no record at byte {place}: list the photos anew.")
+                raise InputError(f"{path}: has no record at byte {offset}: list the photos again.")
             return stream.read(length)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
@@ -68,7 +69,7 @@ def _array_records_in(path: Path) -> Iterator[tuple[int, bytes]]:
 
 @contextmanager
 def _array_reader(path: Path) -> Iterator[Any]:
-    """An open ArrayRecord file, whose errors name it."""
+    """Opens an ArrayRecord file; errors name the file."""
     try:
         from array_record.python.array_record_module import ArrayRecordReader
     except ImportError as error:
@@ -78,12 +79,12 @@ def _array_reader(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise InputError(f"{path}: is absent.")
     try:
-        # Nothing read ahead: one record is what `record_at` wants.
+        # No read-ahead, because `record_at` needs only one record.
         reader = ArrayRecordReader(str(path), "readahead_buffer_size:0")
         yield reader
-        reader.close()  # a damaged file has 0 records, and only this says why
+        reader.close()  # a damaged file has 0 records, and only `close` reports the reason
     except InputError:
         raise
-    except Exception as error:  # the library raises several kinds, and names none
+    except Exception as error:  # the library does not document the types of its errors
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"{path}: is not a whole ArrayRecord file ({reason}).") from error

@@ -3,9 +3,10 @@
     ROOT/…/NAME.jpg or .png        anywhere below ROOT, with
     ROOT/…/NAME.pts                the points, 1-based
 
-The published test subsets are told by folder: `ibug` is the challenging one, `helen/testset` and
-`lfpw/testset` are the common one, the two together the full one; `01_Indoor` and `02_Outdoor` are
-the challenge's own 600 photos. All else (`afw`, `helen/trainset`, `lfpw/trainset`) is for training.
+The folder decides the published test subset: `ibug` is the challenging subset, `helen/testset` and
+`lfpw/testset` are the common subset, and both together the full one; `01_Indoor` and `02_Outdoor`
+are the challenge's own 600 photos. All other folders (`afw`, `helen/trainset`, `lfpw/trainset`) are
+for training.
 """
 
 from collections.abc import Iterator
@@ -17,12 +18,12 @@ from senet_landmark.io.pts import read_pts
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
-    """Every photo and every `.pts` below `root` (its own folder included), sorted by path.
+    """Every photo and every `.pts` in and below `root`, sorted by path.
 
-    One without the other is listed too, so that reading it reports what is absent.
+    A photo without `.pts`, or a `.pts` without photo, is listed too: reading it reports the error.
     """
     del points
-    # A part of the published tree may be given as root: its own name and its parents' tell too.
+    # `root` may be a part of the published tree: then its own path decides the subset.
     above = tuple(part.lower() for part in root.resolve().parts[-2:])
     for photo, annotation in photos_and_annotations(root, ".pts"):
         below = photo.relative_to(root)
@@ -39,7 +40,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 
 
 def subset_of(folders: tuple[str, ...]) -> str:
-    """training, common, challenging or private, by the folders (lower case) on a photo's path."""
+    """training, common, challenging or private, from the lower-case folders of a photo's path."""
     if "ibug" in folders:
         return "challenging"
     if "testset" in folders:

@@ -1,13 +1,13 @@
-"""300W-LP (Zhu et al., "Face Alignment Across Large Poses", CVPR 2016), as it is published.
+"""300W-LP (Zhu et al., "Face Alignment Across Large Poses", CVPR 2016), as published.
 
     ROOT/SUBSET/NAME.jpg                       SUBSET: AFW, HELEN, IBUG, LFPW; _Flip: mirrored views
-    ROOT/SUBSET/NAME.mat                       pt2d (2, 68), Pose_Para (1, 7), …
-    ROOT/landmarks/SUBSET/NAME_pts.mat         pts_2d, pts_3d (68, 2)
+    ROOT/SUBSET/NAME.mat                       pt2d [2, 68], Pose_Para [1, 7], …
+    ROOT/landmarks/SUBSET/NAME_pts.mat         pts_2d, pts_3d [68, 2]
 
-NAME is the source photo's with the number of the view: `image00001_0`, `image00001_1`, … `pt2d` is
-reported to be the same for all views of a photo, hence wrong for the turned ones, so that
-`landmarks/` wins where it exists. `pts_2d` follows the visible contour, `pts_3d` the true jaw.
-Pose is `Pose_Para`'s, in degrees, with its own signs: see `senet_landmark.face.pose`.
+NAME is the name of the source photo with the number of the view: `image00001_0`, `image00001_1`, …
+`pt2d` is reported to be the same for all views of a photo, and so wrong for the turned views;
+therefore `landmarks/` is preferred if it exists. `pts_2d` follows the visible contour, `pts_3d` the
+true jaw. The pose comes from `Pose_Para`, in degrees; for its signs see `senet_landmark.face.pose`.
 """
 
 import re
@@ -23,21 +23,22 @@ from senet_landmark.errors import InputError
 from senet_landmark.face.pose import pose_from_para
 
 POINTS = ("auto", "pt2d", "pts_2d", "pts_3d")
-"""auto: `pts_2d` where `landmarks/` has the view, `pt2d` otherwise."""
+"""auto: `pts_2d` if `landmarks/` has the view, else `pt2d`."""
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
-    """The views below `root`, sorted by path; those of one photo and of its flip share identity.
+    """The views below `root`, sorted by path; views of one photo and of its flip share an identity.
 
-    A photo without annotation, or the other way round, is listed too: reading it reports that.
+    A photo without annotation, or an annotation without photo, is listed too: reading it reports
+    the error.
     """
     for folder in sorted(root.iterdir()):
         subset = folder.name
         if subset in ("landmarks", "Code") or not folder.is_dir():
             continue
-        for photo, own in photos_and_annotations(folder, ".mat"):
+        for photo, mat in photos_and_annotations(folder, ".mat"):
             extra = root / "landmarks" / subset / f"{photo.stem}_pts.mat"
-            candidates = {"auto": (extra, own), "pt2d": (own,)}.get(points, (extra,))
+            candidates = {"auto": (extra, mat), "pt2d": (mat,)}.get(points, (extra,))
             yield Entry(
                 photo=photo,
                 source=photo.relative_to(root).as_posix(),
@@ -50,10 +51,10 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 
 
 def source_photo(subset: str, stem: str) -> str:
-    """`HELEN_Flip`, `HELEN_1629243_1_3` -> `HELEN/HELEN_1629243`: what all its views share.
+    """The identity of a view: `HELEN_Flip`, `HELEN_1629243_1_3` -> `HELEN/HELEN_1629243`.
 
-    Where the subset numbers the faces of one photo, as AFW does, they share it too: a crop of one
-    shows parts of the other.
+    Some subsets, such as AFW, number the faces of one photo. These faces share an identity too,
+    because a crop of one shows parts of the other.
     """
     subset = subset.removesuffix("_Flip")
     photo = re.sub(r"_[0-9]+$", "", stem)
@@ -63,27 +64,27 @@ def source_photo(subset: str, stem: str) -> str:
 
 
 def load(entry: Entry) -> Sample:
-    """Reads one view; its pose where the photo's `.mat` has one.
+    """Reads one view, with its pose if the photo's `.mat` has one.
 
     Raises:
-      InputError: no annotation, one that cannot be read, or one without the points asked for.
+      InputError: the annotation is absent, cannot be read, or lacks the chosen points.
     """
     path = annotation_of(entry)
     chosen = entry.points
     key = chosen if chosen != "auto" else ("pts_2d" if path.stem.endswith("_pts") else "pt2d")
     values = load_mat(path)
     landmarks = points_of(values, key, path)
-    own = entry.photo.with_suffix(".mat")
-    if path != own:
-        values = load_mat(own) if own.is_file() else {}
-    return sample_of(entry, landmarks, pose=pose_of_mat(values, own))
+    mat = entry.photo.with_suffix(".mat")
+    if path != mat:
+        values = load_mat(mat) if mat.is_file() else {}
+    return sample_of(entry, landmarks, pose=pose_of_mat(values, mat))
 
 
 def pose_of_mat(values: dict[str, np.ndarray], path: Path) -> tuple[float, float, float]:
-    """(yaw, pitch, roll) in degrees of a `.mat`'s `Pose_Para`; NaN where it has none.
+    """(yaw, pitch, roll) in degrees from a `.mat`'s `Pose_Para`; NaN without it.
 
     Raises:
-      InputError: it has one that is not 3 to 7 finite numbers.
+      InputError: `Pose_Para` is not 3 to 7 finite numbers.
     """
     if "Pose_Para" not in values:
         return (np.nan, np.nan, np.nan)

@@ -4,9 +4,9 @@
     ROOT/…/list_98pt_test/list_98pt_test_SUBSET.txt       subsets of the test photos
     ROOT/WFLW_images/EVENT/NAME.jpg
 
-A line is the points (98 or, in a variant, 68 pairs), then, in the `rect_attr` lists, a face box
+A line holds the points (98 pairs, or 68 in a variant); in the `rect_attr` lists also a face box
 (left, top, right, bottom) and six attributes (pose, expression, illumination, make-up, occlusion,
-blur; 1 is yes), then the photo's path. A photo may have several lines, one a face.
+blur; 1 is yes); then the photo's path. A photo may have several lines, one for each face.
 """
 
 import re
@@ -20,7 +20,7 @@ from senet_landmark.data_tools.datasets.samples import Entry, Sample, numbered, 
 from senet_landmark.errors import InputError
 
 POINTS = ("auto", "98", "68")
-"""auto: 98 where there is such a list."""
+"""auto: 98 if there is such a list."""
 ATTRIBUTES = ("large_pose", "expression", "illumination", "make_up", "occlusion", "blur")
 SCHEMES = {98: "wflw_98", 68: "300w_68"}
 
@@ -28,7 +28,7 @@ _LIST = re.compile(r"list_(98|68)pt_(rect_attr_)?(train|test)(_(\w+))?\.txt")
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
-    """The faces of the lists; subset lists count only where the whole test list is absent."""
+    """The faces of the lists; subset lists are read only if the whole test list is absent."""
     lists = [(match, path) for path in sorted(root.rglob("list_*.txt"))
              if (match := _LIST.fullmatch(path.name))]  # fmt: skip
     counts = {int(match[1]) for match, _ in lists}
@@ -37,17 +37,17 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     if any(match[2] for match, _ in lists):
         lists = [(match, path) for match, path in lists if match[2]]
     photos = next((root / n for n in ("WFLW_images", "images") if (root / n).is_dir()), root)
-    seen: dict[str, int] = {}
+    photo_counts: dict[str, int] = {}
     for match, path in lists:
         for line, offset, text in lines_of(path):
             name = text.rsplit(maxsplit=1)[-1]
             yield Entry(
                 photo=photos / name,
-                source=numbered(name, seen),
+                source=numbered(name, photo_counts),
                 identity=name,
                 annotations=(path,),
                 scheme=SCHEMES[count],
-                place=offset,
+                offset=offset,
                 line=line,
                 subset=match[5] or match[3],
                 test=match[3] == "test",
@@ -55,8 +55,8 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 
 
 def load(entry: Entry) -> Sample:
-    """Reads one line, of either format. Raises InputError that names file and line."""
-    *fields, _ = line_at(annotation_of(entry), entry.place).split()
+    """Reads one line of either format. Raises InputError that names the file and the line."""
+    *fields, _ = line_at(annotation_of(entry), entry.offset).split()
     values = numbers(fields, entry.where)
     count = 98 if entry.scheme == SCHEMES[98] else 68
     rest = values[2 * count :]

@@ -1,16 +1,18 @@
-"""YouTube Faces frames with 68 points (Wolf et al., CVPR 2011; points as published with Udacity's
-facial keypoints project, made by another detector and hence noisy at the contour).
+"""YouTube Faces frames with 68 points (Wolf et al., CVPR 2011).
+
+The points are those published with Udacity's facial keypoints project. Another detector made them,
+so they are noisy at the contour.
 
     ROOT/training/NAME.jpg, ROOT/training_frames_keypoints.csv
     ROOT/test/NAME.jpg, ROOT/test_frames_keypoints.csv
 
-A line is `NAME.jpg,x0,y0,…,x67,y67`, in whole pixels that count from 1. Nothing says so, but read
-as counted from 0 the points lie 1.2 pixels to the right of what a model sees in a face and in its
-mirror image, in the mean, which has no side; counted from 1, 0.2 (`benchmarks/label_offset.py`).
-`points="published"` takes them as counted from 0.
+A line is `NAME.jpg,x0,y0,…,x67,y67`, in whole pixels that count from 1. This is not documented, but
+was measured: the mean of a model's predictions on a face and on its mirror image has no shift to
+either side. Read as 0-based, the points lie 1.2 pixels to the right of this mean; read as 1-based,
+0.2 pixels (`benchmarks/label_offset.py`). `points="published"` reads them as 0-based.
 
-The published parts share every person (`Ann_Lee_12.jpg` and `Ann_Lee_31.jpg`), so they are subsets
-here, not a split: splits are made by identity.
+Every person is in both published parts (`Ann_Lee_12.jpg` and `Ann_Lee_31.jpg`). So the parts are
+subsets here, not a split: splits are made by identity.
 """
 
 from collections.abc import Iterator
@@ -38,7 +40,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
                 identity=Path(name).stem.rpartition("_")[0],
                 annotations=(path,),
                 scheme="300w_68",
-                place=offset,
+                offset=offset,
                 line=line,
                 subset=part,
                 points=points,
@@ -47,7 +49,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 
 def load(entry: Entry) -> Sample:
     """Reads one frame's points. Raises InputError that names file and line."""
-    _, *fields = line_at(annotation_of(entry), entry.place).split(",")
+    _, *fields = line_at(annotation_of(entry), entry.offset).split(",")
     values = numbers(fields, entry.where)
     if values.size != 136:
         raise InputError(f"{entry.where}: holds {values.size} numbers, 136 are needed.")

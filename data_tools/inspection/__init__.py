@@ -1,1 +1,1 @@
-"""Records -> one page of pictures and figures, and a list of suspects."""
+"""Records -> one page of pictures and figures, and a list of suspect faces."""

@@ -1,4 +1,4 @@
-"""Figures of the page, drawn by matplotlib's object interface: SVG bytes on a clear ground."""
+"""Charts of the page, drawn with matplotlib's object interface: SVG bytes without background."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,12 +17,12 @@ def histograms(
     *,
     whole: bool = False,
 ) -> bytes:
-    """Histograms side by side, as shares of each side's faces.
+    """Draws histograms side by side; each split's histogram shows shares of its faces.
 
     Args:
-      panels: (label of the axis, side -> values, range or None) of each; NaN is left out.
-      unit: what is counted, for the vertical axis.
-      whole: the values are whole numbers.
+      panels: (label of the axis, split -> values, range or None) of each; NaN is left out.
+      unit: what is counted, for the label of the vertical axis.
+      whole: whether the values are whole numbers.
     """
     named = len(panels[0][1]) > 1
     width = 3.4 * len(panels) + 0.4 + 1.5 * named
@@ -62,7 +62,7 @@ def histograms(
 
 
 def mean_face(shape: Shape) -> bytes:
-    """The mean face with its parts in colours and its points' numbers, and how they scatter."""
+    """Draws the mean face with coloured parts and numbered points, and the points' scatter."""
     mean = shape.mean
     many = len(mean) > 30
     figure = Figure(figsize=(10.4, 5.0))
@@ -78,8 +78,8 @@ def mean_face(shape: Shape) -> bytes:
             size = 14 if many else 26
             axes.scatter(part.real, part.imag, s=size, color=colour, label=name, zorder=3)
     for index, point in enumerate(mean):
-        place = (point.real + 0.012, point.imag - 0.014)
-        numbered.text(*place, str(index), fontsize=6 if many else 10, color=INK)
+        position = (point.real + 0.012, point.imag - 0.014)
+        numbered.text(*position, str(index), fontsize=6 if many else 10, color=INK)
     for colour, members in zip(COLOURS, shape.scheme.groups.values(), strict=False):
         for index in members:
             around = shape.aligned.points[:, index]
@@ -96,7 +96,7 @@ def mean_face(shape: Shape) -> bytes:
 
 
 def _ellipse(points: np.ndarray, colour: str) -> Ellipse:
-    """Two standard deviations of points, complex [N]."""
+    """The ellipse of two standard deviations of points, complex [N]."""
     covariance = np.cov(points.real, points.imag)
     variance, axes = np.linalg.eigh(covariance)
     width, height = 4 * np.sqrt(np.maximum(variance, 0))
@@ -109,7 +109,7 @@ def _ellipse(points: np.ndarray, colour: str) -> Ellipse:
 
 
 def bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> bytes:
-    """Shares in percent as horizontal bars: (class, side -> share) of each row."""
+    """Draws shares in percent as horizontal bars; each row is (class, split -> share)."""
     sides = list(rows[0][1])
     height = 0.7 + 0.16 * len(rows) * (len(sides) + 1)
     figure = Figure(figsize=(8.4, height))
@@ -118,8 +118,8 @@ def bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> bytes:
     plain(axes)
     step = len(sides) + 1
     for number, (colour, side) in enumerate(zip(COLOURS * 9, sides, strict=False)):
-        places = [row * step + number for row in range(len(rows))]
-        axes.barh(places, [shares[side] for _, shares in rows], color=colour, label=side)
+        heights = [row * step + number for row in range(len(rows))]
+        axes.barh(heights, [shares[side] for _, shares in rows], color=colour, label=side)
     axes.set_yticks([row * step + (len(sides) - 1) / 2 for row in range(len(rows))])
     axes.set_yticklabels([name for name, _ in rows])
     axes.invert_yaxis()

@@ -1,4 +1,4 @@
-"""Counts and figures of a survey: the page's tables, and `inspect.json`."""
+"""Counts and figures of a survey, for the tables of the page and for `inspect.json`."""
 
 from collections import Counter
 from typing import Any
@@ -12,13 +12,13 @@ from senet_landmark.face.attributes import get_attribute
 
 
 def figures_of(survey: Survey, suspects: dict[str, list[Suspect]]) -> dict[str, Any]:
-    """What `inspect.json` says."""
+    """The content of `inspect.json`."""
     return {
         "faces": len(survey.faces),
         "folders": [_folder(survey, number) for number in range(len(survey.folders))],
-        "splits": [_split(survey, side, own) for side, own in survey.sides().items()],
-        "suspects": {kind: len(found) for kind, found in suspects.items()},
-        "suspect_faces": len({s.face for found in suspects.values() for s in found}),
+        "splits": [_split(survey, side, numbers) for side, numbers in survey.sides().items()],
+        "suspects": {kind: len(faces) for kind, faces in suspects.items()},
+        "suspect_faces": len({s.face for faces in suspects.values() for s in faces}),
     }
 
 
@@ -43,18 +43,18 @@ def _folder(survey: Survey, number: int) -> dict[str, Any]:
     }
 
 
-def _split(survey: Survey, side: tuple[int, str], own: np.ndarray) -> dict[str, Any]:
-    faces = [survey.faces[i] for i in own]
+def _split(survey: Survey, side: tuple[int, str], numbers: np.ndarray) -> dict[str, Any]:
+    faces = [survey.faces[i] for i in numbers]
     records = [face.record for face in faces]
     points = np.stack([record.landmarks for record in records]).astype(np.float64)
     visible = np.stack([record.visible for record in records])
     known = np.isfinite(points).all(axis=2)
     context = survey.folders[side[0]].info.records.context
-    # The crop that the network sees, where the record is 0 to 1.
+    # In units of the crop that the network gets, which is smaller than the recorded crop.
     crop = points * (1 + 2 * context) - context
     outside = known & ((crop.min(axis=2) < 0) | (crop.max(axis=2) > 1))
     annotated = [bool(np.isfinite(record.pose).all()) for record in records]
-    posed = np.isfinite(survey.looks.pose[own]).all(axis=1)
+    posed = np.isfinite(survey.stats.pose[numbers]).all(axis=1)
     return {
         "name": survey.name_of(side),
         "faces": len(faces),
@@ -73,7 +73,7 @@ def _split(survey: Survey, side: tuple[int, str], own: np.ndarray) -> dict[str, 
 
 
 def _attributes(survey: Survey, side: tuple[int, str], records: list[Any]) -> dict[str, Any]:
-    """Attribute that is known of a face -> class -> share of the faces; `unknown` too, if so."""
+    """Attribute -> class -> share of the faces; attributes without any value are left out."""
     shares: dict[str, Any] = {}
     for index, name in enumerate(survey.folders[side[0]].info.attributes):
         values = np.array([record.attributes[index] for record in records])

@@ -1,7 +1,7 @@
-"""Records -> one page to look at, and the faces that deserve a look.
+"""Records -> one page for visual inspection, and a list of suspect faces.
 
-The folder of a build says how many faces there are; this says what they are, and which of them may
-be wrong: landmarks that are no face's, left and right swapped, pictures that are there twice.
+The report of a build only counts the faces. This page shows them, and lists those that may be
+wrong: landmarks that do not form a face, left and right swapped, duplicate pictures.
 """
 
 import csv
@@ -34,24 +34,24 @@ def inspect_records(
     seed: int = 0,
     workers: int = 0,
 ) -> dict[str, Any]:
-    """Writes a page about finished records, the list of suspect faces, and the numbers.
+    """Writes a page about finished records, the list of suspect faces, and the figures.
 
     Args:
-      folders: folders that `build_records` made; faces of several are also compared with each
-        other.
+      folders: folders that `build_records` made; faces of different folders are also compared with
+        each other.
       out: folder for `inspect.html`, `suspects.csv` and `inspect.json`; made if absent, files of
         these names are replaced.
-      most: suspects of a kind that the page shows; the CSV has all.
-      sheet: faces on a split's contact sheet.
-      seed: of their choice.
-      workers: processes; 0: one a core.
+      most: number of suspects of each kind that the page shows; the CSV has all.
+      sheet: number of faces on the contact sheet of a split.
+      seed: seed of the choice of faces on the contact sheets.
+      workers: number of processes; 0: one a core.
 
     Returns:
-      What `inspect.json` says: counts of faces and suspects.
+      The content of `inspect.json`: counts of faces and suspects.
 
     Raises:
-      InputError: no folder, one that is not finished records of this schema, a damaged file, or
-        `out` is a file. Nothing is written then.
+      InputError: no folder is given, a folder does not hold finished records of this schema, a file
+        is damaged, or `out` is a file. Nothing is written then.
     """
     if most < 0 or sheet < 1:
         raise InputError(f"most must be at least 0 and sheet at least 1, not {most} and {sheet}.")
@@ -74,8 +74,8 @@ def _csv(survey: Survey, suspects: dict[str, list[Suspect]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for found in suspects.values():
-        for suspect in found:
+    for suspects_of_kind in suspects.values():
+        for suspect in suspects_of_kind:
             face = survey.faces[suspect.face]
             row: list[Any] = [
                 survey.folders[face.folder].name, face.split, face.shard.name, face.index,

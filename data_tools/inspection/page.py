@@ -1,4 +1,4 @@
-"""The page: tables, figures and suspects as one HTML file with everything in it."""
+"""The page: tables, charts and suspects in one HTML file that contains all its pictures."""
 
 from collections import Counter
 from pathlib import Path
@@ -26,9 +26,9 @@ from senet_landmark.visualisation.pages import render as render_page
 SIDE = 240
 """Side of a suspect's picture in pixels."""
 A_PERSON = 2
-"""Suspects of one kind that one identity may have in the page; all are in the CSV."""
+"""Largest number of suspects of one kind and one identity on the page; the CSV has all."""
 SKIPPED = 20
-"""Reasons for skipped faces that the page gives."""
+"""Number of reasons for skipped faces that the page lists."""
 MAGENTA = (255, 60, 255)
 
 
@@ -41,15 +41,15 @@ def render(
     sheet: int,
     seed: int,
 ) -> str:
-    """The page's HTML.
+    """Renders the HTML of the page.
 
     Args:
-      survey: the faces.
-      suspects: kind -> suspects, most suspicious first.
-      figures: see `figures.figures_of`.
-      most: suspects of a kind that are shown.
-      sheet: faces on a contact sheet.
-      seed: of their choice.
+      survey: the survey of the faces.
+      suspects: kind -> suspects, the most suspicious first.
+      figures: figures from `figures.figures_of`.
+      most: number of suspects of a kind that are shown.
+      sheet: number of faces on a contact sheet.
+      seed: seed of the choice of faces on the contact sheets.
     """
     return render_page(
         Path(__file__).parent / "templates" / "inspect.html",
@@ -62,24 +62,24 @@ def render(
                 "name": shape.scheme.name,
                 "faces": len(shape.faces),
                 "chart": data_uri(charts.mean_face(shape), "svg+xml"),
-                "judged": bool(np.isfinite(shape.offsets).any()),
-                "looked": bool(np.isfinite(survey.likeness[shape.faces]).any()),
+                "shapes_judged": bool(np.isfinite(shape.offsets).any()),
+                "pictures_judged": bool(np.isfinite(survey.similarity[shape.faces]).any()),
             }
             for shape in survey.shapes
         ],
         poses=_poses(survey),
         sizes=_sizes(survey),
         attributes=_attributes(figures),
-        kinds=[_kind(survey, name, found, most) for name, found in suspects.items()],
+        kinds=[_kind(survey, name, listed, most) for name, listed in suspects.items()],
     )
 
 
 def _sheets(survey: Survey, most: int, seed: int) -> list[dict[str, Any]]:
     sheets = []
-    for side, own in survey.sides().items():
+    for side, numbers in survey.sides().items():
         generator = np.random.default_rng(seed)
-        chosen = sorted(generator.permutation(own)[:most])
-        # Drawn small at once: only a sheet's worth of pixels is held.
+        chosen = sorted(generator.permutation(numbers)[:most])
+        # Each picture is made small at once, so that memory holds only one sheet of pixels.
         cells = [
             contact_sheet([draw_record(survey.faces[i].record, survey.faces[i].picture())], 1, 160)
             for i in chosen
@@ -88,7 +88,7 @@ def _sheets(survey: Survey, most: int, seed: int) -> list[dict[str, Any]]:
             {
                 "name": survey.name_of(side),
                 "shown": len(chosen),
-                "faces": len(own),
+                "faces": len(numbers),
                 "picture": jpeg_uri(contact_sheet(cells, 8, 160)),
                 "mean": jpeg_uri(survey.mean_pictures[side]),
             }
@@ -97,7 +97,7 @@ def _sheets(survey: Survey, most: int, seed: int) -> list[dict[str, Any]]:
 
 
 def _poses(survey: Survey) -> str:
-    sides = {survey.name_of(side): survey.looks.pose[own] for side, own in survey.sides().items()}
+    sides = {survey.name_of(side): survey.stats.pose[n] for side, n in survey.sides().items()}
     ranges = ((-90.0, 90.0), (-60.0, 60.0), (-60.0, 60.0))
     panels = [
         (f"{name}, degrees", {side: poses[:, n] for side, poses in sides.items()}, ranges[n])
@@ -107,37 +107,39 @@ def _poses(survey: Survey) -> str:
 
 
 def _sizes(survey: Survey) -> list[str]:
-    sides = {survey.name_of(side): own for side, own in survey.sides().items()}
-    boxes = {name: np.array([survey.faces[i].side for i in own]) for name, own in sides.items()}
-    shared = {
+    sides = {survey.name_of(side): numbers for side, numbers in survey.sides().items()}
+    boxes = {name: np.array([survey.faces[i].side for i in n]) for name, n in sides.items()}
+    faces_of_identity = {
         name: np.array(
-            list(Counter(survey.faces[i].record.identity for i in own).values()), np.float64
+            list(Counter(survey.faces[i].record.identity for i in numbers).values()), np.float64
         )
-        for name, own in sides.items()
+        for name, numbers in sides.items()
     }
     first = charts.histograms([("face box, pixels of the photo", boxes, None)], "faces")
-    second = charts.histograms([("faces of an identity", shared, None)], "identities", whole=True)
+    second = charts.histograms(
+        [("faces of an identity", faces_of_identity, None)], "identities", whole=True
+    )
     return [data_uri(first, "svg+xml"), data_uri(second, "svg+xml")]
 
 
 def _attributes(figures: dict[str, Any]) -> list[dict[str, str]]:
-    """A chart an attribute, of the splits that have it."""
+    """A chart for each attribute, with the splits that have it."""
     names = {name: None for split in figures["splits"] for name in split["attributes"]}
-    found = []
+    attributes = []
     for name in names:
         sides = {
             s["name"]: s["attributes"][name] for s in figures["splits"] if name in s["attributes"]
         }
         classes = {c: None for shares in sides.values() for c in shares}
         rows = [(c, {side: 100 * v.get(c, 0.0) for side, v in sides.items()}) for c in classes]
-        found.append({"name": name, "chart": data_uri(charts.bars(rows), "svg+xml")})
-    return found
+        attributes.append({"name": name, "chart": data_uri(charts.bars(rows), "svg+xml")})
+    return attributes
 
 
-def _kind(survey: Survey, name: str, found: list[Suspect], most: int) -> dict[str, Any]:
+def _kind(survey: Survey, name: str, suspects: list[Suspect], most: int) -> dict[str, Any]:
     shown: list[Suspect] = []
     people: Counter[str] = Counter()
-    for suspect in found:
+    for suspect in suspects:
         identity = survey.faces[suspect.face].record.identity
         if people[identity] < A_PERSON and len(shown) < most:
             people[identity] += 1
@@ -146,7 +148,7 @@ def _kind(survey: Survey, name: str, found: list[Suspect], most: int) -> dict[st
         "id": name,
         "title": KINDS[name].title,
         "about": KINDS[name].about,
-        "count": len(found),
+        "count": len(suspects),
         "cards": [_card(survey, suspect) for suspect in shown],
     }
 
@@ -166,11 +168,11 @@ def _card(survey: Survey, suspect: Suspect) -> dict[str, Any]:
 
 
 WHOLE = ("blank", "outside", "copy", "identity")
-"""Kinds whose pictures show all that is recorded, not the face alone."""
+"""Kinds whose pictures show the whole recorded crop, not only the face."""
 
 
 def _picture(survey: Survey, number: int, suspect: Suspect) -> np.ndarray:
-    """A suspect's face with its points, and, of those that are far off, the way to their place."""
+    """Draws a suspect's face with its points; lines lead to their expected positions."""
     face = survey.faces[number]
     record = face.record
     view = np.array([0.0, 0.0, 1.0, 1.0])
@@ -187,14 +189,14 @@ def _picture(survey: Survey, number: int, suspect: Suspect) -> np.ndarray:
     inside = geometry.to_crop(np.tile(shape, 2) * view - 0.5)
     drawn = geometry.warp(picture, inside, (SIDE, SIDE))
 
-    def place(normalised: np.ndarray) -> np.ndarray:
+    def to_pixels(normalised: np.ndarray) -> np.ndarray:
         return geometry.apply(inside, normalised * shape - 0.5) * SIDE - 0.5
 
-    drawn = draw_box(drawn, place(record.box.astype(np.float64).reshape(2, 2)).ravel(), YELLOW)
-    pixels = place(points)
+    drawn = draw_box(drawn, to_pixels(record.box.astype(np.float64).reshape(2, 2)).ravel(), YELLOW)
+    pixels = to_pixels(points)
     if suspect.face == number:
         for k in suspect.worst:
-            expected = place(_expected(survey, number, k))
+            expected = to_pixels(_expected(survey, number, k))
             drawn = _line(drawn, pixels[k], expected)
     radius = 1.6 if len(points) > 30 else 2.4
     drawn = draw_points(drawn, pixels[known & ~record.visible], RED, radius)
@@ -205,7 +207,7 @@ def _picture(survey: Survey, number: int, suspect: Suspect) -> np.ndarray:
 
 
 def _expected(survey: Survey, number: int, landmark: int) -> np.ndarray:
-    """Where a landmark was expected, float64 [2], normalised by the recorded crop."""
+    """The expected position of a landmark, float64 [2], normalised by the recorded crop."""
     face = survey.faces[number]
     shape, row = next(
         (s, int(np.flatnonzero(s.faces == number)[0])) for s in survey.shapes if number in s.faces
@@ -218,7 +220,7 @@ def _expected(survey: Survey, number: int, landmark: int) -> np.ndarray:
 
 
 def _index_in(shape: Shape, row: int, landmark: int) -> int:
-    """The index in `offsets` of a landmark as annotated; `offsets` has mirrored ones put right."""
+    """The index in `offsets`, where mirrored faces are corrected, of an annotated landmark."""
     return int(shape.scheme.mirror[landmark]) if shape.mirrored[row] else landmark
 
 

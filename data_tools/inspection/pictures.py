@@ -1,6 +1,6 @@
-"""What is kept of each picture: a few numbers, so that a data set need not fit into memory.
+"""Measures each picture: only a few numbers are kept, so a data set need not fit into memory.
 
-A worker process reads one shard's pictures, one at a time; it does without TensorFlow.
+A worker process reads the pictures of one shard, one at a time, without TensorFlow.
 """
 
 import hashlib
@@ -17,39 +17,39 @@ from senet_landmark.face.procrustes import FOLDS
 from senet_landmark.io.images import decode_photo
 
 PATCH = 24
-"""Side in pixels of the face, brought into the mean's frame, that features are taken from."""
+"""Side in pixels of the aligned face from which the features are computed."""
 PATCH_REACH = 0.65
-"""Half of that side, in sizes of the face."""
+"""Half of that side in sizes of the face."""
 CELLS, DIRECTIONS = 8, 8
 FEATURES = CELLS * CELLS * DIRECTIONS
 DECOYS = 2
 DECOY_SHIFT = (0.3, 0.6)
-"""How far the points of a decoy are moved, in sizes of the face."""
+"""Range of the shift of a decoy's points, in sizes of the face."""
 MEAN_SIDE = 120
 """Side of the mean picture in pixels."""
 THUMB = 16
-"""Side of the small grey picture that copies are compared by."""
+"""Side in pixels of the small grey picture by which copies are compared."""
 
 
 @dataclass(frozen=True)
-class Job:
+class ShardFaces:
     """The faces of one shard.
 
     Attributes:
       shard: the TFRecord file.
-      scheme: their landmark scheme.
-      places: (start, length, source) of each picture.
-      points: float64 [n, K, 2] in photo pixels; NaN where unknown.
-      poses: float32 [n, 3], degrees; NaN where they are to be fitted.
+      scheme: name of the landmark scheme of the faces.
+      spans: (first byte, number of bytes, source) of each picture.
+      points: float64 [n, K, 2], landmarks in photo pixels; NaN where unknown.
+      poses: float32 [n, 3], degrees; NaN where the pose is to be fitted.
       regions: float64 [n, 4], the recorded crops in photo pixels.
       boxes: float64 [n, 4], normalised by the recorded crop.
-      turn, move: complex [n], from photo pixels to the mean's frame.
-      folds: int [n].
+      turn, move: complex [n], similarity transform from photo pixels to the mean face.
+      folds: int [n], fold of each face.
     """
 
     shard: Path
     scheme: str
-    places: tuple[tuple[int, int, str], ...]
+    spans: tuple[tuple[int, int, str], ...]
     points: np.ndarray
     poses: np.ndarray
     regions: np.ndarray
@@ -60,18 +60,18 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What is known of the pictures of n faces.
+class PictureStats:
+    """Measurements of the pictures of n faces.
 
     Attributes:
-      digest: uint8 [n, 16], of the pixels.
+      digest: uint8 [n, 16], digest of the pixels.
       signature: uint8 [n, 16], 128 bits: whether each of 8 x 8 pixels is darker than the one to its
         right, and than the one below ("dHash", Krawetz, "Kind of like that", 2013).
-      thumb: uint8 [n, 16, 16], grey.
-      contrast: float32 [n], deviation of the grey levels in the face box, 0 to 127.
+      thumb: uint8 [n, 16, 16], small grey picture.
+      contrast: float32 [n], standard deviation of the grey levels in the face box, 0 to 127.
       photo: float32 [n, 4], the part of the crop that is not black border, normalised.
-      pose: float32 [n, 3], annotated or fitted, degrees; NaN: neither.
-      features: float16 [n, FEATURES], directions of edges about the landmarks.
+      pose: float32 [n, 3], annotated or fitted, degrees; NaN if unknown.
+      features: float16 [n, FEATURES], histograms of edge directions around the landmarks.
     """
 
     digest: np.ndarray
@@ -85,16 +85,22 @@ class Looks:
 
 @dataclass(frozen=True)
 class Moments:
-    """Of features, a fold each: count [F], sums [F, FEATURES], products [F, FEATURES, FEATURES]."""
+    """Sums over the feature vectors of each of F folds.
+
+    Attributes:
+      count: float64 [F], number of vectors.
+      sums: float64 [F, FEATURES].
+      products: float64 [F, FEATURES, FEATURES].
+    """
 
     count: np.ndarray
     sums: np.ndarray
     products: np.ndarray
 
 
-def empty_looks(count: int) -> Looks:
-    """Room for `count` faces."""
-    return Looks(
+def empty_stats(count: int) -> PictureStats:
+    """Arrays for `count` faces, to be filled."""
+    return PictureStats(
         digest=np.zeros((count, 16), np.uint8),
         signature=np.zeros((count, 16), np.uint8),
         thumb=np.zeros((count, THUMB, THUMB), np.uint8),
@@ -105,45 +111,45 @@ def empty_looks(count: int) -> Looks:
     )
 
 
-def look_at(job: Job) -> tuple[Looks, Moments, np.ndarray]:
-    """Reads the pictures of a shard.
+def measure_pictures(faces: ShardFaces) -> tuple[PictureStats, Moments, np.ndarray]:
+    """Reads and measures the pictures of a shard.
 
     Returns:
-      What is kept of them, the moments of the decoys' features, and the sum of the pictures,
-      float64 [MEAN_SIDE, MEAN_SIDE, 3].
+      The measurements, the moments of the decoys' features, and the sum of the pictures, float64
+      [MEAN_SIDE, MEAN_SIDE, 3].
 
     Raises:
       InputError: a picture does not decode.
     """
-    looks = empty_looks(len(job.places))
-    decoys = np.zeros((len(job.places), DECOYS, FEATURES), np.float32)
+    stats = empty_stats(len(faces.spans))
+    decoys = np.zeros((len(faces.spans), DECOYS, FEATURES), np.float32)
     total = np.zeros((MEAN_SIDE, MEAN_SIDE, 3))
-    for n, (start, length, source) in enumerate(job.places):
-        picture = read_picture(job.shard, start, length, source)
+    for n, (start, length, source) in enumerate(faces.spans):
+        picture = read_picture(faces.shard, start, length, source)
         total += _resized(picture, MEAN_SIDE, MEAN_SIDE)
         digest = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
-        looks.digest[n] = np.frombuffer(digest, np.uint8)
-        looks.photo[n] = _photo_in(picture)
+        stats.digest[n] = np.frombuffer(digest, np.uint8)
+        stats.photo[n] = _photo_in(picture)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        looks.signature[n] = _signature(grey)
-        looks.thumb[n] = _resized(grey, THUMB, THUMB)
-        looks.contrast[n] = _contrast(grey, job.boxes[n])
-        looks.pose[n] = _pose(job, n)
-        to_photo = _picture_to_photo(job.regions[n], picture)
-        looks.features[n] = _features(grey, to_photo, job.turn[n], job.move[n])
+        stats.signature[n] = _signature(grey)
+        stats.thumb[n] = _resized(grey, THUMB, THUMB)
+        stats.contrast[n] = _contrast(grey, faces.boxes[n])
+        stats.pose[n] = _pose(faces, n)
+        to_photo = _picture_to_photo(faces.regions[n], picture)
+        stats.features[n] = _features(grey, to_photo, faces.turn[n], faces.move[n])
         generator = np.random.default_rng(zlib.crc32(source.encode()))
         for k in range(DECOYS):
-            angle, length_ = generator.uniform(0, 2 * np.pi), generator.uniform(*DECOY_SHIFT)
-            moved = job.move[n] + length_ * np.exp(1j * angle)
-            decoys[n, k] = _features(grey, to_photo, job.turn[n], moved)
-    return looks, moments(decoys, job.folds), total
+            angle, shift = generator.uniform(0, 2 * np.pi), generator.uniform(*DECOY_SHIFT)
+            moved = faces.move[n] + shift * np.exp(1j * angle)
+            decoys[n, k] = _features(grey, to_photo, faces.turn[n], moved)
+    return stats, moments(decoys, faces.folds), total
 
 
 def read_picture(shard: Path, start: int, length: int, source: str) -> np.ndarray:
-    """The picture whose PNG is at byte `start` of a shard, RGB uint8 [H, W, 3].
+    """Decodes the PNG at byte `start` of a shard, RGB uint8 [H, W, 3].
 
     Raises:
-      InputError: it is no picture, or the shard changed meanwhile.
+      InputError: the bytes are no picture, e.g. because the shard has changed.
     """
     with open(shard, "rb") as stream:
         stream.seek(start)
@@ -152,7 +158,7 @@ def read_picture(shard: Path, start: int, length: int, source: str) -> np.ndarra
 
 
 def moments(features: np.ndarray, folds: np.ndarray) -> Moments:
-    """Moments of features [n, ..., FEATURES] of faces in folds [n]."""
+    """The moments of features [n, ..., FEATURES] of faces in folds [n]."""
     features = np.asarray(features, np.float32)
     parts = [features[folds == fold].reshape(-1, FEATURES) for fold in range(FOLDS)]
     return Moments(
@@ -163,7 +169,7 @@ def moments(features: np.ndarray, folds: np.ndarray) -> Moments:
 
 
 def add_moments(first: Moments | None, second: Moments) -> Moments:
-    """Moments of both together."""
+    """The moments of both sets together."""
     if first is None:
         return second
     return Moments(
@@ -194,33 +200,35 @@ def _contrast(grey: np.ndarray, box: np.ndarray) -> float:
 
 
 def _photo_in(picture: np.ndarray) -> np.ndarray:
-    """Where the photo is in the crop, normalised; beyond it a crop is black to the last bit."""
+    """The part of the crop that the photo covers, normalised; the rest is exactly black."""
     lit = (picture[..., 0] | picture[..., 1] | picture[..., 2]) > 0
     ends = []
     for axis, length in ((0, lit.shape[1]), (1, lit.shape[0])):
-        places = np.flatnonzero(lit.any(axis=axis))
-        ends.append((places[0] / length, (places[-1] + 1) / length) if len(places) else (0.0, 0.0))
+        covered = np.flatnonzero(lit.any(axis=axis))
+        ends.append(
+            (covered[0] / length, (covered[-1] + 1) / length) if len(covered) else (0.0, 0.0)
+        )
     return np.array([ends[0][0], ends[1][0], ends[0][1], ends[1][1]], np.float32)
 
 
-def _pose(job: Job, n: int) -> np.ndarray:
-    if np.isfinite(job.poses[n]).all():
-        return job.poses[n]
+def _pose(faces: ShardFaces, n: int) -> np.ndarray:
+    if np.isfinite(faces.poses[n]).all():
+        return faces.poses[n]
     try:
-        return np.array(pose_of(job.points[n], job.scheme), np.float32)
+        return np.array(pose_of(faces.points[n], faces.scheme), np.float32)
     except ValueError:
         return np.full(3, np.nan, np.float32)
 
 
 def _picture_to_photo(region: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    """The affine [2, 3] from the recorded crop's pixels to the photo's."""
+    """The affine map [2, 3] from pixels of the recorded crop to pixels of the photo."""
     scale = (region[2:] - region[:2]) / picture.shape[1::-1]
     x, y = region[:2] + scale / 2
     return np.array([[scale[0], 0, x], [0, scale[1], y]])
 
 
 def _features(grey: np.ndarray, to_photo: np.ndarray, turn: complex, move: complex) -> np.ndarray:
-    """Histograms of edge directions in cells, float32 [FEATURES]; after Dalal and Triggs (2005)."""
+    """Histograms of edge directions in cells (HOG), float32 [FEATURES]; Dalal and Triggs (2005)."""
     to_mean = np.array([[turn.real, -turn.imag, move.real], [turn.imag, turn.real, move.imag]])
     reach = np.array([-PATCH_REACH, -PATCH_REACH, PATCH_REACH, PATCH_REACH])
     transform = geometry.compose(geometry.to_crop(reach), geometry.compose(to_mean, to_photo))
@@ -233,6 +241,6 @@ def _features(grey: np.ndarray, to_photo: np.ndarray, turn: complex, move: compl
     shares = np.maximum(0, 1 - np.abs((turns + half) % DIRECTIONS - half)) * strength[..., None]
     step = PATCH // CELLS
     cells = shares.reshape(CELLS, step, CELLS, step, DIRECTIONS).mean(axis=(1, 3))
-    # 4 grey levels: flat skin's noise is no edge.
+    # The offset of 4 grey levels keeps the noise of smooth skin from counting as edges.
     around = cv2.blur(cells.sum(-1), (3, 3)) + 4
     return np.sqrt(cells / around[..., None]).ravel()

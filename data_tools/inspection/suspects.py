@@ -1,4 +1,4 @@
-"""Faces that a person should look at: what is wrong with each, most suspicious first."""
+"""Finds faces that a person should check: what may be wrong with each, most suspicious first."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -14,15 +14,15 @@ from senet_landmark.face.procrustes import threshold
 
 @dataclass(frozen=True)
 class Suspect:
-    """One face under suspicion.
+    """One suspect face.
 
     Attributes:
-      face: its number in the survey.
-      kind: a key of `KINDS`.
-      value: what the kind measures.
+      face: number of the face in the survey.
+      kind: kind of suspicion, a key of `KINDS`.
+      value: the value that the kind measures.
       why: the reason, for a person.
-      partner: the other face, where it takes two; -1 otherwise.
-      worst: landmarks that the reason is about.
+      partner: number of the other face if the kind is about two faces, else -1.
+      worst: indices of the landmarks that cause the suspicion.
     """
 
     face: int
@@ -34,19 +34,19 @@ class Suspect:
 
 
 LEAST_OFFSET = 0.07
-"""From how far off a landmark is suspect, in sizes of the face, whatever the others' scatter."""
+"""Smallest offset of a suspect landmark, in sizes of the face, even if others hardly scatter."""
 LEAST_SHAPE = 0.025
-"""From which root mean square of all landmarks' offsets."""
+"""Smallest root mean square of all offsets of a suspect face, in sizes of the face."""
 FACES_ENOUGH = 50
-"""Faces from which a landmark's own scatter counts more than that of all landmarks."""
+"""With more faces than this, the scatter of a single landmark counts more than that of all."""
 FLAT = 5.0
-"""Deviation of the grey levels below which a face is a blank."""
+"""A picture is blank if the standard deviation of its grey levels is below this."""
 SMALL_SIDE = 32.0
-"""Longer side of the face box in photo pixels below which a face is very small."""
+"""A face is very small if the longer side of its box is below this, in pixels of the photo."""
 OUTSIDE = 1 / 3
-"""Share of the face box outside of the photo from which a face is mostly outside."""
+"""A face is mostly outside if more than this share of its box is outside of the photo."""
 NARROW = 0.25
-"""Extent of the landmarks, over the box's side, below which they are in a tiny area."""
+"""Landmarks are in a tiny area if their extent is below this share of the box's side."""
 
 
 def _mirrored(survey: Survey) -> Iterable[Suspect]:
@@ -54,8 +54,8 @@ def _mirrored(survey: Survey) -> Iterable[Suspect]:
         for n in np.flatnonzero(shape.mirrored):
             gain = float(shape.gain[n])
             why = (
-                f"with its indices mirrored it is {1 / max(gain, 1e-3):.1f} times nearer to the "
-                "mean face"
+                f"with left and right exchanged it is {1 / max(gain, 1e-3):.1f} times nearer to "
+                "the mean face"
             )
             yield Suspect(int(shape.faces[n]), "mirrored", round(gain, 3), why)
 
@@ -65,10 +65,11 @@ def _points(survey: Survey) -> Iterable[Suspect]:
         distance = np.abs(shape.offsets)
         if not np.isfinite(distance).any():
             continue
-        # Few faces say little of a landmark's own scatter: all landmarks' is mixed in.
+        # With few faces the scatter of a single landmark is uncertain: the scatter of all landmarks
+        # is mixed in.
         share = FACES_ENOUGH / (FACES_ENOUGH + len(distance))
-        together = share * threshold(distance, 8)
-        limits = np.array([together + (1 - share) * threshold(d, 8) for d in distance.T])
+        common = share * threshold(distance, 8)
+        limits = np.array([common + (1 - share) * threshold(d, 8) for d in distance.T])
         limits = np.maximum(limits, LEAST_OFFSET)
         size = np.sqrt(np.nanmean(distance**2, axis=1))
         limit = max(LEAST_SHAPE, threshold(size, 6))
@@ -83,7 +84,7 @@ def _points(survey: Survey) -> Iterable[Suspect]:
                 f"{k} ({_group(shape.scheme.groups, k)}) by {100 * distance[n, k]:.0f}%"
                 for k in worst[:4]
             )
-            why = f"off, in shares of the face's size: {parts}"
+            why = f"off, in percent of the face's size: {parts}"
             if len(worst) > 4:
                 why += f" and {len(worst) - 4} more"
             if size[n] > limit:
@@ -99,15 +100,15 @@ def _group(groups: dict[str, tuple[int, ...]], point: int) -> str:
 
 def _picture(survey: Survey) -> Iterable[Suspect]:
     for shape in survey.shapes:
-        scores = survey.likeness[shape.faces]
+        scores = survey.similarity[shape.faces]
         if not np.isfinite(scores).any():
             continue
-        # The fewer the faces, the worse can they tell what a face looks like.
+        # With fewer faces the similarity is less certain, so the limit is lower.
         limit = min(-3 / np.sqrt(len(scores)), -threshold(-scores, 3))
         for n in np.flatnonzero(scores < limit):
             face = int(shape.faces[n])
-            if survey.looks.contrast[face] >= FLAT:
-                why = f"likeness to a face in place {scores[n]:.2f}"
+            if survey.stats.contrast[face] >= FLAT:
+                why = f"similarity to a face at its points {scores[n]:.2f}"
                 yield Suspect(face, "picture", round(float(scores[n]), 3), why)
 
 
@@ -124,19 +125,19 @@ def _upside_down(survey: Survey) -> Iterable[Suspect]:
 
 
 def _blank(survey: Survey) -> Iterable[Suspect]:
-    for face in np.flatnonzero(survey.looks.contrast < FLAT):
-        value = float(survey.looks.contrast[face])
+    for face in np.flatnonzero(survey.stats.contrast < FLAT):
+        value = float(survey.stats.contrast[face])
         why = f"grey levels in the face box deviate by {value:.1f} of 255"
         yield Suspect(int(face), "blank", round(value, 2), why)
 
 
 def _outside(survey: Survey) -> Iterable[Suspect]:
     boxes = np.stack([face.record.box for face in survey.faces]).astype(np.float64)
-    photo = survey.looks.photo
+    photo = survey.stats.photo
     inside = np.minimum(boxes[:, 2:], photo[:, 2:]) - np.maximum(boxes[:, :2], photo[:, :2])
     share = np.maximum(inside, 0).prod(1) / np.maximum((boxes[:, 2:] - boxes[:, :2]).prod(1), 1e-9)
     for face in np.flatnonzero(1 - share > OUTSIDE):
-        if survey.looks.contrast[face] >= FLAT:
+        if survey.stats.contrast[face] >= FLAT:
             value = float(1 - share[face])
             why = f"{100 * value:.0f}% of the face box lie outside of the photo"
             yield Suspect(int(face), "outside", round(value, 3), why)
@@ -159,24 +160,24 @@ def _tiny_area(survey: Survey) -> Iterable[Suspect]:
 
 
 def _copies(survey: Survey) -> Iterable[Suspect]:
-    looks, faces = survey.looks, survey.faces
-    lit = np.flatnonzero(looks.contrast >= FLAT)
-    pairs = [(a, b, 1.0, "equal to the pixel") for a, b in equal_pairs(looks.digest[lit])]
-    near = near_pairs(looks.signature[lit], looks.thumb[lit])
-    pairs += [(a, b, alike, f"nearly equal, correlation {alike:.3f}") for a, b, alike in near]
-    # Of many copies of one picture each is told once.
-    told = DisjointSet({index for a, b, *_ in pairs for index in (a, b)})
-    for a, b, alike, how in pairs:
+    stats, faces = survey.stats, survey.faces
+    lit = np.flatnonzero(stats.contrast >= FLAT)
+    pairs = [(a, b, 1.0, "equal to the pixel") for a, b in equal_pairs(stats.digest[lit])]
+    near = near_pairs(stats.signature[lit], stats.thumb[lit])
+    pairs += [(a, b, c, f"nearly equal, correlation {c:.3f}") for a, b, c in near]
+    # Of several copies of one picture each one is reported once.
+    copies = DisjointSet({index for a, b, *_ in pairs for index in (a, b)})
+    for a, b, correlation, how in pairs:
         first, second = int(lit[a]), int(lit[b])
         apart = faces[first].split_in_folder != faces[second].split_in_folder
         if not apart and faces[first].record.identity == faces[second].record.identity:
             continue
-        if not told.merge(a, b):
+        if not copies.merge(a, b):
             continue
         where = _apart(survey, first, second)
         why = f"{how}: {faces[first].record.source}{where}"
-        # Those on two sides of a split come first.
-        yield Suspect(second, "copy", round(alike + apart, 4), why, partner=first)
+        # Copies in different splits come first, as their value is 1 higher.
+        yield Suspect(second, "copy", round(correlation + apart, 4), why, partner=first)
 
 
 def _apart(survey: Survey, first: int, second: int) -> str:
@@ -194,9 +195,9 @@ def _identities(survey: Survey) -> Iterable[Suspect]:
         where[face.record.identity][face.split_in_folder].append(index)
     for identity, sides in where.items():
         if len(sides) > 1:
-            counts = ", ".join(f"{len(own)} in {survey.name_of(s)}" for s, own in sides.items())
-            firsts = [own[0] for own in sides.values()]
-            count = sum(len(own) for own in sides.values())
+            counts = ", ".join(f"{len(n)} in {survey.name_of(s)}" for s, n in sides.items())
+            firsts = [numbers[0] for numbers in sides.values()]
+            count = sum(len(numbers) for numbers in sides.values())
             why = f"faces of {identity}: {counts}"
             yield Suspect(firsts[0], "identity", float(count), why, partner=firsts[1])
 
@@ -206,9 +207,9 @@ class Kind:
     """A kind of suspicion.
 
     Attributes:
-      title: its name, for a person.
-      about: how such a face is found, and what it may mean.
-      find: finds them, in any order.
+      title: name of the kind, for a person.
+      about: how such faces are found, and what the value means.
+      find: finds the suspects, in any order.
       upwards: whether a higher value is more suspicious.
     """
 
@@ -221,78 +222,79 @@ class Kind:
 KINDS = {
     "mirrored": Kind(
         "Left and right swapped",
-        "The face fits the mean shape much better once its indices are permuted as by a mirror. "
-        "The value is the distance with over that without the permutation.",
+        "The face fits the mean face much better if left and right landmarks are exchanged. The "
+        "value is the distance to the mean face with the exchange, divided by that without.",
         _mirrored,
         upwards=False,
     ),
     "points": Kind(
         "Points far from a face's shape",
-        "Some landmark, or all of them together, are far from where the face's other landmarks and "
-        "all other faces would have them: turned and speaking faces allowed for. Lines go from the "
-        "annotated to the expected place. The value is in multiples of the threshold. A scheme of "
-        "5 points holds little to judge by: extreme poses and open mouths come up too.",
+        "Some landmarks, or all of them together, are far from the position that the face's other "
+        "landmarks and all other faces predict; turned and speaking faces are allowed for. Lines "
+        "go from the annotated to the expected position. The value is in multiples of the "
+        "threshold. With a scheme of 5 points the prediction is uncertain: extreme poses and open "
+        "mouths are listed too.",
         _points,
     ),
     "picture": Kind(
         "Picture does not look like a face at its points",
-        "The picture about the landmarks looks more like those of this set whose landmarks were "
-        "moved aside by half a face than like the others. Wrong points are at the top where there "
-        "are any; covered, dark and unusual faces follow. The value is 1 for a usual face and -1 "
-        "for a usual moved one.",
+        "The picture around the landmarks looks less like a face than like a picture around "
+        "landmarks that were moved aside by half a face. Wrong landmarks come first, if there are "
+        "any; covered, dark and unusual faces follow. The value is 1 for an average face and -1 "
+        "for an average face with moved landmarks.",
         _picture,
         upwards=False,
     ),
     "upside_down": Kind(
         "Upside down",
-        "Turned in the picture by more than 90 degrees. The value is the angle.",
+        "The face is turned in the image plane by more than 90 degrees. The value is the angle.",
         _upside_down,
     ),
     "blank": Kind(
         "Blank pictures",
-        "Nothing, or next to nothing, is to be seen in the face box. The value is the deviation of "
-        "its grey levels.",
+        "The face box shows nothing or almost nothing. The value is the standard deviation of its "
+        "grey levels.",
         _blank,
         upwards=False,
     ),
     "outside": Kind(
         "Mostly outside of the photo",
-        "A large part of the face box is black border, beyond the photo. The value is that part.",
+        "A large part of the face box is black border outside the photo. The value is the share.",
         _outside,
     ),
     "small": Kind(
         "Very small faces",
-        f"The face box is under {SMALL_SIDE:.0f} pixels in the photo; the crop is enlarged, and "
-        "its landmarks are coarse. The value is the box's longer side.",
+        f"The face box is smaller than {SMALL_SIDE:.0f} pixels in the photo; the crop is enlarged, "
+        "and its landmarks are inexact. The value is the longer side of the box.",
         _small,
         upwards=False,
     ),
     "tiny_area": Kind(
         "Landmarks in a tiny area",
-        "The landmarks fill a small part of the face box. The value is that part of its side.",
+        "The landmarks fill only a small part of the face box. The value is the share of its side.",
         _tiny_area,
         upwards=False,
     ),
     "copy": Kind(
         "Duplicate pictures",
-        "Two faces of different identity, or in different splits, whose crops are equal or nearly "
-        "so; those in different splits or folders first: they make scores too good. The value is "
-        "the correlation, and 1 more across splits.",
+        "The crops of two faces with different identities, or in different splits, are equal or "
+        "nearly equal. Copies in different splits or folders come first: they make test results "
+        "too good. The value is the correlation, plus 1 if the splits differ.",
         _copies,
     ),
     "identity": Kind(
         "Identities in several splits or folders",
-        "A person, or the views of one photo, on two sides: scores on one are then too good. The "
-        "value is the number of their faces.",
+        "One person, or views of one photo, are in several splits: the test results are then too "
+        "good. The value is the number of these faces.",
         _identities,
     ),
 }
 
 
 def find_suspects(survey: Survey) -> dict[str, list[Suspect]]:
-    """Kind -> its suspects, most suspicious first; every kind is there."""
-    found: dict[str, list[Suspect]] = {}
+    """Kind -> its suspects, the most suspicious first; kinds without suspects are included."""
+    suspects: dict[str, list[Suspect]] = {}
     for name, kind in KINDS.items():
         sign = -1 if kind.upwards else 1
-        found[name] = sorted(kind.find(survey), key=lambda s: (sign * s.value, s.face))
-    return found
+        suspects[name] = sorted(kind.find(survey), key=lambda s: (sign * s.value, s.face))
+    return suspects

@@ -1,4 +1,4 @@
-"""The faces of finished records as a table: all but their pictures, and where those are."""
+"""The faces of finished records as a table: everything except the pixels."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -26,10 +26,10 @@ class Folder:
     """A finished folder of records.
 
     Attributes:
-      path: the folder.
-      name: short name, unlike the other folders'.
-      info: what its report says of its records.
-      report: all of its report.
+      path: path of the folder.
+      name: short name that no other folder has.
+      info: description of its records.
+      report: its whole report.
     """
 
     path: Path
@@ -39,16 +39,16 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class TableFace:
     """One face of a folder.
 
     Attributes:
-      folder: its number among the folders.
+      folder: number of its folder.
       split: name of its split.
       shard: its TFRecord file.
-      index: its place in the shard, from 0.
-      start, length: where in the shard its PNG is, in bytes.
-      record: all that is recorded, without the image.
+      index: number of its record in the shard, from 0.
+      start, length: position and length of its PNG in the shard, in bytes.
+      record: its record, without the image.
       side: longer side of the canonical box, in photo pixels.
     """
 
@@ -69,11 +69,11 @@ class Face:
 
     @property
     def split_in_folder(self) -> tuple[int, str]:
-        """What two faces of one split of one folder have in common."""
+        """A key that is equal for all faces of one split of one folder."""
         return (self.folder, self.split)
 
     def picture(self) -> np.ndarray:
-        """The recorded crop, RGB uint8 [H, W, 3]; read anew at each call."""
+        """The recorded crop, RGB uint8 [H, W, 3]; read from the file at each call."""
         return read_picture(self.shard, self.start, self.length, self.record.source)
 
 
@@ -81,8 +81,8 @@ def open_folders(paths: list[Path]) -> list[Folder]:
     """Reads the reports of records folders.
 
     Raises:
-      InputError: none or the same folder twice is given, or one is not a finished folder of this
-        schema.
+      InputError: no folder is given, one is given twice, or one does not hold finished records of
+        this schema.
     """
     if not paths:
         raise InputError("Give at least one folder of records.")
@@ -98,11 +98,11 @@ def open_folders(paths: list[Path]) -> list[Folder]:
     return folders
 
 
-def read_faces(folders: list[Folder]) -> list[Face]:
+def read_faces(folders: list[Folder]) -> list[TableFace]:
     """The faces of all folders, without their pictures.
 
     Raises:
-      InputError: a shard is absent, damaged or of another schema, or there is no face at all.
+      InputError: a shard is absent, damaged or of another schema, or the folders hold no face.
     """
     faces = [
         face
@@ -117,8 +117,8 @@ def read_faces(folders: list[Folder]) -> list[Face]:
     return faces
 
 
-def _read_shard(folder: int, split: str, shard: Path) -> list[Face]:
-    faces: list[Face] = []
+def _read_shard(folder: int, split: str, shard: Path) -> list[TableFace]:
+    faces: list[TableFace] = []
     for offset, data in tfrecords_in(shard):
         record = parse_example(data, f"{shard}, record {len(faces)}")
         start = offset + HEAD + data.index(record.image)
@@ -126,13 +126,15 @@ def _read_shard(folder: int, split: str, shard: Path) -> list[Face]:
     return faces
 
 
-def _face(folder: int, split: str, shard: Path, index: int, start: int, record: Record) -> Face:
+def _face(
+    folder: int, split: str, shard: Path, index: int, start: int, record: Record
+) -> TableFace:
     length = len(record.image)
-    # Pixels stay in the file: a data set need not fit into memory. Names repeat.
+    # The pixels stay in the file: a data set need not fit into memory. Equal names share memory.
     names: dict[str, Any] = {
         name: sys.intern(getattr(record, name)) for name in ("scheme", "dataset", "subset")
     }
     record = replace(record, image=b"", **names)
     region, box = record.region.astype(np.float64), record.box
     side = float(((box[2:] - box[:2]) * (region[2:] - region[:2])).max())
-    return Face(folder, split, shard, index, start, length, record, side)
+    return TableFace(folder, split, shard, index, start, length, record, side)

@@ -1,9 +1,9 @@
-"""The record builder on Apache Beam: the same photos, the same functions, the same files.
+"""The record builder on Apache Beam: the same functions as `build_records`, and the same files.
 
 Beam runs `photo_boxes` and `photo_faces` of `photos.py` on any of its runners (its own local one,
-Dataflow, Flink, Spark); a shard's faces are then brought together in their order and written. Root
-and output folder must be the same path on every worker: a shared file system (NFS, Filestore, a
-mounted bucket). `pip install '.[beam]'`.
+Dataflow, Flink, Spark). The faces of a shard are then collected in their order and written. The
+root and the output folder must have the same path on every worker, so they must be on a shared file
+system (NFS, Filestore, a mounted bucket). Install Beam with `pip install '.[beam]'`.
 """
 
 import pickle
@@ -39,18 +39,18 @@ def build_records_beam(
     runner: str = "DirectRunner",
     options: list[str] | None = None,
 ) -> dict[str, Any]:
-    """Builds the records of a data set on Beam; what `build_records` writes, byte for byte.
+    """Builds the records of a data set on Beam; writes the same bytes as `build_records`.
 
     Args:
       dataset, root, out, config, boxes, detector_model, points: see `build_records`.
-      runner: name of Beam's runner.
-      options: further options of the pipeline, as on Beam's command line.
+      runner: name of the Beam runner.
+      options: more options of the pipeline, as on Beam's command line.
 
     Returns:
       The report.
 
     Raises:
-      InputError: as `build_records`, or Beam is not installed, or it has no such runner.
+      InputError: as in `build_records`; Beam is not installed; or it has no such runner.
     """
     try:
         from apache_beam.options.pipeline_options import PipelineOptions
@@ -85,13 +85,13 @@ def _run(
     work: Callable[[Job, Photo, dict[str, FoundBox] | None], Any],
     write: Callable[[Shard, Iterable[Any]], None],
 ) -> None:
-    """Runs `work` for each photo of the shards, anywhere, and `write` for each shard."""
+    """Runs `work` for each photo of the shards, on any worker, and `write` for each shard."""
     if not shards:
         return
     import apache_beam as beam
 
     for shard in shards:
-        # Through the shared file system: a pipeline itself may only be some megabytes large.
+        # Plans go through the shared file system: a pipeline may only have a few megabytes.
         write_bytes(_plan_path(shard), pickle.dumps(shard))
     paths = [str(_plan_path(shard)) for shard in shards]
     with beam.Pipeline(options=flags) as pipeline:
@@ -99,7 +99,7 @@ def _run(
             pipeline
             | "shards" >> beam.Create(paths, reshuffle=True)
             | "photos" >> beam.FlatMap(_photos)
-            # Otherwise one worker would do all photos of a shard.
+            # Without reshuffling one worker would process all photos of a shard.
             | "spread" >> beam.Reshuffle()
             | "work" >> beam.Map(_numbered, work)
             | "gather" >> beam.GroupByKey()
@@ -108,7 +108,7 @@ def _run(
 
 
 Numbered = tuple[str, int, tuple[Job, Photo, dict[str, FoundBox] | None]]
-"""Plan of the shard, number of the photo in it, arguments of the work."""
+"""(path of the shard's plan, number of the photo in the shard, arguments of `work`)."""
 
 
 def _plan_path(shard: Shard) -> Path:

@@ -1,10 +1,10 @@
 """Data set -> boxes -> crops -> sharded TFRecords, with a report and a contact sheet.
 
-Which faces a shard has is known beforehand, so that its content does not depend on the number of
-workers, and a shard that is whole is not built again after an interruption. Workers read, detect
-and crop photo by photo; this process writes their results as they come, in order. A build is a
-plan, two passes over its photos (the first over some of them, to fit the boxes), and an end;
-`beam.py` runs the passes on a cluster.
+A plan assigns the faces to shards before the work starts. So the content of a shard does not depend
+on the number of workers, and a complete shard is not built again after an interruption. Workers
+read, detect and crop photo by photo; this process writes their results in order, as they arrive. A
+build makes a plan, passes over some photos to fit the boxes, passes over all photos to write the
+records, and finishes with a report; `beam.py` runs the two passes on a cluster.
 """
 
 import contextlib
@@ -46,10 +46,10 @@ from senet_landmark.io.files import read_json, write_json
 Result = TypeVar("Result")
 
 FIT_FACES = 1000
-"""Training faces, about, that a correction is fitted to; it is made of medians."""
+"""Approximate number of training faces to which a box correction, made of medians, is fitted."""
 
 JOB = "job.json"
-"""In `PARTS`: names the build that is unfinished."""
+"""File in `PARTS` with the digest of the unfinished build."""
 
 
 def build_records(
@@ -66,24 +66,25 @@ def build_records(
     """Builds the records of a data set.
 
     Args:
-      dataset: name in `datasets.registry`.
-      root: the data set's folder.
-      out: folder for the records; made if absent. An interrupted build goes on there.
-      config: crops, split, shards.
-      boxes: source of the face boxes. A detector's is the detection that fits the annotation; a
-        face that it misses, or that has no annotated box, gets its landmarks' box and is counted.
+      dataset: name of the data set in `datasets.registry`.
+      root: folder of the data set.
+      out: folder for the records; made if absent. An interrupted build continues there.
+      config: options of crops, split and shards.
+      boxes: source of the face boxes. From a detector the detection that fits the annotation is
+        used. A face that the detector misses, or that has no annotated box, gets the box of its
+        landmarks and is counted as missed.
       detector_model: the file of dlib's CNN detector, for "dlib_cnn".
-      points: which of the data set's annotations; "auto" is the reader's choice.
-      workers: processes; 0: one a core.
+      points: which of the data set's annotations is used; with "auto" the reader chooses.
+      workers: number of processes; 0: one a core.
 
     Returns:
-      The report, as written to `out/report.json`; `out/contact_sheet.png` shows some faces, and
-      `out/identities.json` says who is on them.
+      The report, as written to `out/report.json`. `out/contact_sheet.png` shows some faces, and
+      `out/identities.json` has the identities of all faces.
 
     Raises:
-      InputError: nothing to build, `out` holds other records or another build is at work there, or
+      InputError: there is nothing to build, `out` holds other records, another build runs there, or
         no face could be used.
-      OSError: a file could not be written; what is done is kept, the same call goes on.
+      OSError: a file could not be written. Finished work is kept; the same call continues it.
     """
     plan = plan_build(dataset, root, out, config, boxes, detector_model, points)
     workers = worker_count(workers, sum(len(shard.photos) for shard in plan.shards))
@@ -91,8 +92,8 @@ def build_records(
         shards = plan.shards
         if fitted := shards_to_fit(plan):
             todo = [shard for shard in fitted if not shard.is_boxed]
-            for shard, found in _work(photo_boxes, todo, workers, "fitting boxes"):
-                write_boxes(shard, found)
+            for shard, found_boxes in _work(photo_boxes, todo, workers, "fitting boxes"):
+                write_boxes(shard, found_boxes)
             shards = corrected(shards, fitted)
         todo = [shard for shard in shards if not shard.is_written]
         for shard, faces in _work(photo_faces, todo, workers, "writing records"):
@@ -102,7 +103,17 @@ def build_records(
 
 @dataclass(frozen=True)
 class Plan:
-    """A build before it begins."""
+    """A build before it begins.
+
+    Attributes:
+      root: folder of the data set.
+      out: folder for the records.
+      job: data of the build that every worker needs.
+      shards: the shards to be written.
+      leaking: entries that the split leaves out.
+      digest: digest of the options and the faces; an interrupted build needs the same to continue.
+      began: `time.monotonic()` at the beginning.
+    """
 
     root: Path
     out: Path
@@ -122,10 +133,10 @@ def plan_build(
     detector_model: Path | None = None,
     points: str = "auto",
 ) -> Plan:
-    """Lists the faces, splits them, and says which shard each goes to.
+    """Lists the faces, splits them, and assigns each one to a shard.
 
     Raises:
-      InputError: nothing to build, or a detector without its model.
+      InputError: there is nothing to build, or a detector lacks its model.
     """
     began = time.monotonic()
     if boxes in DETECTORS:
@@ -164,13 +175,13 @@ def _parts(split: str, photos: list[Photo], size: int) -> Iterator[tuple[str, li
         return
     count = -(-sum(len(photo) for photo in photos) // size)
     for index in range(count):
-        # Every count-th photo: all shards are of one size, give or take a photo's faces.
+        # Every count-th photo, so that all shards have nearly the same size.
         if part := photos[index::count]:
             yield f"{split}-{index:05d}-of-{count:05d}.tfrecords", part
 
 
 def _digest(shards: list[Shard], points: str) -> str:
-    """Names the job: what an interrupted build must share with the one that goes on."""
+    """Digest of options and faces, which must be equal to continue an interrupted build."""
     job = shards[0].job if shards else None
     digest = hashlib.sha256(
         repr((job and (job.dataset, job.box_source, asdict(job.config)), points)).encode()
@@ -185,10 +196,11 @@ def _digest(shards: list[Shard], points: str) -> str:
 
 @contextlib.contextmanager
 def building(plan: Plan) -> Iterator[None]:
-    """Makes the records' folder ours while the block runs.
+    """Locks the folder of the records for this build while the block runs.
 
     Raises:
-      InputError: it holds finished records or another build's work, or another build is at it.
+      InputError: the folder holds finished records or those of another build, or another build
+        runs there.
     """
     out = plan.out
     if out.exists() and not out.is_dir():
@@ -198,7 +210,7 @@ def building(plan: Plan) -> Iterator[None]:
     if not (out / PARTS / JOB).exists() and any(out.glob("*.tfrecords")):
         raise InputError(f"{out}: holds TFRecords that are not of this build. Give another --out.")
     (out / PARTS).mkdir(parents=True, exist_ok=True)
-    # The system frees the lock of a process that was killed.
+    # The system releases the lock of a killed process.
     lock = FileLock(out / PARTS / "lock")
     try:
         lock.acquire(timeout=0)
@@ -221,11 +233,11 @@ def _claim(plan: Plan) -> None:
         if read_json(job) != plan.digest:
             raise InputError(
                 f"{out}: holds an unfinished build of other options or photos. Give the same "
-                "options to go on with it, delete it, or give another --out."
+                "options to continue it, delete it, or give another --out."
             )
-        halves = (".*.tfrecords", ".report-*.json", ".identities-*.json", ".contact_sheet-*.png")
-        for left in [*(f for h in halves for f in out.glob(h)), *(out / PARTS).glob(".*.*")]:
-            left.unlink(missing_ok=True)  # half-written files of a build that was killed
+        patterns = (".*.tfrecords", ".report-*.json", ".identities-*.json", ".contact_sheet-*.png")
+        for path in [*(f for p in patterns for f in out.glob(p)), *(out / PARTS).glob(".*.*")]:
+            path.unlink(missing_ok=True)  # half-written file of a killed build
         return
     write_json(job, plan.digest)
 
@@ -236,25 +248,25 @@ def _work(
     workers: int,
     what: str,
 ) -> Iterator[tuple[Shard, Iterator[Result]]]:
-    """Each shard with the function's results for its photos, in their order, as they come."""
+    """Gives each shard with the results of its photos, in their order, as they are ready."""
     total = sum(shard.faces for shard in shards)
     with tqdm(total=total, desc=what, unit="face", dynamic_ncols=True) as bar:
         results = in_order(function, (work for shard in shards for work in work_of(shard)), workers)
 
-        def of(shard: Shard) -> Iterator[Result]:
+        def results_of(shard: Shard) -> Iterator[Result]:
             for photo in shard.photos:
                 yield next(results)
                 bar.update(len(photo))
 
         for shard in shards:
-            yield shard, of(shard)
+            yield shard, results_of(shard)
 
 
 def shards_to_fit(plan: Plan) -> list[Shard]:
-    """The training shards whose boxes the correction is fitted to: the first `FIT_FACES` faces.
+    """The training shards, with about `FIT_FACES` faces, to whose boxes the correction is fitted.
 
-    The others' boxes are found as their records are made, which reads each photo once. None where
-    the boxes are the landmarks', which need no correction.
+    The boxes of the other shards are found when their records are made, so that each of their
+    photos is read only once. Empty if the boxes come from the landmarks: these need no correction.
     """
     if plan.job.box_source == LANDMARKS:
         return []
@@ -264,7 +276,7 @@ def shards_to_fit(plan: Plan) -> list[Shard]:
 
 
 def corrected(shards: list[Shard], fitted: list[Shard]) -> list[Shard]:
-    """The shards with the correction fitted to the boxes of some; as they are without any box."""
+    """The shards with the correction fitted to the boxes of `fitted`; unchanged without a box."""
     correction = fit_boxes(box for shard in fitted for box in read_boxes(shard).values())
     if correction is None:
         return shards
@@ -272,12 +284,12 @@ def corrected(shards: list[Shard], fitted: list[Shard]) -> list[Shard]:
 
 
 def finish(plan: Plan, shards: list[Shard]) -> dict[str, Any]:
-    """Writes what stands beside shards that are all written, and clears what is left.
+    """Writes contact sheet, identities and report beside the shards, and deletes temporary files.
 
-    The report comes last: a folder that has it is finished.
+    The report is written last: a folder with a report is finished.
 
     Raises:
-      InputError: no face could be used; the folder is then as it was before.
+      InputError: no face could be used; the folder is then restored to its state before.
     """
     report = make_report(shards, plan.leaking, time.monotonic() - plan.began)
     if not report["faces"]:

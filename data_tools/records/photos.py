@@ -1,7 +1,7 @@
 """From one photo to the records of its faces: the functions that every builder runs.
 
-They run in worker processes, on this machine or (`beam.py`) on a cluster, without TensorFlow, which
-takes seconds to import.
+They run in worker processes, on this machine or on a cluster (`beam.py`). They do not import
+TensorFlow, which would take seconds.
 """
 
 import contextlib
@@ -24,12 +24,20 @@ from senet_landmark.face.geometry import Box, BoxCorrection
 from senet_landmark.io.images import encode_png
 
 Photo = tuple[Entry, ...]
-"""All faces of one photo that are on one side of the split."""
+"""All faces of one photo that are in one split."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for every photo of a build."""
+    """Data of a build that are the same for every photo.
+
+    Attributes:
+      dataset: name of the data set.
+      config: options of crops, split and shards.
+      box_source: source of the face boxes: the landmarks, the annotation, or a detector's name.
+      correction: correction of the boxes of this source.
+      detector_model: the file of dlib's CNN detector, or None.
+    """
 
     dataset: str
     config: RecordsConfig
@@ -40,11 +48,11 @@ class Job:
 
 @dataclass(frozen=True)
 class FoundBox:
-    """The box that a source has for a face.
+    """The box that the job's source gives for a face.
 
     Attributes:
-      found: left, top, right, bottom in photo pixels; None where the source has none.
-      canonical: the box of its landmarks.
+      found: left, top, right, bottom in photo pixels; None if the source has no box.
+      canonical: canonical box of the face's landmarks, in the same form.
     """
 
     found: tuple[float, ...] | None
@@ -52,19 +60,20 @@ class FoundBox:
 
 
 @dataclass(frozen=True)
-class Face:
-    """What became of one face.
+class RecordedFace:
+    """The result for one face: its record, or the reason why it was skipped.
 
     Attributes:
-      source: names the face.
-      record: what is recorded; None where it was skipped.
-      reason: why it was skipped; empty otherwise.
-      photo: the photo's file, for the message.
-      missed: whether the detector did not find it; it has the landmarks' box then.
-      yaw: degrees; None where unknown.
+      source: name of the face, as in `Entry.source`.
+      photo: file of the photo, for messages.
+      record: the record; None if the face was skipped.
+      reason: why the face was skipped; else empty.
+      missed: whether the source of boxes has none for it; then the box of the landmarks is used.
+      yaw: yaw in degrees; None if unknown.
       side: longer side of its box in pixels of the photo.
-      low, high: range of its landmarks in the recorded crop.
-      digest: of the photo's pixels, equal for copies of one photo; empty for its further faces.
+      low, high: smallest and largest coordinate of its landmarks in the recorded crop.
+      digest: digest of the photo's pixels, equal for copies of one photo; empty for all faces of a
+        photo except the first.
     """
 
     source: str
@@ -80,28 +89,30 @@ class Face:
 
 
 def photo_boxes(job: Job, photo: Photo, _: object = None) -> dict[str, FoundBox]:
-    """The boxes that the job's source has for the faces of one photo, by `Entry.source`.
+    """The boxes that the job's source gives for the faces of one photo, by `Entry.source`.
 
-    A face that cannot be read is left out: `photo_faces` meets the same error and reports it.
+    A face that cannot be read is left out: `photo_faces` gets the same error and reports it.
     """
     return _boxes(job, *_read(job, photo, pixels=job.box_source in DETECTORS))
 
 
-def photo_faces(job: Job, photo: Photo, boxes: dict[str, FoundBox] | None = None) -> list[Face]:
-    """The records of the faces of one photo, or why there is none; in the order of the entries.
+def photo_faces(
+    job: Job, photo: Photo, boxes: dict[str, FoundBox] | None = None
+) -> list[RecordedFace]:
+    """Makes the records of the faces of one photo, or skips them; in the order of the entries.
 
     Args:
-      job: the build.
-      photo: its faces.
-      boxes: what `photo_boxes` gave; None: find them now.
+      job: data of the build.
+      photo: the entries of the photo's faces.
+      boxes: boxes from `photo_boxes`; None: find them now.
     """
     samples, pixels = _read(job, photo)
     if boxes is None:
         boxes = _boxes(job, samples, pixels)
-    faces: list[Face] = []
+    faces: list[RecordedFace] = []
     digest = ""
     if isinstance(pixels, np.ndarray):
-        # A sixteenth of the pixels tells photos apart, in a sixteenth of the time.
+        # A sixteenth of the pixels suffices to distinguish photos, in a sixteenth of the time.
         digest = hashlib.blake2b(pixels[::4, ::4].tobytes(), digest_size=12).hexdigest()
     for entry in photo:
         sample, box = samples[entry.source], boxes.get(entry.source)
@@ -112,16 +123,16 @@ def photo_faces(job: Job, photo: Photo, boxes: dict[str, FoundBox] | None = None
                 raise pixels
             assert pixels is not None
             faces.append(_face(job, sample, pixels, digest, box.found if box else None))
-            digest = ""  # of the photo's first face alone
+            digest = ""  # only the photo's first face gets it
         except InputError as error:
-            faces.append(Face(entry.source, str(entry.photo), reason=str(error)))
+            faces.append(RecordedFace(entry.source, str(entry.photo), reason=str(error)))
     return faces
 
 
 Samples = dict[str, Sample | InputError]
-"""`Entry.source` -> its sample, or why it cannot be read."""
+"""`Entry.source` -> its sample, or the error of reading it."""
 Pixels = np.ndarray | InputError | None
-"""RGB uint8 [H, W, 3], or why the photo cannot be read; None where nobody asked."""
+"""RGB uint8 [H, W, 3], or the error of reading the photo; None if it was not read."""
 
 
 def _read(job: Job, photo: Photo, pixels: bool = True) -> tuple[Samples, Pixels]:
@@ -145,37 +156,37 @@ def _boxes(job: Job, samples: Samples, pixels: Pixels) -> dict[str, FoundBox]:
         if not isinstance(sample, InputError):
             with contextlib.suppress(InputError):
                 truths[source] = canonical_box(sample.landmarks, sample.scheme)
-    found: list[Box | None] = []
+    boxes: list[Box | None] = []
     if job.box_source == LANDMARKS or not truths:
         return {}
     if job.box_source in DETECTORS:
         if not isinstance(pixels, np.ndarray):
             return {}
         detect = get_detector(job.box_source, job.detector_model)
-        found = find_annotated_faces(pixels, list(truths.values()), detect)
+        boxes = find_annotated_faces(pixels, list(truths.values()), detect)
     else:
-        found = [getattr(samples[source], "box", None) for source in truths]
+        boxes = [getattr(samples[source], "box", None) for source in truths]
     return {
         source: FoundBox(
             None if box is None else tuple(np.asarray(box).tolist()), tuple(canonical.tolist())
         )
-        for (source, canonical), box in zip(truths.items(), found, strict=True)
+        for (source, canonical), box in zip(truths.items(), boxes, strict=True)
     }
 
 
 def _face(
-    job: Job, sample: Sample, pixels: np.ndarray, digest: str, found: tuple[float, ...] | None
-) -> Face:
+    job: Job, sample: Sample, pixels: np.ndarray, digest: str, box: tuple[float, ...] | None
+) -> RecordedFace:
     record, side = make_record(
         sample, pixels, job.config, job.dataset,
-        None if found is None else np.array(found), job.correction,
+        None if box is None else np.array(box), job.correction,
     )  # fmt: skip
     known = record.landmarks[np.isfinite(record.landmarks).all(axis=1)]
-    return Face(
+    return RecordedFace(
         source=sample.source,
         photo=str(sample.photo),
         record=record,
-        missed=job.box_source != LANDMARKS and found is None,
+        missed=job.box_source != LANDMARKS and box is None,
         yaw=yaw_of(sample),
         side=side,
         low=float(known.min()),
@@ -189,29 +200,30 @@ def make_record(
     photo: np.ndarray,
     config: RecordsConfig,
     dataset: str,
-    found: np.ndarray | None = None,
+    source_box: np.ndarray | None = None,
     correction: BoxCorrection = BoxCorrection(),
 ) -> tuple[Record, float]:
-    """One face -> its record, and the longer side of its box in pixels of the photo.
+    """Makes the record of a face; returns it and the longer side of its box in photo pixels.
 
     Args:
-      sample: the face.
+      sample: the annotated face.
       photo: RGB uint8 [H, W, 3].
-      config: crop, context and size.
+      config: options crop, context and size.
       dataset: name of the data set.
-      found: a detector's or annotator's box in pixels, corrected here; None: the landmarks' box.
-      correction: of that source's boxes.
+      source_box: box of a detector or annotator in pixels, not yet corrected; None: the box of the
+        landmarks.
+      correction: correction of that source's boxes.
 
     Raises:
-      InputError: the box has no area, or lies outside a photo that the crop is clipped to; the
-        message names the photo.
+      InputError: the box has no area, or the crop is clipped to the photo and the box lies outside;
+        the message names the photo.
     """
     size = (photo.shape[1], photo.shape[0])
     try:
-        if found is None:
+        if source_box is None:
             box = canonical_box(sample.landmarks, sample.scheme)
         else:
-            box = geometry.correct_box(found, correction)
+            box = geometry.correct_box(source_box, correction)
         region = geometry.expand(geometry.crop_box(box, config.crop, size), config.context)
     except InputError as error:
         raise InputError(f"{sample.photo}: {error}") from error

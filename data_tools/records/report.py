@@ -1,4 +1,4 @@
-"""What a build says of itself: `report.json`, and the contact sheet beside it."""
+"""The report of a build, `report.json`, and its contact sheet."""
 
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,12 @@ from senet_landmark.visualisation.drawing import RED, YELLOW, contact_sheet, dra
 
 
 def make_report(shards: list[Shard], leaking: list[Entry], seconds: float) -> dict[str, Any]:
-    """The report of shards that are all written.
+    """The report of a build whose shards are all written.
 
     Args:
-      shards: all of a build.
+      shards: all shards of the build.
       leaking: entries that the split left out.
-      seconds: that the build took, this session.
+      seconds: duration of the build in this session.
     """
     job = shards[0].job
     splits: dict[str, list[str]] = {shard.split: [] for shard in shards}
@@ -47,11 +47,11 @@ def make_report(shards: list[Shard], leaking: list[Entry], seconds: float) -> di
         skipped += stats.skipped
         missed += stats.missed
         sides += stats.sides
-        lost = set(stats.missed)
+        missed_sources = set(stats.missed)
         for source, yaw, digest in zip(stats.sources, stats.yaws, stats.digests, strict=True):
             band = bands.setdefault(yaw_band(yaw), {"faces": 0, "missed": 0})
             band["faces"] += 1
-            band["missed"] += source in lost
+            band["missed"] += source in missed_sources
             if digest:
                 copies.setdefault(digest, {})[source] = shard.split
         if stats.sources:
@@ -101,7 +101,7 @@ def _range_of(values: list[float]) -> dict[str, float]:
 
 
 def draw_contact_sheet(out: Path, report: dict[str, Any], most: int = 48) -> None:
-    """Draws faces of the first shard as `contact_sheet.png`."""
+    """Draws some faces of the first shard to `contact_sheet.png`."""
     names = [name for split in report["splits"].values() for name in split]
     pictures = []
     for _, data in tfrecords_in(out / names[0]):
@@ -112,7 +112,7 @@ def draw_contact_sheet(out: Path, report: dict[str, Any], most: int = 48) -> Non
 
 
 def draw_record(record: Record, image: np.ndarray | None = None) -> np.ndarray:
-    """The recorded crop with its canonical box and landmarks, hidden ones in red; RGB uint8."""
+    """Draws the canonical box and the landmarks, hidden ones in red, on the crop; RGB uint8."""
     image = decode_photo(record.image) if image is None else image
     size = np.array(image.shape[1::-1])
     box = (record.box.reshape(2, 2) * size - 0.5).ravel()

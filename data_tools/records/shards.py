@@ -1,4 +1,4 @@
-"""One TFRecord file to be: its photos, their boxes, what is written and what is known of it."""
+"""One TFRecord file of a build: its photos, their boxes, writing it, and its statistics."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -7,18 +7,26 @@ from pathlib import Path
 import numpy as np
 
 from senet_landmark.data.records import encode_example
-from senet_landmark.data_tools.records.photos import Face, FoundBox, Job, Photo
+from senet_landmark.data_tools.records.photos import FoundBox, Job, Photo, RecordedFace
 from senet_landmark.face import geometry
 from senet_landmark.face.geometry import BoxCorrection
 from senet_landmark.io.files import read_json, write_json, written_whole
 
 PARTS = ".parts"
-"""Folder, below the records', of what an unfinished build has done; removed at its end."""
+"""Folder, in that of the records, for intermediate files of a build; removed at its end."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One TFRecord file to be: all that a worker needs."""
+    """One TFRecord file to be written: everything that a worker needs for it.
+
+    Attributes:
+      name: name of the file.
+      split: split of its faces.
+      photos: its photos, each with its faces.
+      out: folder for the records.
+      job: data of the build.
+    """
 
     name: str
     split: str
@@ -28,7 +36,7 @@ class Shard:
 
     @property
     def faces(self) -> int:
-        """Number of faces that it may have."""
+        """Largest number of faces that it may get; some may be skipped."""
         return sum(len(photo) for photo in self.photos)
 
     @property
@@ -38,22 +46,22 @@ class Shard:
 
     @property
     def boxes_path(self) -> Path:
-        """Boxes of the shard's faces, where they are not the landmarks' own."""
+        """File of the boxes of its faces, if they do not come from the landmarks."""
         return self.out / PARTS / f"{self.name}.boxes.json"
 
     @property
     def stats_path(self) -> Path:
-        """What is known of the shard once its file is whole."""
+        """File of its statistics, written when the TFRecord file is complete."""
         return self.out / PARTS / f"{self.name}.stats.json"
 
     @property
     def is_boxed(self) -> bool:
-        """Whether its boxes are there, from before an interruption."""
+        """Whether the file of its boxes exists, from before an interruption."""
         return self.boxes_path.exists()
 
     @property
     def is_written(self) -> bool:
-        """Whether its file is there, from before an interruption."""
+        """Whether its TFRecord file is complete, from before an interruption."""
         return self.path.exists() and self.stats_path.exists()
 
 
@@ -68,31 +76,31 @@ def work_of(shard: Shard) -> Iterator[tuple[Job, Photo, dict[str, FoundBox] | No
 
 
 def write_boxes(shard: Shard, photos: Iterable[dict[str, FoundBox]]) -> None:
-    """Writes what `photo_boxes` gave for the photos of a shard; `read_boxes` reads it."""
+    """Writes the results of `photo_boxes` for the photos of a shard; `read_boxes` reads them."""
     values = {name: asdict(box) for boxes in photos for name, box in boxes.items()}
     write_json(shard.boxes_path, values)
 
 
 def read_boxes(shard: Shard) -> dict[str, FoundBox]:
-    """The boxes of a shard's faces, by `Entry.source`."""
+    """Reads the boxes of a shard's faces, by `Entry.source`."""
     values = read_json(shard.boxes_path)
     return {name: FoundBox(v["found"], v["canonical"]) for name, v in values.items()}
 
 
 def fit_boxes(boxes: Iterable[FoundBox]) -> BoxCorrection | None:
-    """The correction of a source's boxes to the canonical ones; None where it has none."""
+    """Fits the correction of a source's boxes to the canonical ones; None without any box."""
     pairs = [(box.found, box.canonical) for box in boxes if box.found is not None]
     if not pairs:
         return None
-    source, canonical = (np.array(side) for side in zip(*pairs, strict=True))
-    return geometry.fit_correction(source, canonical)
+    found, canonical = (np.array(boxes) for boxes in zip(*pairs, strict=True))
+    return geometry.fit_correction(found, canonical)
 
 
-def write_faces(shard: Shard, photos: Iterable[list[Face]]) -> None:
-    """Writes a shard's file as its photos' faces come, in order, then what is known of it.
+def write_faces(shard: Shard, photos: Iterable[list[RecordedFace]]) -> None:
+    """Writes the faces of a shard in order, as they arrive, and then its statistics.
 
     Raises:
-      OSError: the file could not be written, a full disk for one; no part of it is left.
+      OSError: the file could not be written, e.g. because the disk is full; no part of it is left.
     """
     import tensorflow.compat.v1 as tf
 
@@ -115,7 +123,15 @@ def write_faces(shard: Shard, photos: Iterable[list[Face]]) -> None:
 
 @dataclass
 class Stats:
-    """What is known of a shard's faces: of those recorded, in their order, and of the others."""
+    """Statistics of a shard's faces.
+
+    Attributes:
+      sources, identities, digests, yaws, sides: values of the recorded faces, in their order; see
+        `RecordedFace`.
+      missed: sources of the recorded faces for which the source of boxes has none.
+      skipped: photo, face and reason of each skipped face.
+      low, high: smallest and largest coordinate of all landmarks in the recorded crops.
+    """
 
     sources: list[str] = field(default_factory=list)
     identities: list[str] = field(default_factory=list)
@@ -127,8 +143,8 @@ class Stats:
     low: float = np.inf
     high: float = -np.inf
 
-    def add(self, face: Face) -> None:
-        """Counts one face."""
+    def add(self, face: RecordedFace) -> None:
+        """Adds one face."""
         if face.record is None:
             self.skipped.append({"photo": face.photo, "face": face.source, "reason": face.reason})
             return
@@ -143,16 +159,16 @@ class Stats:
 
 
 def read_stats(shard: Shard) -> Stats:
-    """What `write_faces` wrote of a shard."""
+    """Reads the statistics that `write_faces` wrote."""
     return Stats(**read_json(shard.stats_path))
 
 
 def identities_of(shards: Iterable[Shard]) -> dict[str, list[str]]:
-    """Name of each written shard that has records -> the identities of these, in their order."""
+    """Name of each written shard with records -> the identities of its faces, in their order."""
     stats = {shard.name: read_stats(shard) for shard in shards}
-    # Of a shard that an earlier version wrote, before this one went on, they are not known.
+    # An earlier version of the program, if it wrote some of the shards, stored no identities.
     return {
-        name: known.identities
-        for name, known in stats.items()
-        if known.sources and len(known.identities) == len(known.sources)
+        name: shard_stats.identities
+        for name, shard_stats in stats.items()
+        if shard_stats.sources and len(shard_stats.identities) == len(shard_stats.sources)
     }

@@ -1,4 +1,4 @@
-"""Training, held-out and test faces, apart by identity or source photo."""
+"""Splits faces into training, held-out and test faces, by identity or source photo."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ import numpy as np
 from senet_landmark.data_tools.datasets.samples import Entry
 
 TEST = "test"
-"""Name of the split that is neither trained on nor looked at while training."""
+"""Name of the split that is used neither for training nor for validation."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The sides of a split.
+    """The result of splitting.
 
     Attributes:
-      sides: name of a side -> its entries, shuffled.
-      leaking: entries left out, because their identity is in the published test part.
+      sides: name of a split -> its entries, shuffled.
+      leaking: entries that are left out because their identity is in the published test part.
     """
 
     sides: dict[str, list[Entry]]
@@ -33,19 +33,20 @@ def split_entries(
     by: str = "source",
     seed: int = 0,
 ) -> Split:
-    """Splits at random, and shuffles each side.
+    """Splits the faces at random, and shuffles each split.
 
-    What a data set publishes for testing goes to the side `test` whole, and entries that share an
-    identity with it nowhere else. The rest is split into training, held-out and, if asked, test.
+    All faces that a data set publishes for testing go to the split `test`. Other faces that share
+    an identity with them are left out. The rest is split into training, held-out and, if `test` is
+    above 0, test faces.
 
     Args:
       entries: all faces.
       held_out: share of identities (by="source") or of faces (by="view") that is held out; at
-        least one, where there are two.
-      test: share of them that goes to the side `test`; likewise.
-      held_out_name: name of the held-out side.
+        least one, if there are two or more.
+      test: share that goes to the split `test`, counted in the same way.
+      held_out_name: name of the held-out split.
       by: "source" keeps the views of one photo, or the photos of one person, together; "view"
-        does not, as the original did.
+        does not, like the original project.
       seed: seed of the choice and of the order. The result does not depend on the entries' order.
     """
     entries = sorted(entries, key=lambda e: e.source)

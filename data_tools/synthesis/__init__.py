@@ -1,1 +1,1 @@
-"""Faces that are made: synthetic trees from one portrait, and turned views of photos."""
+"""Synthetic faces: data sets made from one portrait, and turned views of photos."""

@@ -1,4 +1,4 @@
-"""Random colours, light, background and camera of the synthetic faces; all procedural."""
+"""Random colours, light, background and camera effects of the synthetic faces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from senet_landmark.data_tools.synthesis.warp import Drawing
 
-# Colours from the lightest to the darkest skin, RGB; the portrait's own is near the second.
+# Skin colours from the lightest to the darkest, RGB; the portrait's own is near the second.
 _SKIN = np.array(
     [
         [242, 214, 200],
@@ -26,26 +26,26 @@ _HAIR = np.array(
     [[22, 18, 16], [50, 36, 28], [92, 62, 40], [150, 112, 66], [150, 146, 142], [120, 54, 30]],
     np.float32,
 )
-_HAIR_LUMA = 88.0  # of the portrait, mean
+_HAIR_LUMA = 88.0  # mean brightness of the portrait's hair
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the views of one face have in common."""
+    """Colours, light and background, which are equal for all views of one face."""
 
-    skin: np.ndarray  # (3,) gain a channel
-    hair: np.ndarray  # (3,) colour
-    clothes: np.ndarray  # (3, 3) colour matrix
-    mouth: np.ndarray  # (3,) colour of the open mouth
+    skin: np.ndarray  # [3] gain of each channel
+    hair: np.ndarray  # [3] colour
+    clothes: np.ndarray  # [3, 3] colour matrix
+    mouth: np.ndarray  # [3] colour of the open mouth
     teeth: bool
-    light: np.ndarray  # (3,) where the light comes from, unit
-    contrast: float  # share of the light that is directional, 0..1
-    tint: np.ndarray  # (3,) colour of the light
-    background: np.ndarray  # (size, size, 3) float32, 0..255
+    light: np.ndarray  # [3] direction of the light, unit vector
+    contrast: float  # share of the light that is directional, 0 to 1
+    tint: np.ndarray  # [3] colour of the light
+    background: np.ndarray  # [size, size, 3] float32, 0 to 255
 
 
 def random_look(rng: np.random.Generator, size: int) -> Look:
-    """Colours, light and background of one face, for pictures `size` pixels square."""
+    """Random colours, light and background of one face, for pictures of `size` x `size` pixels."""
     tone = rng.uniform(0, len(_SKIN) - 1)
     skin = _SKIN[int(tone)] + (tone % 1) * (_SKIN[int(tone) + 1] - _SKIN[int(tone)])
     hair = _HAIR[rng.integers(len(_HAIR))] * rng.uniform(0.8, 1.25)
@@ -66,7 +66,7 @@ def random_look(rng: np.random.Generator, size: int) -> Look:
 
 
 def _random_background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Gradient, noise of several grains and a few shapes, out of focus."""
+    """A blurred background of a gradient, noise of several scales and a few shapes."""
     corners = rng.uniform(0, 255, (2, 2, 3)).astype(np.float32)
     corners += rng.uniform(0.4, 0.95) * (corners.mean(axis=(0, 1)) - corners)
     small: np.ndarray = cv2.resize(corners, (96, 96), interpolation=cv2.INTER_LINEAR)
@@ -92,7 +92,7 @@ def _random_background(rng: np.random.Generator, size: int) -> np.ndarray:
 
 
 def compose(drawing: Drawing, look: Look, rng: np.random.Generator) -> np.ndarray:
-    """The finished picture, RGB uint8 (size, size, 3): coloured, lit, on its background."""
+    """Colours and lights a drawing, and puts it on its background; RGB uint8 [size, size, 3]."""
     size = drawing.image.shape[0]
     skin, hair, clothes, person = (
         part * np.float32(1 / 255) for part in cv2.split(drawing.regions)
@@ -102,7 +102,7 @@ def compose(drawing: Drawing, look: Look, rng: np.random.Generator) -> np.ndarra
     dim = np.full(3, np.sqrt(min(look.skin.mean(), 1)), np.float32)
     gain = _paint(skin, look.skin - 1, 1) + _paint(rest, dim - 1)
     picture = drawing.image * gain
-    # Hair is recoloured by brightness, its range narrowed, so that highlights survive.
+    # Hair is recoloured by its brightness, with a narrower range, so that highlights remain.
     rows = _rows(hair)
     grey = cv2.cvtColor(drawing.image[rows], cv2.COLOR_RGB2GRAY)
     root = np.sqrt(grey * np.float32(1 / _HAIR_LUMA))
@@ -119,7 +119,7 @@ def compose(drawing: Drawing, look: Look, rng: np.random.Generator) -> np.ndarra
     facing = np.clip(drawing.normals @ look.light, 0, 1)
     shade = cv2.GaussianBlur(1 + look.contrast * (1.35 * facing - 1), (0, 0), 1.5)
     shade = cv2.resize(shade, (size, size), interpolation=cv2.INTER_LINEAR)
-    # As a camera's exposure does: the darkest skin in the dimmest light stays a visible face.
+    # Like a camera's exposure: the darkest skin in the dimmest light remains visible.
     bright = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) * shade
     level = max(float((bright * skin).sum() / max(skin.sum(), 1)), 1.0)
     shade *= min(max(level, 75), 190) / level
@@ -129,24 +129,24 @@ def compose(drawing: Drawing, look: Look, rng: np.random.Generator) -> np.ndarra
 
 
 def _rows(mask: np.ndarray) -> slice:
-    """The rows from the first to the last that `mask` (h, w) touches, at least one."""
+    """The rows from the first to the last non-zero one of `mask` [h, w]; at least one row."""
     touched = np.flatnonzero(mask.any(axis=1))
     return slice(touched[0], touched[-1] + 1) if len(touched) else slice(0, 1)
 
 
 def _paint(mask: np.ndarray, colour: np.ndarray, offset: float = 0) -> np.ndarray:
-    """mask (h, w) * colour (3,) + offset, float32; several times faster than by broadcasting."""
+    """mask [h, w] * colour [3] + offset, float32; several times faster than broadcasting."""
     return cv2.merge([mask * np.float32(c) + np.float32(offset) for c in colour])
 
 
 def _camera(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Exposure, gamma, blur, noise, sometimes greyscale and the traces of an earlier JPEG."""
+    """Random exposure, gamma, blur and noise; sometimes greyscale and JPEG artefacts."""
     levels = np.linspace(0, 1, 256) ** rng.uniform(0.7, 1.3)
     levels = (levels - 0.5) * rng.uniform(0.75, 1.15) + 0.5 + rng.uniform(-0.06, 0.06)
     table = np.clip(levels * 255, 0, 255).astype(np.uint8)
     picture = cv2.LUT(cv2.convertScaleAbs(picture), table)
     picture = cv2.GaussianBlur(picture, (0, 0), rng.choice([0.5, 0.7, 1.0, 1.8]))
-    # One tile of noise four times: as good as fresh numbers, and faster.
+    # Repeating one tile of noise four times is as good as new random numbers, and faster.
     half = (picture.shape[0] + 1) // 2
     noise = rng.normal(0, rng.uniform(0, 6), (half, half)).astype(np.float32)
     noise = np.tile(noise, (2, 2))[: picture.shape[0], : picture.shape[1]]

@@ -1,8 +1,8 @@
-"""The portrait behind `synthetic.py`, annotated and lifted to a 3D mesh.
+"""The portrait of `synthetic_tree.py`, annotated and made into a 3D mesh.
 
-Vertices are the 68 landmarks, a few hand-set lip and teeth points, probe lines from the jaw
-inwards (the visible contour of a turned face is looked for on them) and a grid. Whatever moves the
-pixels is a vertex, and the landmarks are vertices: the annotation of a drawn face is exact.
+The vertices are the 68 landmarks, a few lip and teeth points set by hand, probe lines from the jaw
+inwards, on which the visible contour of a turned face is searched, and a grid. The vertices move
+the pixels, and the landmarks are vertices: so the annotation of a drawn face is exact.
 
 Two coordinate systems: portrait pixels, and the face frame of `senet_landmark.face.pose` (x right,
 y down, z away from the camera; origin between the outer eye corners, whose distance is 1).
@@ -30,18 +30,18 @@ from senet_landmark.io.images import read_photo
 _ASSETS = Path(__file__).parent / "assets"
 
 # Inner border of the portrait's lips between landmarks 60-61, 63-64 (upper) and 60-67, 65-64
-# (lower): the lips are curved there, a straight edge would cut the teeth. Portrait pixels.
+# (lower), in portrait pixels: the lips are curved there, and a straight edge would cut the teeth.
 _UPPER_LIP = np.array([[209.5, 140.9], [236.5, 141.9]])
 _LOWER_LIP = np.array(
     [[206.3, 142.7], [210.0, 145.9], [213.2, 147.4], [233.6, 147.3], [236.8, 146.0], [240.2, 144.0]]
 )
-# Lower edge of the upper teeth: it keeps to the upper lip when the mouth opens.
+# Lower edge of the upper teeth: it moves with the upper lip when the mouth opens.
 _TEETH = np.array(
     [[206.9, 141.6], [210.5, 144.6], [213.4, 146.1], [216.4, 147.2], [222.7, 147.9],
      [229.5, 147.1], [233.2, 146.1], [236.3, 144.8], [239.7, 142.9]]
 )  # fmt: skip
 
-# Depth of what has no landmark: x (taken on both sides), y, z in the face frame, set by eye.
+# Depth of parts without landmarks: x (for both sides), y, z in the face frame, set by eye.
 _ANCHORS = np.array(
     [
         # cheeks, chin, forehead
@@ -63,7 +63,7 @@ LOWER_LIP = np.array([60, 70, 71, 72, 67, 66, 65, 73, 74, 75, 64])
 TEETH = np.arange(76, 85)
 """Vertices of the lower edge of the upper teeth."""
 CONTROLS = 85
-"""The first vertices (landmarks, lips, teeth) are those whose displacement is chosen."""
+"""Number of control vertices, the first ones (landmarks, lips, teeth): their shift is chosen."""
 _PROBES = 6
 
 
@@ -71,24 +71,24 @@ _PROBES = 6
 class Mesh:
     """The portrait as a mesh of V vertices and T triangles.
 
-    Vertices 0-67 are the landmarks, then come upper lip, lower lip, teeth, probe lines, grid.
+    Vertices 0-67 are the landmarks; then come upper lip, lower lip, teeth, probe lines and grid.
     """
 
-    image: np.ndarray  # (512, 512, 3) uint8 RGB
-    regions: np.ndarray  # (512, 512, 4) uint8: skin, hair, clothes, all of the person
-    source: np.ndarray  # (V, 2) portrait pixels
-    face: np.ndarray  # (V, 3) face frame
-    triangles: np.ndarray  # (T, 3) vertex indices; clear backdrop left out
-    mouth_gap: np.ndarray  # (T,) bool: between the teeth and the lower lip
-    mouth: np.ndarray  # (T,) bool: between the lips
-    turning: np.ndarray  # (T,) +1 or -1: orientation of the triangles in the portrait
-    spread: np.ndarray  # (V, CONTROLS): displacement of the controls -> of every vertex
-    probes: np.ndarray  # (17, N): vertices on the line from each jaw point inwards
+    image: np.ndarray  # [512, 512, 3] uint8 RGB
+    regions: np.ndarray  # [512, 512, 4] uint8: skin, hair, clothes, whole person
+    source: np.ndarray  # [V, 2] portrait pixels
+    face: np.ndarray  # [V, 3] face frame
+    triangles: np.ndarray  # [T, 3] vertex indices; without the empty backdrop
+    mouth_gap: np.ndarray  # [T] bool: between the teeth and the lower lip
+    mouth: np.ndarray  # [T] bool: between the lips
+    turning: np.ndarray  # [T] +1 or -1: orientation of the triangles in the portrait
+    spread: np.ndarray  # [V, CONTROLS]: maps shifts of the controls to all vertices
+    probes: np.ndarray  # [17, N]: vertices on the line from each jaw point inwards
 
 
 @functools.cache
 def portrait() -> tuple[np.ndarray, np.ndarray]:
-    """The portrait, RGB uint8 (512, 512, 3), and its 68 points (68, 2) float32, pixels, 0-based.
+    """The portrait, RGB uint8 [512, 512, 3], and its points, float32 [68, 2], 0-based pixels.
 
     NASA's portrait of Eileen Collins (public domain), annotated by hand in the iBUG order. Both
     arrays are read-only.
@@ -102,13 +102,13 @@ def portrait() -> tuple[np.ndarray, np.ndarray]:
 
 
 def portrait_path() -> Path:
-    """Path of the portrait's JPEG; its annotation lies beside it as `.pts` (1-based)."""
+    """Path of the portrait's JPEG; its annotation is the `.pts` (1-based) beside it."""
     return _ASSETS / "portrait.jpg"
 
 
 @functools.cache
 def load_mesh() -> Mesh:
-    """Builds the mesh, once a process."""
+    """Builds the mesh; cached, so once a process."""
     image, points = portrait()
     path = _ASSETS / "portrait_regions.png"
     regions = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -120,22 +120,24 @@ def load_mesh() -> Mesh:
     scale = np.linalg.norm(landmarks[45] - landmarks[36]) / np.linalg.norm(eyes_3d[:2])
     origin = (landmarks[45] + landmarks[36]) / 2
 
-    # Depth in portrait pixels: of the landmarks from the mean face, elsewhere from the anchors.
+    # Depth in portrait pixels: from the mean face at the landmarks, elsewhere from the anchors.
     sides = np.concatenate([_ANCHORS, _ANCHORS[_ANCHORS[:, 0] > 0] * [-1, 1, 1]])
     still = np.concatenate([_ANCHORS[8:], _ANCHORS[8:][_ANCHORS[8:, 0] > 0] * [-1, 1, 1]])
     anchors, still = sides @ rotation.T * scale, (still @ rotation.T * scale)[:, :2] + origin
-    # Her eyes are set wider than the mean face's: depths take the scale of all stable points.
+    # Her eyes are wider apart than those of the mean face: depths use the scale of stable points.
     mean_face = MEAN_FACE_3D @ rotation.T
-    seen, flat = (p[STABLE_POINTS] - p[STABLE_POINTS].mean(axis=0) for p in (landmarks, mean_face))
-    depth_scale = (seen * flat[:, :2]).sum() / (flat[:, :2] ** 2).sum()
+    photo_points, flat = (
+        p[STABLE_POINTS] - p[STABLE_POINTS].mean(axis=0) for p in (landmarks, mean_face)
+    )
+    depth_scale = (photo_points * flat[:, :2]).sum() / (flat[:, :2] ** 2).sum()
     anchors[:, 2] *= depth_scale / scale
-    known_z = mean_face[:, 2] * depth_scale
-    # Points between the jaw's keep its edge smooth when it is seen from the side.
-    jaw_line = np.column_stack([landmarks, known_z])[:17]
+    landmark_z = mean_face[:, 2] * depth_scale
+    # Extra points between those of the jaw keep its edge smooth when the head is turned.
+    jaw_line = np.column_stack([landmarks, landmark_z])[:17]
     between = np.concatenate([jaw_line[:-1] + t * np.diff(jaw_line, axis=0) for t in (0.33, 0.67)])
     depth = RBFInterpolator(
         np.concatenate([landmarks, between[:, :2], anchors[:, :2] + origin]),
-        np.concatenate([known_z, between[:, 2], anchors[:, 2]]),
+        np.concatenate([landmark_z, between[:, 2], anchors[:, 2]]),
         kernel="linear",
     )
 
@@ -143,7 +145,7 @@ def load_mesh() -> Mesh:
     lines: list[np.ndarray] = []
     probes = np.tile(np.arange(17)[:, None], (1, _PROBES + 1))
     for jaw in (*range(7), *range(10, 17)):
-        # Towards the nose, but at the eyes' height no further than their corners.
+        # Towards the nose; at the height of the eyes only up to their corners.
         end = np.array([landmarks[30, 0], landmarks[jaw, 1]])
         reach = 0.24 if jaw in (0, 16) else 0.36
         steps = np.linspace(0, reach, _PROBES + 1)[1:, None]
@@ -155,8 +157,8 @@ def load_mesh() -> Mesh:
     z[TEETH] += 0.04 * scale
     face = np.column_stack([source - origin, z]) / scale @ rotation
 
-    # Thin plates bend smoothly from the landmarks to what keeps still. The teeth are no control:
-    # they lie a pixel from the lower lip and move otherwise.
+    # Thin-plate splines bend smoothly from the landmarks to the points that keep still. The teeth
+    # are left out: they are one pixel from the lower lip, but move differently.
     free = RBFInterpolator(np.concatenate([lips, still]), np.eye(len(lips) + len(still)))
     spread = np.zeros((len(source), CONTROLS))
     spread[:, : len(lips)] = free(source)[:, : len(lips)]
@@ -186,13 +188,13 @@ def load_mesh() -> Mesh:
 
 
 def doubled_area(corners: np.ndarray) -> np.ndarray:
-    """Twice the signed area (T,) of triangles (T, 3, 2)."""
+    """Twice the signed area [T] of triangles [T, 3, 2]."""
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1]
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
 
 
 def _bleed(image: np.ndarray, person: np.ndarray) -> np.ndarray:
-    """Spreads the person's colours over the backdrop, so that stretched edges show no rim."""
+    """Extends the person's colours over the backdrop, so that stretched edges show no rim."""
     inside = cv2.erode((person > 250).astype(np.uint8), np.ones((3, 3), np.uint8))
     _, nearest = cv2.distanceTransformWithLabels(
         1 - inside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
@@ -203,7 +205,7 @@ def _bleed(image: np.ndarray, person: np.ndarray) -> np.ndarray:
 
 
 def _grid(fixed: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-    """Grid points, fine over the head and coarse beyond, that keep clear of `fixed` points."""
+    """Grid points, fine over the head and coarse elsewhere, at a distance from `fixed` points."""
     fine = np.stack(np.meshgrid(np.arange(106, 346, 8.0), np.arange(2, 264, 8.0)), -1)
     coarse = np.stack(np.meshgrid(np.arange(-320, 900, 45.0), np.arange(-240, 900, 45.0)), -1)
     coarse = coarse.reshape(-1, 2)

@@ -1,7 +1,7 @@
-"""Draws a photo moved triangle by triangle: labels first, then one dense map.
+"""Warps a photo triangle by triangle: first a label for each pixel, then one dense map.
 
-Triangles are drawn from the far ones to the near ones as numbers, so that what is hidden stays
-hidden; each pixel then looks up its triangle's affine map into the photo.
+The numbers of the triangles are drawn from far to near, so that near triangles hide far ones. Each
+pixel then gets the affine map of its triangle into the photo.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from senet_landmark.data_tools.synthesis.mesh import doubled_area
 
 
 def far_to_near(corners: np.ndarray, depth: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Indices of the triangles to draw, the farthest first.
+    """Indices of the triangles that are drawn, the farthest first.
 
     Args:
-        corners: (T, 3, 2) pixels of the picture.
-        depth: (T,); larger is farther. Equal ones keep their order.
-        size: (width, height) of the picture; triangles outside, or without area, are left out.
+      corners: [T, 3, 2] pixels of the picture.
+      depth: [T]; larger is farther. Triangles of equal depth keep their order.
+      size: (width, height) of the picture; triangles outside, or without area, are left out.
     """
     low, high = corners.min(axis=1), corners.max(axis=1)
-    seen = (high > -1).all(axis=1) & (low < size).all(axis=1)
+    inside = (high > -1).all(axis=1) & (low < size).all(axis=1)
     order = np.argsort(-depth, kind="stable")
-    return order[(seen & (np.abs(doubled_area(corners)) > 0.02))[order]]
+    return order[(inside & (np.abs(doubled_area(corners)) > 0.02))[order]]
 
 
 def draw_labels(corners: np.ndarray, order: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The number of the triangle that each pixel shows: int32 (height, width), -1 where none.
+    """The number of the triangle at each pixel: int32 [height, width], -1 where there is none.
 
     Args:
-        corners: (T, 3, 2) pixels of the picture.
-        order: indices of the triangles, in the order of drawing.
-        size: (width, height) of the picture.
+      corners: [T, 3, 2] pixels of the picture.
+      order: indices of the triangles, in the order of drawing.
+      size: (width, height) of the picture.
     """
     labels = np.full((size[1], size[0]), -1, np.int32)
     fractional = np.round(corners * 16).astype(np.int32)
@@ -48,14 +48,14 @@ def photo_maps(
     order: np.ndarray,
     outside: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The two maps of `cv2.remap`: where each pixel of the picture lies in the photo.
+    """The two maps of `cv2.remap`: the position in the photo of each pixel of the picture.
 
     Args:
-        labels: as from `draw_labels`.
-        corners: (T, 3, 2) pixels of the picture.
-        source: (T, 3, 2) the same corners in pixels of the photo.
-        order: indices of the triangles that were drawn.
-        outside: (3, 2) affine map, (x, y, 1) @ outside, of the pixels with label -1.
+      labels: labels from `draw_labels`.
+      corners: [T, 3, 2] pixels of the picture.
+      source: [T, 3, 2] the same corners in pixels of the photo.
+      order: indices of the triangles that were drawn.
+      outside: [3, 2] affine map, (x, y, 1) @ outside, for pixels with label -1.
     """
     affine = np.zeros((len(corners) + 1, 3, 2), np.float32)
     homogeneous = np.concatenate([corners[order], np.ones((len(order), 3, 1))], axis=2)
@@ -63,10 +63,10 @@ def photo_maps(
     affine[-1] = outside
     height, width = labels.shape
     across, down = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
-    where: list[np.ndarray] = []
+    maps: list[np.ndarray] = []
     for axis in (0, 1):
         values = affine[:, 0, axis].take(labels) * across
         values += affine[:, 1, axis].take(labels) * down
         values += affine[:, 2, axis].take(labels)
-        where.append(values)
-    return cv2.convertMaps(where[0], where[1], cv2.CV_16SC2)
+        maps.append(values)
+    return cv2.convertMaps(maps[0], maps[1], cv2.CV_16SC2)

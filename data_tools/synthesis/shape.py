@@ -1,4 +1,4 @@
-"""Random shape and expression of the synthetic faces: where the vertices of the mesh go.
+"""Random shapes and expressions of the synthetic faces: new positions of the mesh's vertices.
 
 All lengths are in the face frame's unit, the distance of the outer eye corners.
 """
@@ -15,7 +15,7 @@ _EYES = ((36, [37, 38], [41, 40], 39), (42, [43, 44], [47, 46], 45))
 
 
 def random_face(mesh: Mesh, rng: np.random.Generator) -> np.ndarray:
-    """The mesh's vertices (V, 3) as another person with another expression."""
+    """The mesh's vertices [V, 3] for a random person with a random expression."""
     move = np.zeros((CONTROLS, 3))
     rest = mesh.face[:CONTROLS]
     _eyes_and_brows(rest, move, rng)
@@ -25,9 +25,9 @@ def random_face(mesh: Mesh, rng: np.random.Generator) -> np.ndarray:
 
 
 def _whole_head(face: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Proportions, jaw, chin, depth and a few smooth random bumps."""
+    """Changes proportions, jaw, chin and depth, and adds a few smooth random bumps."""
     x, y, z = face.T.copy()
-    inside = np.exp(-((np.maximum(y - 1.5, 0) / 0.6) ** 2))  # not the shoulders
+    inside = np.exp(-((np.maximum(y - 1.5, 0) / 0.6) ** 2))  # fades out towards the shoulders
     lower = np.clip((y - 0.2) / 1.1, 0, 1) * inside
     width = rng.normal(0, 0.05) + rng.normal(0, 0.06) * lower
     length = rng.normal(0, 0.04) + rng.normal(0, 0.06) * np.clip((y - 0.7) / 0.6, 0, 1)
@@ -58,7 +58,7 @@ def _eyes_and_brows(rest: np.ndarray, move: np.ndarray, rng: np.random.Generator
         uneven = rng.normal(0, 0.01)
         for step, point in enumerate(brow):
             inner_share = step / 4
-            # Lowered brows stop short of the lids.
+            # Lowered brows stop above the lids.
             lift = height + uneven + frown * inner_share + tail * (1 - inner_share)
             move[point, 1] -= max(lift, -0.07)
             move[point, 0] -= np.sign(rest[point, 0]) * min(frown, 0) * -0.4 * inner_share
@@ -99,7 +99,7 @@ def _mouth(rest: np.ndarray, move: np.ndarray, rng: np.random.Generator) -> None
     if gap > 1:
         drop = float(shut(rest[[66], 0])[1][0])
         jaw = np.r_[3:14]
-        # The jaw turns about the ears: the chin drops most.
+        # The jaw turns around the ears, so the chin drops most.
         move[jaw, 1] += drop * 0.85 * np.clip((rest[jaw, 1] - 0.6) / 0.7, 0, 1)
         corners = np.r_[48, 54, 60, 64]
         move[corners, 1] += 0.25 * drop
@@ -119,6 +119,6 @@ def _mouth(rest: np.ndarray, move: np.ndarray, rng: np.random.Generator) -> None
 
 
 def _curve(rest: np.ndarray, vertices: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Height of a lip's border as a function of x, level beyond the corners of the mouth."""
+    """y of a lip's border as a function of x; constant beyond the corners of the mouth."""
     x, y = rest[vertices, 0], rest[vertices, 1]
-    return lambda at: np.interp(at, x, y)
+    return lambda positions: np.interp(positions, x, y)

@@ -1,9 +1,9 @@
-"""A face data set made from one public-domain portrait, laid out as 300W-LP.
+"""A synthetic face data set made from one public-domain portrait, in the layout of 300W-LP.
 
-For trying every step, and for the tests, on a machine without data: hundreds of faces with other
-shapes, expressions, poses, colours, light and backgrounds, all of them warps of one photo. The
-landmarks are exact, because what moves the pixels moves them. It is no substitute for photos of
-many people: a model trained on it alone will not do on real ones.
+It serves for trying every step, and for the tests, on a machine without data: hundreds of faces
+with different shapes, expressions, poses, colours, light and backgrounds, all made by warping one
+photo. The landmarks are exact, because the same warp moves the pixels and the landmarks. It cannot
+replace photos of many people: a model trained only on it will not work on real photos.
 
 Source of the portrait: NASA, official portrait of astronaut Eileen Collins (public domain), as
 distributed with scikit-image (`skimage.data.astronaut`).
@@ -29,9 +29,9 @@ from senet_landmark.io.files import write_bytes
 __all__ = ["portrait", "portrait_path", "write_synthetic"]
 
 YAW, PITCH, ROLL = 35.0, 20.0, 25.0
-"""Largest angles, degrees; the signs are those of `senet_landmark.face.pose`."""
+"""Largest angles in degrees; signs as in `senet_landmark.face.pose`."""
 FACE_SIZE = (150.0, 230.0)
-"""Smallest and largest extent of the landmarks before the turn, in a picture of 450 pixels."""
+"""Smallest and largest extent of the landmarks before the turn, in pixels of a picture of 450."""
 
 
 def write_synthetic(
@@ -48,28 +48,28 @@ def write_synthetic(
     """Writes a data set in the layout of 300W-LP.
 
     For face 12, view 0: `root/SUBSET/SYNTH_00012_0.jpg` (RGB, size x size), `SYNTH_00012_0.mat`
-    with `pt2d` (2, 68) float64, `Pose_Para` (1, 7) float32 (pitch, yaw, roll in radians,
-    translation x, y, z, scale) and `roi` (1, 4) int16; and, in `root/landmarks/SUBSET/`,
+    with `pt2d` [2, 68] float64, `Pose_Para` [1, 7] float32 (pitch, yaw, roll in radians,
+    translation x, y, z, scale) and `roi` [1, 4] int16; and, in `root/landmarks/SUBSET/`,
     `SYNTH_00012_0_pts.mat` with `pts_2d` (the jaw on the visible contour) and `pts_3d` (the true
-    jaw), (68, 2) float32.
-    Points are pixels, 0-based, finite and inside of the picture. Unlike in the genuine 300W-LP,
-    `pt2d` is right for every view (it equals `pts_2d`).
+    jaw), [68, 2] float32.
+    Points are 0-based pixels, finite and inside the picture. Unlike in the real 300W-LP, `pt2d` is
+    right for every view (it equals `pts_2d`).
 
     Args:
-        root: folder to write to; made when absent, and files of the same names are replaced.
-        count: number of source faces, each a shape, an expression, colours and a background.
-        views: number of times each face is turned.
-        seed: the same seed gives the same files, whatever `workers` and `count`.
-        size: width and height of the photos in pixels, at least 64.
-        subset: name of the folder, and start of the files' names.
-        workers: processes; by default one a core. 1 stays in this process.
-        progress: show a bar.
+      root: folder to write to; made if absent, files of the same names are replaced.
+      count: number of faces, each with its own shape, expression, colours and background.
+      views: number of views of each face.
+      seed: random seed; the same seed gives the same files for any `workers` and `count`.
+      size: width and height of the photos in pixels, at least 64.
+      subset: name of the folder, and beginning of the file names.
+      workers: number of processes; by default one a core. With 1 the work runs in this process.
+      progress: whether to show a progress bar.
 
     Returns:
-        The paths of the photos, in order.
+      The paths of the photos, in order.
 
     Raises:
-        ValueError: a number that is out of range, or a subset that is not a plain folder name.
+      ValueError: a number is out of range, or `subset` is not a plain folder name.
     """
     if count < 1 or views < 1 or size < 64:
         raise ValueError(
@@ -128,8 +128,8 @@ def _write_face(
 def _random_view(
     mesh: Mesh, face: np.ndarray, rng: np.random.Generator, size: int
 ) -> tuple[tuple[float, float, float], float, np.ndarray]:
-    """Pose in degrees, scale, and where the face's origin goes: all landmarks inside."""
-    # Faces towards the camera, and upright ones, are the more frequent.
+    """Random pose in degrees, scale, and position of the face's origin; all landmarks inside."""
+    # Frontal and upright faces are more frequent.
     share = rng.uniform(-1, 1, 3)
     yaw, pitch, roll = share * np.abs(share) * [YAW, PITCH, ROLL]
     pose = (float(yaw), float(pitch), float(roll))

@@ -1,14 +1,14 @@
-"""A photo of a face as a surface that can be turned out of plane ("face profiling").
+"""Makes a photo of a face a surface that can be turned out of plane ("face profiling").
 
 Source: Zhu et al., "Face Alignment Across Large Poses", CVPR 2016, section 5. There a 3D morphable
-model gives the depth; here the mean 3D landmarks do, with depths set by hand between them and
-around them (ears, skull, neck).
+model gives the depth. Here it comes from the mean 3D landmarks, and from depths set by hand between
+and around them (ears, skull, neck).
 
 One mesh serves all photos: the landmarks, lines from the jaw inwards (on which the visible contour
 of a turned face lies), a grid over the head, and rings from the head's outline to the photo's
-border. It is put onto a photo in x and y so that every landmark lies on its annotation, and in
-depth by the fitted pose. Turning moves the head; the rings stretch the background after it, so
-that no hole opens and the border keeps still.
+border. It is fitted to a photo so that in x and y every landmark lies on its annotation; its depth
+follows from the fitted pose. Turning moves the head; the rings stretch the background with it, so
+that no hole opens and the border does not move.
 
 Two coordinate systems: photo pixels, and the face frame of `senet_landmark.face.pose` (x right, y
 down, z away from the camera; origin between the outer eye corners, whose distance is 1).
@@ -39,11 +39,11 @@ Pose = tuple[float, float, float]
 """(yaw, pitch, roll) in degrees."""
 
 PIVOT = np.array([0.0, 0.4, 0.5])
-"""The point (face frame) about which a head turns: it keeps its place in the photo."""
+"""The point (face frame) around which a head turns: it does not move in the photo."""
 
-# Depth where there is no landmark: x (taken on both sides), y, z in the face frame, set by hand:
-# cheeks, chin and forehead after the proportions of a MediaPipe face mesh, the skull as an
-# ellipsoid, the rest by eye.
+# Depth of parts without landmarks: x (for both sides), y, z in the face frame, set by hand: cheeks,
+# chin and forehead from the proportions of a MediaPipe face mesh, the skull as an ellipsoid, the
+# rest by eye.
 _DEPTHS = np.array(
     [
         # beside the nose, cheeks
@@ -76,60 +76,60 @@ _OUTLINE = np.array(
     ]
 )  # fmt: skip
 _BODY_Y = (1.36, 2.0)
-"""Heights between which the turn of the head fades out: below it the shoulders keep still."""
+"""Range of y over which the turn of the head fades out; the shoulders below keep still."""
 _SPACING = 0.08
 _PROBES = 9
 _RINGS = 4
 _JUMP = 6
-"""Pixels of the photo between two neighbours of which one hides the other."""
+"""Two neighbouring pixels whose positions in the photo differ by more pixels are an edge."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """The mean head: V vertices, then _RINGS times L ring vertices that each photo places anew.
+    """The mean head: V vertices; each photo adds _RINGS * L ring vertices of its own.
 
     Vertices 0-67 are the landmarks. The mesh is symmetric.
     """
 
-    points: np.ndarray  # (V, 3) face frame
-    triangles: np.ndarray  # (T, 3) vertex indices
-    background: np.ndarray  # (T,) bool: between the head's outline and the border
-    outline: np.ndarray  # (L,) vertices around the head, in order
-    probes: np.ndarray  # (17, _PROBES + 1): vertices on the line from each jaw point inwards
-    still: np.ndarray  # (V,) 0 for what turns with the head to 1 for what does not
+    points: np.ndarray  # [V, 3] face frame
+    triangles: np.ndarray  # [T, 3] vertex indices
+    background: np.ndarray  # [T] bool: between the head's outline and the border
+    outline: np.ndarray  # [L] vertices around the head, in order
+    probes: np.ndarray  # [17, _PROBES + 1]: vertices on the line from each jaw point inwards
+    still: np.ndarray  # [V] 0 (turns with the head) to 1 (keeps still)
 
 
 @dataclass(frozen=True)
-class Face:
-    """The mesh put onto a photo."""
+class FittedFace:
+    """The mesh fitted to a photo."""
 
-    source: np.ndarray  # (N, 2) pixels of the photo, ring vertices included
-    depth: np.ndarray  # (V,) pixels away from the camera, 0 at the face frame's origin
+    source: np.ndarray  # [N, 2] pixels of the photo, ring vertices included
+    depth: np.ndarray  # [V] pixels away from the camera, 0 at the face frame's origin
     pose: Pose
     scale: float  # pixels a unit of the face frame
-    origin: np.ndarray  # (2,) pixels: the face frame's origin
+    origin: np.ndarray  # [2] pixels, position of the face frame's origin
     size: tuple[int, int]  # width, height of the photo
     misfit: float  # RMS distance of the landmarks from the mean face's, units of the face frame
 
 
 @functools.cache
 def load_template() -> Template:
-    """Builds the mesh, once a process."""
+    """Builds the mesh; cached, so once a process."""
     landmarks = MEAN_FACE_3D.astype(np.float64)
     jaw = landmarks[:17]
     between = np.concatenate([jaw[:-1] + t * np.diff(jaw, axis=0) for t in (0.33, 0.67)])
     mirror = np.array([-1.0, 1.0, 1.0])
-    known = np.concatenate(
+    anchors = np.concatenate(
         [landmarks, between, *(a[a[:, 0] >= 0] for a in (_DEPTHS, _OUTLINE)),
          *(a[a[:, 0] > 0] * mirror for a in (_DEPTHS, _OUTLINE))]
     )  # fmt: skip
-    depth = RBFInterpolator(known[:, :2], known[:, 2], kernel="linear")
+    depth = RBFInterpolator(anchors[:, :2], anchors[:, 2], kernel="linear")
 
-    # The half with x > 0 is made and mirrored, so that mirrored photos turn alike.
+    # Only the half with x > 0 is made and then mirrored, so that mirrored photos turn equally.
     steps = np.linspace(0, 1, _PROBES + 1)[1:, None]
     lines = []
     for i in range(10, 17):
-        # Towards the nose, but at the eyes' height no further than their corners.
+        # Towards the nose; at the height of the eyes only up to their corners.
         end = np.array([landmarks[i, 0] * (0.72 if i == 16 else 0.5), landmarks[i, 1]])
         lines.append(landmarks[i, :2] + steps * (end - landmarks[i, :2]))
     t = np.linspace(0, 1, 4)[:-1, None]
@@ -182,7 +182,7 @@ def load_template() -> Template:
 
 
 def _grid(fixed: np.ndarray) -> np.ndarray:
-    """Grid points with x >= 0 inside of the outline that keep clear of `fixed` points."""
+    """Grid points with x >= 0 inside the outline, at a distance from `fixed` points."""
     x, y = np.arange(0, 1.2, _SPACING), np.arange(-1.4, 2.0, _SPACING)
     points = np.stack(np.meshgrid(x, y), -1)
     points[1::2, 1:, 0] -= _SPACING / 2
@@ -194,15 +194,15 @@ def _grid(fixed: np.ndarray) -> np.ndarray:
     return points[(distance > 0.045) & inside]
 
 
-def fit_face(landmarks: np.ndarray, size: tuple[int, int]) -> Face:
-    """Puts the mesh onto a photo.
+def fit_face(landmarks: np.ndarray, size: tuple[int, int]) -> FittedFace:
+    """Fits the mesh to a photo.
 
     Args:
-        landmarks: (68, 2) pixels, the jaw on the visible contour.
-        size: (width, height) of the photo in pixels.
+      landmarks: [68, 2] pixels; the jaw follows the visible contour.
+      size: (width, height) of the photo in pixels.
 
     Raises:
-        InputError: a landmark that is not finite, or landmarks to which no pose can be fitted.
+      InputError: a landmark is not finite, or no pose can be fitted.
     """
     mesh, points = load_template(), np.asarray(landmarks, np.float64)
     if points.shape != (68, 2):
@@ -215,14 +215,14 @@ def fit_face(landmarks: np.ndarray, size: tuple[int, int]) -> Face:
         raise InputError(f"No pose can be fitted to the landmarks: {error}.") from error
     rotation = rotation_matrix(*pose)
     head = mesh.points @ rotation.T
-    seen, flat = points[STABLE_POINTS], head[STABLE_POINTS, :2]
+    stable, flat = points[STABLE_POINTS], head[STABLE_POINTS, :2]
     centred = flat - flat.mean(axis=0)
-    scale = float((centred * (seen - seen.mean(axis=0))).sum() / (centred**2).sum())
-    origin = seen.mean(axis=0) - scale * flat.mean(axis=0)
+    scale = float((centred * (stable - stable.mean(axis=0))).sum() / (centred**2).sum())
+    origin = stable.mean(axis=0) - scale * flat.mean(axis=0)
     if not scale > 1:
         raise InputError("Landmarks do not look like a face: the mean face fits at no size.")
 
-    # Thin plates over the mean face bend from the landmarks' residuals to nothing at the outline.
+    # Thin-plate splines over the mean face: residuals at the landmarks, zero at the outline.
     controls = np.concatenate([_contour_vertices(mesh, pose), np.arange(17, 68), mesh.outline[::3]])
     residual = np.zeros((len(controls), 2))
     residual[:68] = points - (scale * head[controls[:68], :2] + origin)
@@ -230,8 +230,8 @@ def fit_face(landmarks: np.ndarray, size: tuple[int, int]) -> Face:
     bend = RBFInterpolator(flat[controls], residual, kernel="thin_plate_spline")
     source = scale * head[:, :2] + origin + bend(flat)
     source = np.concatenate([source, _rings(source[mesh.outline], scale, size)])
-    # Rounded, because the last bits depend on how many threads a matrix product is given.
-    return Face(
+    # Rounded, because the last bits depend on the number of threads of a matrix product.
+    return FittedFace(
         source=source.round(4),
         depth=(scale * head[:, 2]).round(4),
         pose=pose,
@@ -242,8 +242,8 @@ def fit_face(landmarks: np.ndarray, size: tuple[int, int]) -> Face:
     )
 
 
-def turn_face(face: Face, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (N, 2) in pixels and depths (N,) of the vertices of the face turned to `pose`."""
+def turn_face(face: FittedFace, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+    """Turns the face to `pose`; returns positions [N, 2] in pixels and depths [N] of vertices."""
     mesh = load_template()
     count = len(mesh.points)
     before, after = rotation_matrix(*face.pose), rotation_matrix(*pose)
@@ -252,7 +252,7 @@ def turn_face(face: Face, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     turned = (shape - pivot) @ (after @ before.T).T + pivot
     turned += mesh.still[:, None] * (shape - turned)
     moved = (turned - shape)[mesh.outline, :2]
-    # The rings follow the outline less and less, and the last one not at all.
+    # Each ring follows the outline less than the one before; the last one does not move.
     share = 1 - np.arange(1, _RINGS + 1) / _RINGS
     rings = face.source[count:] + (share[:, None, None] * moved).reshape(-1, 2)
     points = np.concatenate([turned[:, :2] + face.origin, rings])
@@ -260,27 +260,35 @@ def turn_face(face: Face, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     return points.round(4), depth.round(4)
 
 
-def origin_of(face: Face, pose: Pose) -> np.ndarray:
-    """Where the face frame's origin is seen, (2,) pixels, when the face is turned to `pose`."""
+def origin_of(face: FittedFace, pose: Pose) -> np.ndarray:
+    """Position [2] in pixels of the face frame's origin when the face is turned to `pose`."""
     pivot = face.scale * (rotation_matrix(*face.pose) @ PIVOT)
     shift = pivot - face.scale * (rotation_matrix(*pose) @ PIVOT)
     return face.origin + shift[:2]
 
 
 def landmarks_of(points: np.ndarray, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
-    """Landmarks (68, 2) of a turned mesh: the jaw on the visible contour, and the true jaw.
+    """Landmarks [68, 2] of a turned mesh: the jaw on the visible contour, and the true jaw.
 
     Args:
-        points: (N, 2) pixels, from `turn_face`.
-        pose: the pose that the face was turned to.
+      points: [N, 2] pixels, from `turn_face`.
+      pose: the pose that the face was turned to.
     """
     contour = points[:68].copy()
     contour[:17] = points[_contour_vertices(load_template(), pose)]
     return contour, points[:68].copy()
 
 
-def render(photo: np.ndarray, face: Face, points: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """The photo, RGB uint8 (height, width, 3), with the mesh moved to `points` (N, 2)."""
+def draw_face(
+    photo: np.ndarray, face: FittedFace, points: np.ndarray, depth: np.ndarray
+) -> np.ndarray:
+    """Draws the photo with the mesh moved to `points`; RGB uint8 [height, width, 3].
+
+    Args:
+      photo: RGB uint8 [height, width, 3].
+      face: the mesh fitted to the photo.
+      points, depth: positions [N, 2] and depths [N] of the vertices, from `turn_face`.
+    """
     mesh = load_template()
     corners = points[mesh.triangles]
     behind = depth[mesh.triangles].mean(axis=1)
@@ -293,42 +301,42 @@ def render(photo: np.ndarray, face: Face, points: np.ndarray, depth: np.ndarray)
     return _soften_edges(picture, maps[0])
 
 
-def _soften_edges(picture: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Blurs, in place, the rim of what hides something else, which is drawn in whole pixels.
+def _soften_edges(picture: np.ndarray, photo_pixels: np.ndarray) -> np.ndarray:
+    """Blurs, in place, the edges where one part hides another; they are drawn in whole pixels.
 
-    Left sharp it would be a sign, found in no photo, of where the contour is.
+    Such sharp edges occur in no photo, and would show a network where the contour is.
 
     Args:
-        picture: uint8 (height, width, 3).
-        where: int16 (height, width, 2): the photo's pixel that each shows.
+      picture: uint8 [height, width, 3].
+      photo_pixels: int16 [height, width, 2], position in the photo of each pixel.
     """
-    calm = np.full(where.shape[:2], 255, np.uint8)
-    near = (-_JUMP, -_JUMP), (_JUMP, _JUMP)
-    calm[1:] &= cv2.inRange(cv2.subtract(where[1:], where[:-1]), *near)
-    calm[:, 1:] &= cv2.inRange(cv2.subtract(where[:, 1:], where[:, :-1]), *near)
-    # Each jump was noted on the pixel after it; the one before it is of the rim too.
-    calm = cv2.erode(calm, np.ones((2, 2), np.uint8), anchor=(0, 0))
-    cv2.copyTo(cv2.GaussianBlur(picture, (3, 3), 0.8), cv2.bitwise_not(calm), picture)
+    smooth = np.full(photo_pixels.shape[:2], 255, np.uint8)
+    limits = (-_JUMP, -_JUMP), (_JUMP, _JUMP)
+    smooth[1:] &= cv2.inRange(cv2.subtract(photo_pixels[1:], photo_pixels[:-1]), *limits)
+    smooth[:, 1:] &= cv2.inRange(cv2.subtract(photo_pixels[:, 1:], photo_pixels[:, :-1]), *limits)
+    # Each jump is marked at the pixel after it; the pixel before it belongs to the edge too.
+    smooth = cv2.erode(smooth, np.ones((2, 2), np.uint8), anchor=(0, 0))
+    cv2.copyTo(cv2.GaussianBlur(picture, (3, 3), 0.8), cv2.bitwise_not(smooth), picture)
     return picture
 
 
 def _contour_vertices(mesh: Template, pose: Pose) -> np.ndarray:
-    """The vertex (17,) of each jaw point that is seen at the mean face's contour.
+    """The vertices [17] that form the visible jaw contour of the mean face in a pose.
 
     Landmark marching: the outermost point of a line of constant height (Zhu et al., "High-Fidelity
     Pose and Expression Normalization for Face Recognition in the Wild", CVPR 2015).
     """
-    seen = rotation_matrix(*pose)[:2]
-    down = seen[:, 1] / np.linalg.norm(seen[:, 1])
-    across = mesh.points[mesh.probes] @ (down[1] * seen[0] - down[0] * seen[1])
+    projection = rotation_matrix(*pose)[:2]
+    down = projection[:, 1] / np.linalg.norm(projection[:, 1])
+    across = mesh.points[mesh.probes] @ (down[1] * projection[0] - down[0] * projection[1])
     across[8:] *= -1
     return mesh.probes[np.arange(17), across.argmin(axis=1)]
 
 
 def _rings(outline: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarray:
-    """Ring vertices (_RINGS * L, 2) on rays from the head's outline (L, 2) to the photo's border.
+    """Ring vertices [_RINGS * L, 2] on rays from the head's outline [L, 2] to the photo's border.
 
-    A border far away is not reached, one that cuts the head is passed.
+    If the border is far away the rings end before it; if it cuts the head they go beyond it.
     """
     centre = outline.mean(axis=0)
     rays = outline - centre

@@ -1,8 +1,9 @@
-"""Turned views of the photos of a 300W-LP tree, for data sets that hold frontal faces only.
+"""Turned views of the photos of a 300W-LP tree, for data sets with only frontal faces.
 
-Out-of-plane augmentation as 300W-LP itself was made ("face profiling", Zhu et al., "Face Alignment
-Across Large Poses", CVPR 2016, section 5), with the mean 3D landmarks in place of a morphable
-model: see `turned_mesh.py`. What turns out of sight is hidden, what comes into sight is stretched.
+300W-LP itself was made by this out-of-plane augmentation ("face profiling", Zhu et al., "Face
+Alignment Across Large Poses", CVPR 2016, section 5); here the mean 3D landmarks replace the
+morphable model: see `turned_mesh.py`. Parts that turn away are hidden; parts that come into view
+are stretched.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from senet_landmark.data_tools.datasets.mat_files import load_mat, pose_para, vi
 from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.data_tools.parallel import as_completed, worker_count
 from senet_landmark.data_tools.synthesis.turned_mesh import (
-    Face,
+    FittedFace,
     Pose,
+    draw_face,
     fit_face,
     landmarks_of,
     origin_of,
-    render,
     turn_face,
 )
 from senet_landmark.errors import InputError
@@ -39,14 +40,15 @@ from senet_landmark.io.images import read_photo, write_picture
 from senet_landmark.visualisation.drawing import contact_sheet, draw_points
 
 FRONTAL = 8.0
-"""|yaw| in degrees up to which either side will do: pose is not known any better."""
+"""Up to this |yaw| in degrees a face may turn to either side: the pose is not more exact."""
 PITCH = 4.0
-"""Standard deviation of the change of pitch, degrees; twice that is the most."""
+"""Standard deviation of the random change of pitch, degrees; its limit is twice as much."""
 MIN_TURN = 5.0
-"""A face closer to the largest yaw than this, in degrees, is not turned."""
+"""A face is not turned if its yaw is closer to the largest yaw than this, in degrees."""
 MAX_MISFIT = 0.19
-"""RMS distance of the landmarks from the mean face's, in distances of the outer eye corners, beyond
-which its depth is not theirs: 4 of 1000 of 300W's training photos, most of them babies."""
+"""Largest RMS distance between the landmarks and those of the mean face, in distances of the outer
+eye corners. Beyond it the mean face's depth does not fit: 4 of 1000 of 300W's training photos, most
+of them babies."""
 JOB = "turned_views.json"
 
 
@@ -62,11 +64,11 @@ class _Options:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of one photo."""
+    """The result for one photo."""
 
     source: str
-    yaws: list[float] = field(default_factory=list)  # of the views made now, degrees
-    present: int = 0  # views that an earlier run made
+    yaws: list[float] = field(default_factory=list)  # degrees, of the views that this run made
+    present: int = 0  # number of views that an earlier run made
     reason: str = ""  # why the photo was skipped, or not turned
     copied: bool = True
 
@@ -84,36 +86,38 @@ def write_turned_views(
 ) -> dict[str, Any]:
     """Turns the faces of a 300W-LP tree away from the camera, and writes a tree with these views.
 
-    Of `root`, the photos `NAME_0` are read, the originals; other views and the `_Flip` folders are
-    not. `out/SUBSET/NAME_0.jpg` and its annotation are copies; `NAME_1.jpg`, `NAME_2.jpg` … show
-    the face at growing yaw, on the side to which it looks already. Their `.mat` has `pt2d` (2, 68)
-    float64, `Pose_Para` (1, 7) float32 and `roi` (1, 4) int16; `landmarks/SUBSET/NAME_1_pts.mat`
-    has `pts_2d` (equal to `pt2d`: the jaw on the visible contour) and `pts_3d` (the true jaw),
-    (68, 2) float32; pixels, 0-based, in a photo of the original's size.
+    Only the originals, the photos `NAME_0`, are read from `root`; other views and the `_Flip`
+    folders are not. `out/SUBSET/NAME_0.jpg` and its annotation are copies. `NAME_1.jpg`,
+    `NAME_2.jpg` … show the face at growing yaw, turned further to the side that it already faces.
+    Their `.mat` has `pt2d` [2, 68] float64, `Pose_Para` [1, 7] float32 and `roi` [1, 4] int16;
+    `landmarks/SUBSET/NAME_1_pts.mat` has `pts_2d` (equal to `pt2d`: the jaw on the visible contour)
+    and `pts_3d` (the true jaw), [68, 2] float32. Points are 0-based pixels in a photo of the
+    original's size.
 
-    The same options give the same files, whatever the number of workers. Called again, it goes on
-    where it was interrupted. A photo or annotation that cannot be read is skipped; a face that is
-    turned to `max_yaw` already, or whose shape is too far from the mean face's, is copied without
-    views. The report names both, with the reason.
+    The same options give the same files for any number of workers. A second call continues an
+    interrupted one. A photo or annotation that cannot be read is skipped. A face is copied without
+    views if it is already turned to `max_yaw`, or if its shape is too far from the mean face. The
+    report names both kinds, with the reasons.
 
     Args:
-        root: folder of the tree that is read.
-        out: folder to write to: a new one, or one of an earlier run with the same options.
-        views: turned views of each photo.
-        max_yaw: largest yaw in degrees, up to 90.
-        step: degrees of yaw from one view to the next, beginning at the photo's own; views beyond
-            `max_yaw` are left out. By default they are spread at random from the photo's own yaw
-            to `max_yaw`, one in each of `views` equal parts.
-        seed: of the yaws, the small changes of pitch, and the side to which frontal faces turn.
-        workers: processes; 0: one a core.
-        progress: show a bar.
+      root: folder of the tree that is read.
+      out: folder to write to: a new one, or one of an earlier run with the same options.
+      views: number of turned views of each photo.
+      max_yaw: largest yaw in degrees, up to 90.
+      step: degrees of yaw from one view to the next, beginning at the photo's own yaw; views beyond
+        `max_yaw` are left out. By default the range from the photo's own yaw to `max_yaw` is
+        divided into `views` equal parts, and each part gets one random yaw.
+      seed: seed of the yaws, of the small changes of pitch, and of the side to which frontal faces
+        turn.
+      workers: number of processes; 0: one a core.
+      progress: whether to show a progress bar.
 
     Returns:
-        The report, as written to `out/report.json`; `out/contact_sheet.png` shows some views.
+      The report, as written to `out/report.json`; `out/contact_sheet.png` shows some views.
 
     Raises:
-        InputError: a number out of range, folders that are one in the other, an `out` that holds
-            anything else, no photo to turn, or none that can be read.
+      InputError: a number is out of range, one folder is inside the other, `out` holds other files,
+        or there is no photo to turn or none that can be read.
     """
     began = time.monotonic()
     _check_numbers(views, max_yaw, step, seed, workers)
@@ -168,9 +172,9 @@ def _subset(entry: Entry) -> str:
 
 
 def _claim(options: _Options) -> None:
-    """Makes the folder ours. Raises InputError where it holds something else."""
+    """Prepares the output folder. Raises InputError if it holds something else."""
     out, job = options.out, options.out / JOB
-    asked = {
+    wanted = {
         "views": options.views,
         "max_yaw": float(options.max_yaw),
         "step": options.step,
@@ -179,17 +183,17 @@ def _claim(options: _Options) -> None:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; give a folder for the views.")
     if job.exists():
-        if read_json(job) != asked:
+        if read_json(job) != wanted:
             raise InputError(
-                f"{out}: holds views of other options. Give the same ones to go on with it, delete "
+                f"{out}: holds views of other options. Give the same ones to continue it, delete "
                 "it, or give another --out."
             )
-        for left in [*out.glob("*/.*-*"), *out.glob("landmarks/*/.*-*")]:
-            left.unlink()  # half-written files of a run that was killed
+        for path in [*out.glob("*/.*-*"), *out.glob("landmarks/*/.*-*")]:
+            path.unlink()  # half-written file of a killed run
     elif out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty. Give another --out.")
     else:
-        write_json(job, asked)
+        write_json(job, wanted)
 
 
 def _turn_photos(entries: Iterable[Entry], *, options: _Options) -> list[_Outcome]:
@@ -203,7 +207,7 @@ def _turn_photos(entries: Iterable[Entry], *, options: _Options) -> list[_Outcom
 
 
 def _turn_photo(entry: Entry, options: _Options) -> _Outcome:
-    """Writes the views of one photo that are not there yet, and its copy."""
+    """Writes the missing views of one photo, and its copy."""
     subset, base = _subset(entry), entry.photo.stem.removesuffix("_0")
     names = [f"{base}_{view}" for view in range(1, options.views + 1)]
     missing = {name for name in names if not _is_whole(options.out, subset, name)}
@@ -217,41 +221,41 @@ def _turn_photo(entry: Entry, options: _Options) -> _Outcome:
         face = fit_face(sample.landmarks, (width, height))
     except InputError as error:
         raise InputError(f"{entry.photo}: {error}") from error
-    own = entry.photo.with_suffix(".mat")
+    mat = entry.photo.with_suffix(".mat")
     if not copied:
         points = Path("landmarks", subset, f"{entry.photo.stem}_pts.mat")
-        for path in (points, own.relative_to(options.root), entry.photo.relative_to(options.root)):
+        for path in (points, mat.relative_to(options.root), entry.photo.relative_to(options.root)):
             if (options.root / path).is_file():
                 write_bytes(options.out / path, (options.root / path).read_bytes())
-    roi = load_mat(own).get("roi") if own.is_file() else None
+    roi = load_mat(mat).get("roi") if mat.is_file() else None
     if roi is None or np.shape(roi) != (1, 4):
         roi = np.array([[0, 0, width, height]], np.int16)
     if face.misfit > MAX_MISFIT:
-        return _Outcome(entry.source, reason="the landmarks are too unlike the mean face's")
+        return _Outcome(entry.source, reason="the landmarks differ too much from the mean face")
     poses = list(_poses(entry.source, face.pose, options))
     if not poses:
         return _Outcome(entry.source, reason=f"is turned already, yaw {face.pose[0]:.0f} degrees")
-    made: list[float] = []
+    yaws: list[float] = []
     for name, pose in zip(names, poses, strict=False):
         if name not in missing:
             continue
         picture, annotation = _view(photo, face, pose, options.out, subset, name, roi)
         for path, content in annotation.items():
             write_bytes(path, content)
-        # The photo comes last: where it is, the view is whole.
+        # The photo is written last: if it exists, the view is complete.
         write_bytes(options.out / subset / f"{name}.jpg", picture)
-        made.append(round(pose[0], 1))
-    return _Outcome(entry.source, yaws=made, present=len(poses) - len(made))
+        yaws.append(round(pose[0], 1))
+    return _Outcome(entry.source, yaws=yaws, present=len(poses) - len(yaws))
 
 
 def _is_whole(out: Path, subset: str, name: str) -> bool:
-    own = out / subset / f"{name}.jpg"
+    photo = out / subset / f"{name}.jpg"
     points = out / "landmarks" / subset / f"{name}_pts.mat"
-    return own.exists() and own.with_suffix(".mat").exists() and points.exists()
+    return photo.exists() and photo.with_suffix(".mat").exists() and points.exists()
 
 
 def _poses(source: str, pose: Pose, options: _Options) -> Iterator[Pose]:
-    """The poses of a photo's views, degrees, |yaw| growing; depends on seed and photo alone."""
+    """The poses of a photo's views, degrees, by growing |yaw|; they depend on seed and photo."""
     rng = np.random.default_rng([options.seed, zlib.crc32(source.encode())])
     yaw, pitch, roll = pose
     side = float(rng.choice([-1, 1]))
@@ -270,11 +274,17 @@ def _poses(source: str, pose: Pose, options: _Options) -> Iterator[Pose]:
 
 
 def _view(
-    photo: np.ndarray, face: Face, pose: Pose, out: Path, subset: str, name: str, roi: np.ndarray
+    photo: np.ndarray,
+    face: FittedFace,
+    pose: Pose,
+    out: Path,
+    subset: str,
+    name: str,
+    roi: np.ndarray,
 ) -> tuple[bytes, dict[Path, bytes]]:
-    """The JPEG of a view, and the files of its annotation with their content."""
+    """The JPEG of a view, and path -> content of the files of its annotation."""
     points, depth = turn_face(face, pose)
-    picture = render(photo, face, points, depth)
+    picture = draw_face(photo, face, points, depth)
     contour, jaw = landmarks_of(points, pose)
     para = pose_para(pose, face.scale, origin_of(face, pose), face.size[1])
     _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
@@ -289,28 +299,28 @@ def _report(
     for o in outcomes:
         if o.reason:
             listed[o.copied].append({"source": o.source, "reason": o.reason})
-    failed, still = listed[False], listed[True]
+    skipped, not_turned = listed[False], listed[True]
     yaws = np.abs([yaw for o in outcomes for yaw in o.yaws])
-    made = len(yaws)
+    count = len(yaws)
     return {
-        "photos": len(outcomes) - len(failed),
-        "views": made,
+        "photos": len(outcomes) - len(skipped),
+        "views": count,
         "views_present": sum(o.present for o in outcomes),
         "other_views_ignored": others,
-        "skipped_count": len(failed),
-        "skipped": failed,
-        "not_turned_count": len(still),
-        "not_turned": still,
-        "yaw_degrees": [float(f(yaws)) for f in (np.min, np.median, np.max)] if made else [],
+        "skipped_count": len(skipped),
+        "skipped": skipped,
+        "not_turned_count": len(not_turned),
+        "not_turned": not_turned,
+        "yaw_degrees": [float(f(yaws)) for f in (np.min, np.median, np.max)] if count else [],
         "max_yaw": float(options.max_yaw),
         "seed": options.seed,
         "seconds": round(seconds, 1),
-        "views_per_second": round(made / max(seconds, 1e-6), 1),
+        "views_per_second": round(count / max(seconds, 1e-6), 1),
     }
 
 
 def _draw_contact_sheet(options: _Options, sources: list[str], most: int = 10) -> None:
-    """Some photos, each followed by its views, with `pts_2d` drawn on them."""
+    """Draws some photos, each followed by its views, with their `pts_2d`."""
     pictures = []
     chosen = set(sources[:: -(-len(sources) // most)])
     stems = {re.sub(r"_0\.[^.]*$", "", source) for source in chosen}

@@ -1,4 +1,4 @@
-"""Records -> a run: setup, graph, loop, validation, checkpoints, fine-tuning.
+"""Records -> a training run: setup, graph, loop, validation, checkpoints, fine-tuning.
 
-Names no network, data set or loss. Imports all of the core but `cli`.
+Names no network, data set or loss. May import all of the core except `cli`.
 """

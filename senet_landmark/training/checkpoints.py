@@ -1,13 +1,13 @@
-"""What a run's folder holds, and how weights get in and out of it.
+"""The files in a run's folder, and how weights are written to and read from it.
 
 RUN/config.json        the whole configuration
-RUN/records.json       what the records said of themselves
+RUN/records.json       folder and description of the records
 RUN/environment.json   versions, processor, digest of the records (`environment.py`)
 RUN/state.json         minutes trained, figures of the validation
-RUN/shape_model.json   what makes the ASM copies, where the loss has such
-RUN/skipped.json       corrupt records, where there are such
-RUN/checkpoints/       the last three: weights, optimiser, averages, step; and the state of each
-RUN/best/              the weights alone, of the best validation
+RUN/shape_model.json   the shape model that makes the ASM copies, if the loss uses them
+RUN/skipped.json       corrupt records, if there are any
+RUN/checkpoints/       the last three checkpoints: weights, optimiser, averages, step, run state
+RUN/best/              the weights of the best validation, without the optimiser
 RUN/result.json        how the last session ended
 RUN/report.html        curves and pictures (`report/report.py`)
 RUN/events…            TensorBoard
@@ -37,14 +37,14 @@ SHAPE_MODEL = "shape_model.json"
 
 @dataclass(frozen=True)
 class RunState:
-    """What a run remembers beside its checkpoint.
+    """The state of a run that is saved with each checkpoint.
 
     Attributes:
       minutes: minutes trained, all sessions added up.
       best_nme: lowest validation NME so far, percent; None before the first validation.
-      best_step: the step that it was measured at.
-      figures: of the validation that the run stands for: its best if it keeps that, else its last.
-      tasks: task beside the landmarks -> its errors, where `train.task_stopping` watches them.
+      best_step: the step at which `best_nme` was measured.
+      figures: figures of the best validation if the run keeps its best weights, else of the last.
+      tasks: name of an auxiliary task -> its errors; empty without `train.task_stopping`.
     """
 
     minutes: float = 0.0
@@ -55,10 +55,10 @@ class RunState:
 
 
 def same_recipe(begun: Config, config: Config) -> bool:
-    """Whether a run that was begun with one configuration may go on with the other.
+    """Whether a run that began with configuration `begun` may be resumed with `config`.
 
-    Longer is not another recipe: a run may be given more steps, epochs, minutes or patience. Nor
-    is another machine: threads and memory.
+    Options of the run's length (steps, epochs, minutes, patience) and of the machine (threads,
+    memory) may differ.
     """
     free = {name: getattr(config.train, name) for name in _FREE}
     return replace(begun, train=replace(begun.train, **free)) == config
@@ -77,19 +77,19 @@ def save_run(run: Path, config: Config, info: RecordsInfo, records: Path) -> Non
 
 
 def load_run(run: Path | str) -> tuple[Config, RecordsInfo, Path]:
-    """Configuration, description of the records, and their folder, as `save_run` wrote them.
+    """Reads what `save_run` wrote: configuration, description of the records, and their folder.
 
     Raises:
-      InputError: the folder is not a run's, or a file of it is damaged.
+      InputError: the folder is not that of a run, or one of its files is damaged.
     """
     run = require_folder(run, "a training run (train's --run)")
     if not (run / "config.json").is_file():
         raise InputError(f"{run}: no config.json, so this is not a run; give train's --run.")
-    described = read_json(run / "records.json")
-    if not isinstance(described, dict) or set(described) != {"folder", "info"}:
-        raise InputError(f"{run / 'records.json'}: does not describe records; train anew.")
-    info = from_json(RecordsInfo, described["info"], str(run / "records.json"))
-    return load_config(run / "config.json"), info, Path(described["folder"])
+    description = read_json(run / "records.json")
+    if not isinstance(description, dict) or set(description) != {"folder", "info"}:
+        raise InputError(f"{run / 'records.json'}: does not describe records; start a new run.")
+    info = from_json(RecordsInfo, description["info"], str(run / "records.json"))
+    return load_config(run / "config.json"), info, Path(description["folder"])
 
 
 def save_state(run: Path, state: RunState) -> None:
@@ -98,40 +98,41 @@ def save_state(run: Path, state: RunState) -> None:
 
 
 def load_state(run: Path, prefix: str | None = None) -> RunState:
-    """The run's state, or that which was saved with the checkpoint `prefix`; a new one without."""
+    """The state saved with checkpoint `prefix`, or the run's latest; a new one if there is none."""
     path = Path(f"{prefix}.state.json") if prefix else run / "state.json"
-    if prefix and not path.exists():  # of a run that an earlier version began
+    if prefix and not path.exists():  # an earlier version of the program began the run
         path = run / "state.json"
     return from_json(RunState, read_json(path), str(path)) if path.exists() else RunState()
 
 
 def latest_checkpoint(run: Path) -> str | None:
-    """Prefix of the newest whole checkpoint of a run, or None."""
+    """Prefix of the newest complete checkpoint of a run, or None."""
     return next(_newest_first(run / "checkpoints"), None)
 
 
 def readable_checkpoint(run: Path) -> str | None:
-    """Prefix of the newest checkpoint whose every value can be read; a broken one is named.
+    """Prefix of the newest checkpoint that can be read completely, or None.
 
-    A checkpoint gets its name once it is whole, but a disk may damage it afterwards.
+    Prints a warning for each damaged one. A checkpoint is complete when it gets its name, but a
+    disk may damage it afterwards.
     """
     for prefix in _newest_first(run / "checkpoints"):
         try:
             reader = tf.train.load_checkpoint(prefix)
             for name in reader.get_variable_to_shape_map():
-                reader.get_tensor(name)  # checks its checksum
+                reader.get_tensor(name)  # verifies the checksum
             return prefix
         except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
             print(
-                f"{prefix}: the checkpoint is damaged ({error}); the one before is taken.",
+                f"{prefix}: the checkpoint is damaged ({error}); using the one before it.",
                 file=sys.stderr,
             )
     return None
 
 
 def _newest_first(folder: Path) -> Iterator[str]:
-    # By the folder's own files, not by the absolute paths in TensorFlow's `checkpoint` file: a run
-    # may have been moved. The index is written last, so a prefix that has one is whole.
+    # From the folder's listing, not from the absolute paths in TensorFlow's `checkpoint` file: the
+    # run may have been moved. The index is written last, so a prefix that has one is complete.
     prefixes = [str(index.with_suffix("")) for index in folder.glob("*.ckpt-*.index")]
     return iter(sorted(prefixes, key=step_of, reverse=True))
 
@@ -142,13 +143,13 @@ def step_of(prefix: str) -> int:
 
 
 def weights_of(run: Path | str) -> tuple[Weights, int, str]:
-    """The weights that a run stands for: its best if it kept one, its latest (averaged) otherwise.
+    """The result of a run: its best weights if it kept them, else the latest (averaged) ones.
 
     Returns:
-      Weights by variable name; the step that they are from; the checkpoint's path.
+      Weights by variable name; the step at which they were saved; the checkpoint's prefix.
 
     Raises:
-      InputError: the run has no checkpoint yet, or it cannot be read.
+      InputError: the run has no checkpoint yet, or the checkpoint cannot be read.
     """
     run = Path(run)
     prefix = next(_newest_first(run / "best"), None) or latest_checkpoint(run)
@@ -158,10 +159,10 @@ def weights_of(run: Path | str) -> tuple[Weights, int, str]:
 
 
 def read_weights(prefix: str) -> Weights:
-    """The weights of a checkpoint, averaged where an average was kept.
+    """The weights of a checkpoint; the moving average of each weight where it was saved.
 
     Raises:
-      InputError: it cannot be read.
+      InputError: the checkpoint cannot be read.
     """
     try:
         reader = tf.train.load_checkpoint(prefix)
@@ -185,12 +186,13 @@ def save_checkpoint(
 ) -> None:
     """Writes the saver's variables to `FOLDER/model.ckpt-STEP`, whole or not at all.
 
-    They are written under another name, brought to the disk and renamed, the index, which makes a
-    checkpoint of them, last. `state` becomes a file beside them: a run that goes on from this
-    checkpoint goes on from this state.
+    The files are written to a temporary folder, flushed to the disk and moved. The index is moved
+    last: without it the other files are no checkpoint. `state` is saved beside them, so that a run
+    resumed from this checkpoint also resumes from this state.
 
     Raises:
-      InputError: the disk is full, or cannot be written for another reason. What was there stays.
+      InputError: the disk is full, or cannot be written for another reason. Earlier checkpoints
+        stay.
     """
     prefix = folder / f"model.ckpt-{step}"
     unfinished = folder / ".unfinished"
@@ -207,7 +209,7 @@ def save_checkpoint(
                 os.fsync(stream.fileno())
             path.replace(folder / path.name)
         shutil.rmtree(unfinished)
-        # For TensorFlow's own tools; nothing here reads it.
+        # TensorFlow's own tools read this file; this project does not.
         tf.train.update_checkpoint_state(str(folder), prefix.name)
     except (OSError, tf.errors.OpError) as error:
         if is_lost_connection(error):
@@ -219,7 +221,7 @@ def save_checkpoint(
 def _not_saved(prefix: Path, error: Exception) -> InputError:
     reason = error.strerror if isinstance(error, OSError) else _reason(str(error))
     last = next(_newest_first(prefix.parent), None)
-    keeps = f"{last} stays: the same command goes on from it" if last else "there is none before it"
+    keeps = f"{last} stays: the same command goes on from it" if last else "there is no earlier one"
     free = shutil.disk_usage(prefix.parent if prefix.parent.exists() else Path()).free
     return InputError(
         f"{prefix}: the checkpoint could not be written ({reason}); {free / 1e6:.0f} MB are free. "
@@ -228,22 +230,23 @@ def _not_saved(prefix: Path, error: Exception) -> InputError:
 
 
 def _reason(message: str) -> str:
-    """What went wrong, out of TensorFlow's many lines: `FILE; No space left on device`."""
+    """The cause, taken from TensorFlow's long message: `FILE; No space left on device`."""
     lines = message.splitlines()
-    told = [line for before, line in itertools.pairwise(lines) if before.startswith("Node: ")]
-    return next(iter(told), lines[0]).rpartition("; ")[2]
+    causes = [line for before, line in itertools.pairwise(lines) if before.startswith("Node: ")]
+    return next(iter(causes), lines[0]).rpartition("; ")[2]
 
 
 def keep_checkpoints(folder: Path, keeps: Callable[[int, int], bool]) -> None:
     """Deletes the checkpoints that are not to be kept.
 
     Args:
-      folder: of checkpoints.
-      keeps: (how many are newer, step) -> whether to keep it.
+      folder: folder of checkpoints.
+      keeps: (number of newer checkpoints, step) -> whether to keep a checkpoint.
     """
     prefixes = [Path(prefix).name for prefix in _newest_first(folder)]
-    kept = {name for n, name in enumerate(prefixes) if keeps(n, step_of(name))}
-    files = [p for p in folder.glob("*.ckpt-*.*") if not any(p.match(f"{k}.*") for k in kept)]
-    # Indices first: what is left after a kill is no checkpoint, and goes the next time.
+    keep = {name for n, name in enumerate(prefixes) if keeps(n, step_of(name))}
+    files = [p for p in folder.glob("*.ckpt-*.*") if not any(p.match(f"{k}.*") for k in keep)]
+    # Indices first: if the process is killed now, the files that remain are no checkpoint, and the
+    # next call deletes them.
     for path in sorted(files, key=lambda path: path.suffix != ".index"):
         path.unlink(missing_ok=True)

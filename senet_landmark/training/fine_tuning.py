@@ -1,9 +1,10 @@
 """Fine-tuning: a run's first weights, taken from another run or from a frozen model.
 
-The landmark scheme may change. What the two networks share is copied. The layer that gives the
-landmarks is converted: a new point begins as the mean of old ones, by a table of
-`scheme_conversion`, by one of them read backwards, or, where no table has the point, by what the
-old model predicts on faces of the new records. So a scheme of one's own needs no table.
+The landmark scheme may change. Layers that both networks have are copied. The last layer, which
+gives the landmarks, is converted: a new point starts as the mean of old points. Which old points is
+looked up in a table of `scheme_conversion`, or in such a table read backwards. A point that is in
+no table is fitted to the old model's predictions on faces of the new records. So your own scheme
+needs no table.
 """
 
 import functools
@@ -27,23 +28,24 @@ from senet_landmark.networks.weights import Weights, assign_weights
 from senet_landmark.runtime import session_config
 from senet_landmark.training.run_start import Start, network_description, read_start
 
-SEEN_FACES = 256
-"""Faces of the new records to which the points that no table has are fitted; and, in whole batches,
-from which the batch norm of a frozen model is estimated."""
+SAMPLE_FACES = 256
+"""Number of faces of the new records to which points without a table are fitted. The batch norm of
+a frozen model is estimated from as many, rounded up to whole batches."""
 
 NEAREST = 6
-"""Old points that a fitted point may be the mean of: those nearest to it."""
+"""Number of candidates for a fitted point: the old points nearest to it."""
 
 MOST = 3
-"""Old points in that mean, at most."""
+"""Largest number of old points whose mean a fitted point may be."""
 
 Origin = Literal["same", "table", "inverse", "fitted"]
-"""Where a new point comes from: the same scheme, a table, a table read backwards, or faces."""
+"""How a new point was found: the same scheme, a table, a table read backwards, or fitted to
+faces."""
 
 Shapes = dict[str, tuple[int, ...]]
 
 _ORIGIN_TEXTS: dict[Origin, str] = {
-    "same": "points as they are",
+    "same": "points unchanged",
     "table": "points by the conversion table",
     "inverse": "points by the table read backwards",
     "fitted": "points fitted to faces of the records",
@@ -55,24 +57,25 @@ class StartReport:
     """Where a run's first weights come from.
 
     Attributes:
-      checkpoint: path of the checkpoint, or the frozen model, that the run starts from.
-      step: at which it was saved; 0 for a frozen model.
-      source: landmark scheme of the start.
-      target: landmark scheme of the new run.
-      taken: names of the variables that are copied.
-      converted: names of the variables of the landmarks' layer, where it is converted.
-      anew: names of the variables that are initialised at random: heads that the start lacks.
-      origins: where each new point comes from.
-      means: float64 [L, K], each new point's shares of the old points; rows add up to 1.
+      checkpoint: path of the checkpoint or frozen model that the run starts from.
+      step: step at which the checkpoint was saved; 0 for a frozen model.
+      old_scheme: name of the landmark scheme of the checkpoint.
+      new_scheme: name of the landmark scheme of the new run.
+      copied: names of the variables that are copied.
+      converted: names of the variables of the last layer, if it is converted.
+      initialised: names of the variables that are initialised at random: heads that the checkpoint
+        does not have.
+      origins: how each new point was found.
+      means: float64 [L, K], weights of the K old points in each of the L new ones; rows sum to 1.
     """
 
     checkpoint: str
     step: int
-    source: str
-    target: str
-    taken: tuple[str, ...]
+    old_scheme: str
+    new_scheme: str
+    copied: tuple[str, ...]
     converted: tuple[str, ...]
-    anew: tuple[str, ...]
+    initialised: tuple[str, ...]
     origins: tuple[Origin, ...]
     means: np.ndarray
 
@@ -83,61 +86,65 @@ class StartReport:
             for origin, text in _ORIGIN_TEXTS.items()
             if origin in self.origins
         )
-        heads = sorted({name.rpartition("/")[0] for name in self.anew})
+        heads = sorted({name.rpartition("/")[0] for name in self.initialised})
         return (
-            f"Starts from {self.checkpoint} ({self.source}): {len(self.taken)} variables as they "
-            f"are; {self.target}: {points}" + (f"; anew: {', '.join(heads)}." if heads else ".")
+            f"Starts from {self.checkpoint} ({self.old_scheme}): {len(self.copied)} variables "
+            f"copied; {self.new_scheme}: {points}"
+            + (f"; trained anew: {', '.join(heads)}." if heads else ".")
         )
 
 
 def initial_weights(
     network: NetworkConfig, maker: BatchMaker, start: Path | str, threads: int = 0
 ) -> tuple[Weights, StartReport]:
-    """The first weights of a run that starts from another one.
+    """The first weights of a run that starts from another run or from a frozen model.
 
-    The layer of the landmarks is linear, so that the mean of points is that of their weights. For
-    `heads.coordinates` this is exact, but for the last ReLU of `senet_original`. For the maps of
-    `heads.soft_argmax` it is the mean of their logarithms, a product of maps: the mean of the
-    points where the maps are Gaussians of one width, and about it otherwise.
+    The last layer is linear, so the mean of points is obtained by averaging their weights. For
+    `heads.coordinates` this is exact, except for the last ReLU of `senet_original`. For
+    `heads.soft_argmax` it averages the logarithms of the maps, which multiplies the maps: this
+    gives the mean of the points exactly if the maps are Gaussians of one width, and approximately
+    otherwise.
 
     Args:
-      network: of the new run. What changes no variable of the landmarks may differ from the
-        start's: dropout, weight decay, pose, attributes.
-      maker: makes the new run's batches. Its records have the new scheme; to its faces, without
-        augmentation, the points that no table has are fitted.
+      network: network of the new run. Options that change no variable of the landmarks may differ
+        from those of the start: dropout, weight decay, pose, attributes.
+      maker: makes the new run's batches. Its records have the new scheme. Points that are in no
+        table are fitted to its faces, without augmentation.
       start: folder of the run to start from, or prefix of one of its checkpoints
         (`RUN/checkpoints/model.ckpt-500`), or a frozen model: the path of its `.pb`, or the name of
         one that ships.
       threads: as in `runtime.session_config`.
 
     Returns:
-      Values of the training graph's model variables, except those in the report's `anew`; averaged
-      weights where the start has such. And the report.
+      Values of the training graph's model variables, except those in the report's `initialised`
+      (moving averages where the checkpoint has them), and the report.
 
     Raises:
-      InputError: the start is no run and no model, has no checkpoint, or has another network or
-        width.
+      InputError: the start is neither a run nor a model, has no checkpoint, or has another network
+        or width.
     """
     origin = read_start(start, network)
-    source, target = get_scheme(origin.scheme), maker.store.scheme
-    # What the landmarks need at inference must fit; heads of further tasks may begin anew.
+    old, new = get_scheme(origin.scheme), maker.store.scheme
+    # Variables that the landmarks need must match; heads of auxiliary tasks may be initialised.
     plain = replace(network, pose=False, attributes=())
-    needed = _shapes(plain, source.points)
+    needed = _shapes(plain, old.points)
     _check(origin, network, needed, start)
     values = origin.weights
     if origin.frozen:
-        images = [maker.batch(step)["image"] for step in range(-(-SEEN_FACES // maker.batch_size))]
-        values = with_batch_norm(values, plain, source.points, images, threads)
-    wanted = _shapes(network, target.points, is_training=True)
+        images = [
+            maker.batch(step)["image"] for step in range(-(-SAMPLE_FACES // maker.batch_size))
+        ]
+        values = with_batch_norm(values, plain, old.points, images, threads)
+    wanted = _shapes(network, new.points, is_training=True)
     layer: set[str] = set()
-    means, origins = np.eye(target.points), _all(target, "same")
-    if source.name != target.name:
-        # The landmarks' layer is what has another shape for another number of points.
-        more = _shapes(plain, source.points + 1) if target.points == source.points else wanted
-        layer = {name for name, shape in needed.items() if shape != more[name]}
-        means, origins = _known_means(source, target)
+    means, origins = np.eye(new.points), _all(new, "same")
+    if old.name != new.name:
+        # The last layer consists of the variables whose shapes depend on the number of points.
+        other = _shapes(plain, old.points + 1) if new.points == old.points else wanted
+        layer = {name for name, shape in needed.items() if shape != other[name]}
+        means, origins = _known_means(old, new)
         if "fitted" in origins:
-            predicted, truth = _predicted(plain, source, maker, values, origin.checkpoint, threads)
+            predicted, truth = _predicted(plain, old, maker, values, origin.checkpoint, threads)
             for point in np.flatnonzero(np.array(origins) == "fitted"):
                 means[point] = fitted_mean(predicted, truth[:, point])
     weights = {}
@@ -149,11 +156,11 @@ def initial_weights(
     return weights, StartReport(
         checkpoint=origin.checkpoint,
         step=origin.step,
-        source=source.name,
-        target=target.name,
-        taken=tuple(sorted(set(weights) - layer)),
+        old_scheme=old.name,
+        new_scheme=new.name,
+        copied=tuple(sorted(set(weights) - layer)),
         converted=tuple(sorted(layer)),
-        anew=tuple(sorted(set(wanted) - set(weights))),
+        initialised=tuple(sorted(set(wanted) - set(weights))),
         origins=tuple(origins),
         means=means,
     )
@@ -162,18 +169,18 @@ def initial_weights(
 def assign_start(
     session: tf.Session, weights: Weights, average: tf.train.ExponentialMovingAverage | None
 ) -> None:
-    """Gives the model variables of the session's graph, and their averages, their first values.
+    """Assigns first weights to the model variables of the session's graph and to their averages.
 
-    Variables that `weights` lacks keep their values; their averages get the same. Nothing is added
-    to the graph.
+    Variables that `weights` lacks keep their values, and their averages get the same values.
+    Nothing is added to the graph.
 
     Args:
-      session: with initialised variables.
-      weights: of `initial_weights`.
-      average: has been applied to the model variables; or None.
+      session: session whose variables are initialised.
+      weights: weights from `initial_weights`.
+      average: the moving average of the model variables, or None.
 
     Raises:
-      InputError: a value has another shape than its variable.
+      InputError: a value and its variable have different shapes.
     """
     variables = slim.get_model_variables()
     current = session.run({variable.op.name: variable for variable in variables})
@@ -182,7 +189,9 @@ def assign_start(
         name = variable.op.name
         value = weights.get(name, current[name])
         if value.shape != current[name].shape:
-            raise InputError(f"The start's {name} is {value.shape}, not {current[name].shape}.")
+            raise InputError(
+                f"The start's variable {name} is {value.shape}, not {current[name].shape}."
+            )
         for target in (variable, average.average(variable) if average else None):
             if target is not None:
                 feed[target.initializer.inputs[1]] = value
@@ -191,15 +200,18 @@ def assign_start(
 
 
 def fitted_mean(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The few old points whose mean is nearest to a new point, as shares of all old ones.
+    """Finds the few old points whose mean is nearest to a new point.
+
+    Tries all groups of 1 to `MOST` points among the `NEAREST` ones, and chooses the group whose
+    mean has the smallest mean distance to the new point.
 
     Args:
       predicted: [N, K, 2], old points of N faces.
-      truth: [N, 2], the new point of each, NaN where unknown.
+      truth: [N, 2], the new point of each face, NaN where unknown.
 
     Returns:
-      float64 [K], which adds up to 1: of 1 to `MOST` points among the `NEAREST`, those with the
-      smallest mean distance. Of a point that no face has: all points alike.
+      float64 [K], weights of the old points; they sum to 1. All are equal if no face has the new
+      point.
     """
     known = np.isfinite(truth).all(axis=1)
     shares = np.zeros(predicted.shape[1])
@@ -221,26 +233,26 @@ def _all(scheme: Scheme, origin: Origin) -> list[Origin]:
     return [origin] * scheme.points
 
 
-def _known_means(source: Scheme, target: Scheme) -> tuple[np.ndarray, list[Origin]]:
-    """The means that the tables give for the new points; zeros, and `fitted`, where none does."""
-    if can_convert(source.name, target.name):
-        return _table(source, target), _all(target, "table")
-    means = np.zeros((target.points, source.points))
-    if can_convert(target.name, source.name):
-        # An old point that is one new point alone says where that is.
-        means[:] = (_table(target, source) == 1).T
+def _known_means(old: Scheme, new: Scheme) -> tuple[np.ndarray, list[Origin]]:
+    """The means [L, K] that the tables give; zeros and `fitted` for points without a table."""
+    if can_convert(old.name, new.name):
+        return _table(old, new), _all(new, "table")
+    means = np.zeros((new.points, old.points))
+    if can_convert(new.name, old.name):
+        # An old point that equals a single new point gives the position of this new point.
+        means[:] = (_table(new, old) == 1).T
         means /= np.maximum(means.sum(axis=1, keepdims=True), 1)
     return means, ["inverse" if row.any() else "fitted" for row in means]
 
 
-def _table(source: Scheme, target: Scheme) -> np.ndarray:
-    """The conversion as a matrix [L, K]: what it makes of each old point alone."""
-    alone = np.repeat(np.eye(source.points)[..., None], 2, axis=-1)
-    return convert(alone, source.name, target.name)[..., 0].T
+def _table(old: Scheme, new: Scheme) -> np.ndarray:
+    """The conversion table as a matrix [L, K]."""
+    unit_points = np.repeat(np.eye(old.points)[..., None], 2, axis=-1)
+    return convert(unit_points, old.name, new.name)[..., 0].T
 
 
 def _converted(value: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Weights or biases [..., K C] as [..., L C]; the C outputs of a point follow one another."""
+    """Converts weights or biases from [..., K C] to [..., L C]; a point has C adjacent outputs."""
     points = means.shape[1]
     by_point = value.reshape(*value.shape[:-1], points, -1)
     mixed = np.einsum("lk,...kc->...lc", means, by_point)
@@ -255,9 +267,9 @@ def _predicted(
     checkpoint: str,
     threads: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The old model's points on faces of the new records [N, K, 2], and the truth [N, L, 2]."""
+    """Predicted old points [N, K, 2] and true new points [N, L, 2] on faces of the new records."""
     plain = replace(maker, augment=NO_AUGMENTATION, shape_model=None)
-    count = min(SEEN_FACES, len(maker.store))
+    count = min(SAMPLE_FACES, len(maker.store))
     chosen = np.linspace(0, len(maker.store) - 1, count).round().astype(int)
     batches = [
         plain.faces(part, np.random.default_rng(0))
@@ -279,7 +291,7 @@ def _shapes(network: NetworkConfig, points: int, is_training: bool = False) -> S
 
 
 def _check(origin: Start, network: NetworkConfig, needed: Shapes, start: Path | str) -> None:
-    """Refuses a start whose network is another. Raises InputError that names a variable."""
+    """Raises InputError, which names a variable, if the start has another network."""
     for name, shape in needed.items():
         value = origin.weights.get(name)
         if value is not None and value.shape == shape:

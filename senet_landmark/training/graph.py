@@ -18,19 +18,19 @@ class TrainingGraph:
     """The tensors of a training step.
 
     Attributes:
-      tasks: names of the loss's terms, `landmarks` first.
-      step: the global step; the data go on from it when `data` runs.
-      data: begins the batches at the global step.
-      terms: float32 [T], the loss's weighted terms on this process's batch.
-      mean_terms: the same, the mean over the workers; in a single process `terms`.
-      loss: scalar, the sum of `mean_terms` that are switched on.
-      rate: learning rate.
-      progress: float32 scalar to be fed, share of the run that is done.
-      switches: float32 [T] to be fed, 1, or 0 for a task that is left alone.
-      update: one step.
-      average: of the weights; None where there is none.
-      saved: all that a run goes on from.
-      saver: of these.
+      tasks: names of the terms of the loss, `landmarks` first.
+      step: the global step.
+      data: operation that starts the batches at the global step.
+      terms: float32 [T], weighted terms of the loss on this process's batch.
+      mean_terms: float32 [T], means of `terms` over the workers; in a single process, `terms`.
+      loss: float32 scalar, the sum of the `mean_terms` that are switched on.
+      rate: float32 scalar, learning rate.
+      progress: float32 scalar to be fed, share of the run that is done, 0 to 1.
+      switches: float32 [T] to be fed, 1 for a task that is trained, 0 for a stopped one.
+      update: operation that runs one training step.
+      average: moving average of the weights, or None.
+      saved: the variables of a checkpoint.
+      saver: saver of `saved`.
     """
 
     tasks: list[str]
@@ -54,8 +54,8 @@ class BatchGradients:
 
     Attributes:
       tasks, terms, progress, switches, rate: as in `TrainingGraph`.
-      gradients: of the terms that are switched on, by each of `variables`.
-      variables: that are trained.
+      gradients: gradients of the terms that are switched on, with respect to `variables`.
+      variables: the trained variables.
     """
 
     tasks: list[str]
@@ -73,10 +73,10 @@ def build_training_graph(
     """Builds the graph of a single process in the default graph.
 
     Args:
-      config: of the run.
-      maker: of the batches.
-      threads: that make batches.
-      batch: a batch to be seen in every step; None: those of `maker`.
+      config: configuration of the run.
+      maker: makes the batches.
+      threads: number of threads that make batches.
+      batch: one batch that is used in every step; None: the batches of `maker`.
     """
     tf.set_random_seed(config.train.seed)
     step = tf.train.get_or_create_global_step()
@@ -98,12 +98,12 @@ def batch_gradients(
     """Adds the forward and backward pass of a batch.
 
     Args:
-      config: of the run.
-      maker: of the batch.
+      config: configuration of the run.
+      maker: maker of the batch.
       step: the global step.
-      batch: of `maker`.
-      progress: float32 scalar, share of the run that is done, where none is fed.
-      switches: number of tasks T -> float32 [T], the switches where none are fed.
+      batch: a batch of `maker`.
+      progress: float32 scalar, share of the run that is done; the default if none is fed.
+      switches: number of tasks T -> float32 [T], the default switches if none are fed.
     """
     progress = tf.placeholder_with_default(progress, [], "progress")
     tasks, terms = _terms(config, maker, batch, progress)
@@ -126,14 +126,14 @@ def complete_graph(
     """Adds the update of the weights, and the saver.
 
     Args:
-      config: of the run.
+      config: configuration of the run.
       step: the global step.
-      part: of this process's batch.
-      gradients: to move the weights by, one for each of `part.variables`.
-      mean_terms: float32 [T], the loss's terms that the gradients are of.
-      updates: operations that run with every step, e.g. of batch-norm averages.
-      device: of the update; None: any.
-      not_saved: names of variables that are in no checkpoint.
+      part: forward and backward pass of this process's batch.
+      gradients: gradients that update the weights, one for each of `part.variables`.
+      mean_terms: float32 [T], the terms of the loss that belong to the gradients.
+      updates: operations that run with every step, e.g. updates of batch-norm averages.
+      device: device of the update; None: any.
+      not_saved: names of variables that no checkpoint holds.
     """
     with tf.device(device):
         update, average = update_operation(
@@ -160,12 +160,12 @@ def complete_graph(
 def _terms(
     config: Config, maker: BatchMaker, batch: Tensors, progress: tf.Tensor
 ) -> tuple[list[str], tf.Tensor]:
-    """The loss's terms of a batch, names and values [T]: the mean over the replicas.
+    """The terms of the loss on a batch, names and values [T]: the mean over the replicas.
 
-    Each replica has its share of the faces.
+    Each replica computes the terms on its share of the faces.
 
-    An operation on two cores takes more than half of its time on one: for much of it the cores wait
-    for the memory, or for each other. Two replicas, each on a core, do not.
+    An operation that is split over two cores takes more than half of its time on one core: the
+    cores often wait for the memory or for each other. Two replicas, each on its own core, do not.
     """
     sizes = [
         len(part) for part in np.array_split(np.empty(maker.batch_size), config.train.replicas)
@@ -176,17 +176,17 @@ def _terms(
     weighted: list[tf.Tensor] = []
     for number, size in enumerate(sizes):
         part = {key: values[number] for key, values in shares.items()}
-        again = number > 0
-        with tf.variable_scope(tf.get_variable_scope(), reuse=again):
+        reuse = number > 0
+        with tf.variable_scope(tf.get_variable_scope(), reuse=reuse):
             model = build_model(
                 config.network, maker.store.scheme.points, is_training=True, image=part["image"]
             )
             terms = loss_terms(
                 config, model.end_points, part, maker.size, maker.attributes, progress
             )
-        if not again:
+        if not reuse:
             first = list(updates)
         weighted.append(tf.stack(list(terms.values())) * (size / maker.batch_size))
-    # Batch-norm averages follow the first replica: with all, they would move as often.
+    # Only the first replica updates the batch-norm averages: otherwise they would move too often.
     updates[:] = first
     return list(terms), tf.add_n(weighted)

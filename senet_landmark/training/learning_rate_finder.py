@@ -1,11 +1,11 @@
-"""The learning-rate range test: a few steps at ever higher rates, and where the loss falls fastest.
+"""The learning-rate range test: trains at rising rates, and finds where the loss falls fastest.
 
 Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3: train while
-the rate grows and look at where the loss begins to fall and where it stops. Here the rate grows
-exponentially, the loss is smoothed, the test ends once it has blown up, and the rate where it falls
-fastest is suggested: Gugger, "How do you find a good learning rate" (2018), and fastai's
-`Learner.lr_find`. The graph is that of training: its records, augmentation, network, loss, Adam,
-gradient clipping and weight decay.
+the rate grows, and note where the loss begins to fall and where it stops. Here the rate grows
+exponentially, the loss is smoothed, and the test ends when the loss blows up. It suggests the rate
+at which the loss falls fastest, after Gugger, "How do you find a good learning rate" (2018), and
+fastai's `Learner.lr_find`. The graph is the same as in training: records, augmentation, network,
+loss, Adam, gradient clipping and weight decay.
 """
 
 import math
@@ -33,19 +33,19 @@ SMOOTHING = 0.8
 """Decay of the exponential average of the losses."""
 
 BLOWN_UP = 4.0
-"""The test ends where the average of the losses so far passes this many times its lowest value."""
+"""The test ends when the average of the losses exceeds its lowest value so far by this factor."""
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What a range test found.
+    """The result of a range test.
 
     Attributes:
-      rates: learning rates that were tried, rising.
-      losses: after the step at each rate, the loss of the next batch.
-      smoothed: see `smoothed`.
+      rates: the learning rates that were tried, rising.
+      losses: for each rate, the loss on the next batch after the step at that rate.
+      smoothed: the smoothed losses; see the function `smoothed`.
       suggested: the rate where the smoothed loss falls fastest.
-      lowest_at: the rate where the smoothed loss is lowest: training is unstable not far above it.
+      lowest_at: the rate where the smoothed loss is lowest; training is unstable a little above it.
     """
 
     rates: tuple[float, ...]
@@ -64,20 +64,19 @@ def find_learning_rate(
     steps: int = 100,
     progress: bool = True,
 ) -> RangeTest:
-    """Runs the test with the training faces of `records`; nothing is written.
+    """Runs the test on the training faces of `records`; writes nothing.
 
     Args:
-      config: network, augmentation, loss, batch size, clipping and seed are heeded; the schedule
-        is not.
+      config: the configuration; its schedule of the learning rate is not used.
       records: folder made by `build-records`.
       lowest: rate of the first step.
-      highest: rate of the last step, where the loss does not blow up before.
-      steps: steps from the one to the other, at least 20.
-      progress: show a bar.
+      highest: rate of the last step, unless the loss blows up earlier.
+      steps: number of steps from `lowest` to `highest`, at least 20.
+      progress: whether to show a progress bar.
 
     Raises:
-      InputError: rates or steps out of range, what `train` refuses, or a loss that falls at no
-        rate.
+      InputError: rates or steps are out of range, `train` would refuse the configuration or the
+        records, or the loss falls at no rate.
     """
     check_config(config)
     if not 0 < lowest < highest:
@@ -92,25 +91,25 @@ def find_learning_rate(
 
 
 def range_test(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
-    """Reads the suggestion off losses.
+    """Suggests a rate from the losses of a test.
 
-    The suggested rate is where the smoothed loss falls most for a factor of the rate; what comes
-    after the lowest loss does not count.
+    The suggested rate is the one where the smoothed loss falls most per factor of the rate. Rates
+    above the one with the lowest loss are not considered.
 
     Args:
-      rates: rising by one factor.
-      losses: one each; what follows an infinite or unknown one is left out.
+      rates: learning rates, each higher than the one before by the same factor.
+      losses: the loss of each rate; those from the first infinite or NaN loss on are left out.
 
     Raises:
-      InputError: the loss does not fall by more than it differs from batch to batch.
+      InputError: the fall of the loss is not larger than its difference from batch to batch.
     """
     finite = np.isfinite(losses)
     whole = len(losses) if finite.all() else int(np.argmin(finite))
     means = smoothed(losses[:whole])
     lowest = int(np.argmin(means)) if means else 0
-    # From batch to batch, by the median: it does not see the end, where the loss blows up.
-    chance = float(np.median(np.abs(np.subtract(losses[:whole], means)))) if means else 0.0
-    if lowest < 2 or means[0] - means[lowest] <= 3 * chance + 1e-6 * abs(means[0]):
+    # Noise from batch to batch. The median ignores the end, where the loss blows up.
+    noise = float(np.median(np.abs(np.subtract(losses[:whole], means)))) if means else 0.0
+    if lowest < 2 or means[0] - means[lowest] <= 3 * noise + 1e-6 * abs(means[0]):
         raise InputError(
             f"The loss falls nowhere between the rates {rates[0]:.1e} and {rates[-1]:.1e}: try "
             "other rates, or more steps."
@@ -126,18 +125,18 @@ def range_test(rates: Sequence[float], losses: Sequence[float]) -> RangeTest:
 
 
 def smoothed(losses: Sequence[float]) -> list[float]:
-    """The bias-corrected average of losses, taken forwards and then backwards.
+    """The bias-corrected exponential average of losses, taken forwards and then backwards.
 
-    Forwards alone it would lag by SMOOTHING / (1 - SMOOTHING) steps, and with it the suggestion.
-    Losses above those of the first steps count as these, or the end, where the loss blows up, would
-    raise what is before it.
+    A forward average alone would lag by SMOOTHING / (1 - SMOOTHING) steps, and so would the
+    suggestion. Losses are capped at the highest of the first five; otherwise the end, where the
+    loss blows up, would raise the values before it.
     """
     capped = np.minimum(losses, max(losses[:5], default=0.0)).tolist()
     return averaged(averaged(capped)[::-1])[::-1]
 
 
 def averaged(losses: Sequence[float]) -> list[float]:
-    """Exponential average that is corrected for its beginning at 0, as Adam's moments are.
+    """Exponential average with the bias correction of Adam's moments.
 
     Kingma and Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, section 3.
     """
@@ -173,7 +172,7 @@ def _chart(test: RangeTest, config: Config) -> Figure:
     axes.plot(test.rates, test.losses, color=COLOURS[0], alpha=0.35, linewidth=1)
     axes.plot(test.rates, test.smoothed, color=COLOURS[0], linewidth=1.8)
     axes.set_xscale("log")
-    # What blew up would press the rest flat.
+    # Without this limit the losses that blew up would flatten the rest of the curve.
     low, high = min(test.losses), 1.15 * max(test.smoothed[: test.rates.index(test.lowest_at) + 1])
     axes.set_ylim(low - 0.05 * (high - low), high)
     marks = (
@@ -197,19 +196,19 @@ def _losses(
 ) -> list[float]:
     """The loss after the step at each rate, until it blows up."""
     losses: list[float] = []
-    # The averages of the weights are for validation, of which there is none here.
+    # The averages of the weights serve the validation, and this test has none.
     config = replace(config, train=replace(config.train, ema_decay=0.0))
     with tf.Graph().as_default():
         graph = build_training_graph(config, maker, config.train.threads or os.cpu_count() or 2)
         bar = tqdm(total=len(rates), unit="step", dynamic_ncols=True, disable=not progress)
-        threads = session_config(config.train.threads, config.train.replicas)
-        with tf.Session(config=threads) as session, bar:
+        settings = session_config(config.train.threads, config.train.replicas)
+        with tf.Session(config=settings) as session, bar:
             session.run(tf.global_variables_initializer())
             session.run(graph.data)
             session.run(graph.update, {graph.rate: rates[0]})
-            # A step gives the loss before it, which is that after the step at the rate before.
-            for following in (*rates[1:], 0.0):
-                loss, _ = session.run([graph.loss, graph.update], {graph.rate: following})
+            # A step returns the loss before its update, so after the step at the previous rate.
+            for next_rate in (*rates[1:], 0.0):
+                loss, _ = session.run([graph.loss, graph.update], {graph.rate: next_rate})
                 losses.append(float(loss))
                 bar.update()
                 means = averaged(losses)

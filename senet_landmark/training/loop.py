@@ -1,4 +1,4 @@
-"""The training loop: no network, data set, loss or other process is named in it."""
+"""The training loop; it does not depend on the network, the data set, the loss or the cluster."""
 
 import math
 import sys
@@ -33,11 +33,13 @@ class TrainResult:
       minutes: minutes trained, all sessions added up.
       loss: mean training loss since the last summary; None where no step was left to train.
       best_nme: lowest validation NME (inter-ocular), percent; None without a validation.
-      best_step: the step of it.
-      figures: of the validation that the run stands for (see `validation.Validation`).
-      ended: `done`; `interrupted` by Ctrl-C or SIGTERM, everything saved; `early_stopped`, as the
-        NME fell no more; of a distributed run's other processes `worker` or `ps`.
-      skipped: corrupt records that were skipped.
+      best_step: the step at which `best_nme` was measured.
+      figures: figures of the best validation if the run keeps its best weights, else of the last
+        (see `validation.Validation`).
+      ended: `done`; `interrupted` by Ctrl-C or SIGTERM, with everything saved; `early_stopped`
+        because the NME no longer fell; `worker` or `ps` in the other processes of a distributed
+        run.
+      skipped: number of corrupt records that were skipped.
     """
 
     steps: int
@@ -51,17 +53,17 @@ class TrainResult:
 
     @property
     def interrupted(self) -> bool:
-        """Whether a signal ended it."""
+        """Whether a signal ended the session."""
         return self.ended == "interrupted"
 
 
 class Loop:
-    """The steps of a run.
+    """The training loop of a run.
 
     Args:
-      prepared: the run, with a validator.
-      graph: of a step.
-      process: that the loop runs in; in a distributed run the chief.
+      prepared: the prepared run, with a validator.
+      graph: graph of a training step.
+      process: the process that the loop runs in; the chief in a distributed run.
     """
 
     def __init__(self, prepared: Prepared, graph: TrainingGraph, process: Process):
@@ -74,7 +76,7 @@ class Loop:
         self._begin_at(prepared.restored)
 
     def _begin_at(self, checkpoint: str | None) -> None:
-        """The next session begins with this checkpoint; None: at the beginning."""
+        """Makes the next session begin with this checkpoint; None: at step 0."""
         self._restored = checkpoint
         self._step = checkpoints.step_of(checkpoint) if checkpoint else 0
         self._state = checkpoints.load_state(self._run, checkpoint) if checkpoint else RunState()
@@ -84,11 +86,11 @@ class Loop:
         self._losses: list[float] = []
         self._last_loss: float | None = None
         self._task_losses: list[np.ndarray] = []
-        if checkpoint:  # what a killed session left behind beyond it
+        if checkpoint:  # a killed session may have saved best weights after this checkpoint
             self._keep_best()
 
     def run(self, stopped: list[int]) -> TrainResult:
-        """Steps until the run is done or `stopped` is no longer empty."""
+        """Trains until the run is done or `stopped` is no longer empty."""
         try:
             with Progress(self._run, self._step, self._options.batch_size) as progress:
                 if not self._process.run_sessions(
@@ -115,7 +117,7 @@ class Loop:
         return result
 
     def _run_session(self, progress: Progress, stopped: list[int]) -> None:
-        """Steps to the end."""
+        """One session: trains to the end of the run."""
         try:
             with self._session() as session:
                 self._begun = time.monotonic()  # building the graph is not training
@@ -123,11 +125,11 @@ class Loop:
                 self._ended = self._train(session, progress, stopped)
                 self._process.finish(session)
         except tf.errors.OpError:
-            self._maker.store.check_skipped()  # it says more than TensorFlow does
+            self._maker.store.check_skipped()  # its message is clearer than TensorFlow's
             raise
 
     def _session(self) -> tf.Session:
-        """Variables restored or initialised, data at their step, other processes told."""
+        """A session with restored or initialised variables, at the run's step."""
         graph, options, process = self._graph, self._options, self._process
         manager = tf.train.SessionManager(
             local_init_op=tf.group(graph.data, *process.initializers),
@@ -150,7 +152,7 @@ class Loop:
             assign_start(session, self._start, self._graph.average)
 
     def _train(self, session: tf.Session, progress: Progress, stopped: list[int]) -> str:
-        """Steps to the end, all saved; how it ended (`TrainResult.ended`)."""
+        """Trains to the end and saves; returns how it ended (`TrainResult.ended`)."""
         options, ended = self._options, ""
         while not ended:
             if self._done() >= 1:
@@ -170,7 +172,7 @@ class Loop:
         return ended
 
     def _train_step(self, session: tf.Session) -> float | None:
-        """One step; its learning rate, or None where a signal came before it was made."""
+        """Runs one step; returns its learning rate, or None if a signal came before the step."""
         graph, next_step = self._graph, self._step + 1
         switches = [not self._stopped(task) for task in graph.tasks]
         values = self._process.step(
@@ -193,9 +195,11 @@ class Loop:
         return bool(self._state.tasks.get(task, TaskHistory()).stopped_at)
 
     def _patience_is_over(self) -> bool:
-        waited = self._step - self._state.best_step
+        steps_since_best = self._step - self._state.best_step
         patience = self._options.patience
-        return 0 < patience * self._options.validate_every <= waited and bool(self._state.best_nme)
+        return 0 < patience * self._options.validate_every <= steps_since_best and bool(
+            self._state.best_nme
+        )
 
     def _summarise(self, progress: Progress, rate: float) -> None:
         self._last_loss = loss = float(np.mean(self._losses))
@@ -213,12 +217,12 @@ class Loop:
 
     def _validate_and_save(self, session: tf.Session, progress: Progress) -> None:
         weights = current_weights(session, self._graph.average)
-        for value in weights.values():  # the loss may be finite still, the last gradient not
+        for value in weights.values():  # the last gradient may be infinite after a finite loss
             check_finite(value, self._maker, self._step - 1, self._run / "checkpoints")
         validation = self._validator.validate(weights)
         nme = validation.figures["nme_inter_ocular"]
         losses = np.mean(self._task_losses, 0).tolist() if self._task_losses else []
-        trained = dict(zip(self._graph.tasks, losses, strict=False))
+        task_losses = dict(zip(self._graph.tasks, losses, strict=False))
         self._task_losses.clear()
         self._state = replace(self._state, minutes=self._minutes())
         best = self._state.best_nme is None or nme < self._state.best_nme
@@ -228,15 +232,15 @@ class Loop:
                 self._validator.save(self._run / "best", self._step)
         if best or not self._options.keep_best:
             self._state = replace(self._state, figures=validation.figures)
-        if self._options.task_stopping and trained:
+        if self._options.task_stopping and task_losses:
             tasks = after_validation(
-                self._state.tasks, trained, validation.task_errors, self._options.task_stopping,
+                self._state.tasks, task_losses, validation.task_errors, self._options.task_stopping,
                 self._step,
             )  # fmt: skip
             self._state = replace(self._state, tasks=tasks)
-        # Before the checkpoint: what is logged beyond the last one is logged again after a kill.
+        # Log before saving: values logged after the last checkpoint are logged again after a kill.
         values = {f"validation/{name}": value for name, value in validation.figures.items()}
-        values |= {f"train/loss_{task}": value for task, value in trained.items()}
+        values |= {f"train/loss_{task}": value for task, value in task_losses.items()}
         progress.write(self._step, values, validation.picture)
         folder = self._run / "checkpoints"
         checkpoints.save_checkpoint(self._graph.saver, session, folder, self._step, self._state)
@@ -258,7 +262,7 @@ class Loop:
             return
         try:
             write_training_report(self._run)
-        except InputError as error:  # the run is good all the same
+        except InputError as error:  # the run itself has succeeded
             print(f"No report: {error}", file=sys.stderr)
 
     def _write_skipped(self) -> None:
@@ -272,13 +276,13 @@ class Loop:
         return self._minutes_before + (time.monotonic() - self._begun) / 60
 
     def _done(self, step: int | None = None) -> float:
-        """Share of the run that is done: of its steps or of its minutes, whichever is further."""
+        """Share of the run that is done, 0 to 1: of its steps or of its minutes, the larger one."""
         by_time = self._minutes() / self._options.minutes if self._options.minutes else 0.0
         by_steps = (self._step if step is None else step) / self._options.steps
         return min(1.0, max(by_time, by_steps))
 
     def _expected_steps(self) -> int:
-        """How many steps the run will have, at the pace so far."""
+        """Expected number of steps of the run, from its pace so far."""
         return max(self._step, round(self._step / max(self._done(), 1e-9)))
 
     def _mean_loss(self) -> float | None:
@@ -286,7 +290,7 @@ class Loop:
 
 
 def _in_steps(options: TrainConfig, faces: int) -> TrainConfig:
-    """The loop with its epochs, if it counts in such, as steps."""
+    """The options with the number of epochs, if set, converted to steps."""
     if not options.epochs:
         return options
     return replace(options, steps=math.ceil(options.epochs * faces / options.batch_size))

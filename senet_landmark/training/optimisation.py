@@ -1,4 +1,4 @@
-"""A training step: the learning rate, Adam, the averages that move with it; and its divergence."""
+"""A training step: learning rate, gradients, Adam, moving averages, check for divergence."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from senet_landmark.errors import InputError
 
 
 def learning_rate(config: ScheduleConfig, step: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
-    """Linear warm-up, then exponential decay: by steps, or over the whole run.
+    """Learning rate: linear warm-up, then exponential decay by steps or over the whole run.
 
     Args:
       config: the schedule.
@@ -32,14 +32,14 @@ def learning_rate(config: ScheduleConfig, step: tf.Tensor, progress: tf.Tensor) 
 
 
 def gradients_of(loss: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Variable]]:
-    """The gradients of a loss and of the graph's regularisation, and the variables they are by."""
+    """Gradients of the loss plus the graph's regularisation, and the variables they belong to."""
     total = tf.add_n([loss, *tf.losses.get_regularization_losses()])
     variables = tf.trainable_variables()
-    # Gated, as those of TensorFlow's optimisers.
+    # Gated like the gradients of TensorFlow's optimisers.
     gradients = tf.gradients(total, variables, gate_gradients=True)
     pairs = zip(gradients, variables, strict=True)
-    known = [(gradient, variable) for gradient, variable in pairs if gradient is not None]
-    return [gradient for gradient, _ in known], [variable for _, variable in known]
+    used = [(gradient, variable) for gradient, variable in pairs if gradient is not None]
+    return [gradient for gradient, _ in used], [variable for _, variable in used]
 
 
 def update_operation(
@@ -50,18 +50,18 @@ def update_operation(
     options: TrainConfig,
     updates: Sequence[tf.Operation] = (),
 ) -> tuple[tf.Operation, tf.train.ExponentialMovingAverage | None]:
-    """One step of Adam, then of the averages of weights.
+    """One step of Adam, then an update of the moving averages of the weights.
 
     Args:
-      gradients: of the loss.
-      variables: that they are by.
+      gradients: gradients of the loss.
+      variables: the variables that the gradients belong to.
       rate: learning rate.
-      step: global step; grows by 1.
-      options: the limit of the gradients and the decay of the averages.
-      updates: of the batch-norm averages, which move with the step.
+      step: global step; the operation adds 1.
+      options: limit of the gradients' norm, and decay of the averages.
+      updates: updates of the batch-norm averages, which run in the same step.
 
     Returns:
-      The operation, and the averages where `options` has such.
+      The operation, and the moving average, or None if `options` has no decay.
     """
     if options.gradient_clip:
         gradients, _ = tf.clip_by_global_norm(gradients, options.gradient_clip)
@@ -79,16 +79,16 @@ def update_operation(
 def check_finite(
     values: np.ndarray | float, maker: BatchMaker, step: int, folder: Path | None = None
 ) -> None:
-    """Refuses NaN and infinity.
+    """Checks that the loss or the weights hold neither NaN nor infinity.
 
     Args:
-      values: of the loss or the weights.
-      maker: of the batch that they come from.
-      step: the step that saw that batch.
-      folder: of the run's checkpoints, where it has such.
+      values: values of the loss or of the weights.
+      maker: maker of the batch that they come from.
+      step: the step that used that batch.
+      folder: folder of the run's checkpoints, or None.
 
     Raises:
-      InputError: with the step and the photos of its batch.
+      InputError: a value is not finite; the message names the step and the photos of its batch.
     """
     if np.isfinite(values).all():
         return

@@ -1,6 +1,7 @@
-"""What the loop asks of the process that it runs in; in a single process, next to nothing.
+"""The interface between the training loop and the process that it runs in.
 
-The chief of a distributed run (`distributed.chief.Chief`) does more at each of these points.
+A single process does almost nothing here; the chief of a distributed run
+(`distributed.chief.Chief`) does more at each of these points.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +15,12 @@ Feed = Mapping[tf.Tensor, Any]
 
 
 class Process(Protocol):
-    """The points of a run at which a distributed run needs more than a single process does.
+    """The points of a run at which a distributed run does more than a single process.
 
     Attributes:
-      workers: processes that train, this one among them.
-      target: of the session, as `tf.Session` takes it.
-      initializers: what a session runs beside those of the run's own variables.
+      workers: number of processes that train, including this one.
+      target: target of the session, as in `tf.Session`.
+      initializers: operations that a session runs in addition to the run's own initialisers.
     """
 
     workers: int
@@ -27,21 +28,21 @@ class Process(Protocol):
     initializers: Sequence[tf.Operation]
 
     def session_config(self, threads: int, replicas: int) -> tf.ConfigProto:
-        """Of the session; the arguments are those of `runtime.session_config`."""
+        """Configuration of the session; arguments as in `runtime.session_config`."""
 
     def run_sessions(self, run_session: Callable[[], None], go_back: Callable[[], None]) -> bool:
         """Calls `run_session` until a session has brought the run to its end.
 
         Args:
-          run_session: one session, from where the run is to its end.
-          go_back: to the last checkpoint, where a session is lost.
+          run_session: runs one session, from the run's current step to its end.
+          go_back: returns to the last checkpoint after a lost session.
 
         Returns:
-          False where a signal came before there could be a session.
+          False if a signal came before a session could start.
         """
 
     def begin(self, session: tf.Session) -> None:
-        """A session has its values, and its steps begin."""
+        """Called when a session has its values and its steps begin."""
 
     def step(
         self,
@@ -54,22 +55,22 @@ class Process(Protocol):
         """Runs one step.
 
         Args:
-          session: that `begin` has seen.
-          number: steps done before.
-          fetches: what to return the values of.
-          feed: the graph's progress and switches.
-          next_progress: the share of the run that will be done after the step.
+          session: the session that was passed to `begin`.
+          number: number of steps done before.
+          fetches: tensors and operations to run.
+          feed: values of the graph's progress and switches.
+          next_progress: () -> the share of the run that will be done after the step.
 
         Returns:
-          The values, or None where a signal came before the step was made.
+          The values of `fetches`, or None if a signal came before the step.
         """
 
     def finish(self, session: tf.Session) -> None:
-        """The run has ended; all of it is saved."""
+        """Called when the run has ended and everything is saved."""
 
 
 class SingleProcess:
-    """A `Process` that is all there is."""
+    """A `Process` for a run in one process."""
 
     workers = 1
     target = ""
@@ -96,7 +97,7 @@ class SingleProcess:
         feed: Feed,
         next_progress: Callable[[], float],
     ) -> list[Any] | None:
-        """See `Process`: always makes the step."""
+        """See `Process`: always runs the step."""
         del number, next_progress
         values: list[Any] = session.run(fetches, feed)
         return values

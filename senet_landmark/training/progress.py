@@ -1,4 +1,4 @@
-"""What a run tells while it trains: the bar in the terminal, and TensorBoard's curves."""
+"""Progress of a run while it trains: the bar in the terminal, and the curves for TensorBoard."""
 
 import sys
 import time
@@ -19,18 +19,18 @@ class Progress:
 
     Args:
       run: folder of the event file.
-      step: where the session begins.
-      batch_size: faces in a step.
+      step: step at which the session begins.
+      batch_size: number of faces in a step.
     """
 
     def __init__(self, run: Path, step: int, batch_size: int):
         self._run, self._batch_size = run, batch_size
-        # Two sessions within a second would have one name; by the suffix they sort in their order.
+        # Without the suffix two sessions within a second would share a name; it also sorts them.
         suffix = f".{time.time_ns() % 10**9:09d}"
         self._writer = tf.summary.FileWriter(str(run), filename_suffix=suffix)
-        # Into a log file a line now and then, instead of ten a second.
-        quiet = 0.1 if sys.stderr.isatty() else 30.0
-        self._bar = tqdm(initial=step, unit="step", dynamic_ncols=True, mininterval=quiet)
+        # In a log file one line every 30 seconds, instead of ten a second.
+        interval = 0.1 if sys.stderr.isatty() else 30.0
+        self._bar = tqdm(initial=step, unit="step", dynamic_ncols=True, mininterval=interval)
         self._shown: dict[str, str] = {}
         self.restart_clock(step)
 
@@ -51,29 +51,29 @@ class Progress:
                 raise self._not_written(failure) from failure
 
     def begin(self, step: int) -> None:
-        """A session goes on from `step`: curves drop what they hold from it on."""
+        """Starts a session at `step`: later points that are already in the curves are dropped."""
         start_session(self._writer, step)
         self._bar.n = self._bar.initial = step
         self.restart_clock(step)
 
     def stepped(self) -> None:
-        """One more step is done."""
+        """Advances the bar by one step."""
         self._bar.update()
 
     def show(self, total: int, **shown: str) -> None:
-        """Shows how many steps there will be, and other things beside the bar."""
+        """Shows the expected number of steps, and the values `shown`, beside the bar."""
         self._shown |= shown
         self._bar.total = total
         self._bar.set_postfix(self._shown, refresh=False)
 
     def rate(self, step: int) -> float:
-        """Faces a second since the last call or validation; 0.0 where no step was made."""
+        """Faces a second since the last call or validation; 0.0 if no step was made."""
         before, began = self._since
         self.restart_clock(step)
         return (step - before) * self._batch_size / max(self._since[1] - began, 1e-9)
 
     def restart_clock(self, step: int) -> None:
-        """`rate` counts from here on."""
+        """Starts the measurement of `rate` again."""
         self._since = (step, time.monotonic())
 
     def write(self, step: int, values: Mapping[str, float], *more: tf.Summary) -> None:

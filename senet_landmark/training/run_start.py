@@ -1,4 +1,4 @@
-"""What a run may go on from (`train.start_from`): another run, a checkpoint, a frozen model."""
+"""What a run may start from (`train.start_from`): another run, a checkpoint or a frozen model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,15 @@ from senet_landmark.training import checkpoints
 
 @dataclass(frozen=True)
 class Start:
-    """What a run goes on from.
+    """The weights that a run starts from.
 
     Attributes:
-      description: of it, for messages.
+      description: description of the run or model, for messages.
       scheme: name of its landmark scheme.
-      weights: by the names of variables.
-      step: at which they were saved; 0 for a frozen model.
-      checkpoint: path of the checkpoint, or of the `.pb`.
-      frozen: it is a `.pb`; its batch norm is folded, and has to be estimated again.
+      weights: weights by variable name.
+      step: step at which the weights were saved; 0 for a frozen model.
+      checkpoint: path of the checkpoint or of the `.pb`.
+      frozen: whether it is a `.pb`, whose batch norm is folded and must be estimated again.
     """
 
     description: str
@@ -42,14 +42,14 @@ def network_description(network: NetworkConfig) -> str:
 
 
 def read_start(start: Path | str, network: NetworkConfig) -> Start:
-    """Reads what a run is to go on from.
+    """Reads the weights that a run starts from.
 
     Args:
       start: as in `fine_tuning.initial_weights`.
-      network: of the new run.
+      network: network of the new run.
 
     Raises:
-      InputError: there is no such thing, or it cannot be read, or is a frozen model of a network of
+      InputError: the start does not exist, cannot be read, or is a frozen model of a network with
         another name.
     """
     path = Path(start)
@@ -75,7 +75,7 @@ def read_start(start: Path | str, network: NetworkConfig) -> Start:
 
 
 def _run_of(prefix: Path) -> tuple[Config, RecordsInfo]:
-    """Configuration and records of a checkpoint's run. Raises InputError where there is none."""
+    """Configuration and records of a checkpoint's run. Raises InputError if it has no run."""
     for run in (prefix.parent, prefix.parent.parent):
         if (run / "config.json").is_file():
             return checkpoints.load_run(run)[:2]

@@ -1,4 +1,4 @@
-"""What a run reads, checks and writes before its first step."""
+"""The preparation of a run: what it reads, checks and writes before its first step."""
 
 import sys
 from collections.abc import Sequence
@@ -33,14 +33,14 @@ from senet_landmark.training.validation import Validator
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a process that trains has read and made before it builds its graph.
+    """What a training process prepares before it builds its graph.
 
     Attributes:
-      config: with the records' own configuration.
+      config: configuration of the run, with the configuration of the records.
       run: folder of the run.
-      maker: of this process's batches.
-      validator: of the chief; None elsewhere.
-      restored: prefix of the checkpoint to go on from.
+      maker: makes this process's batches.
+      validator: validator of the chief; None in other processes.
+      restored: prefix of the checkpoint from which the run is resumed, or None.
       start: first weights, from another run; None: initialised at random, or restored.
     """
 
@@ -53,7 +53,7 @@ class Prepared:
 
 
 def make_batches(config: Config, info: RecordsInfo, store: RecordStore) -> BatchMaker:
-    """Makes batches of records as the configuration says; without poses and ASM copies."""
+    """A maker of batches by the configuration, without poses and ASM copies."""
     return BatchMaker(
         store=store,
         crop=info.crop,
@@ -72,17 +72,18 @@ def training_maker(
     resumed: Path | None = None,
     cluster: Cluster | None = None,
 ) -> BatchMaker:
-    """Makes this process's training batches.
+    """The maker of this process's training batches.
 
     Args:
-      config: of the run.
+      config: configuration of the run.
       records: folder of the records.
-      info: what they say of themselves.
-      resumed: folder of a run that goes on; its shape model is taken.
-      cluster: of a distributed run: this worker's files, and its share of a batch.
+      info: description of the records.
+      resumed: folder of a run that is resumed; its shape model is used again.
+      cluster: the processes of a distributed run: the maker then reads this worker's files, and
+        makes its share of a batch.
 
     Raises:
-      InputError: what `train` says of its records and values.
+      InputError: the records or the configuration are invalid, as in `train`.
     """
     options = config.train
     part, parts = (cluster.part, cluster.workers) if cluster else (0, 1)
@@ -98,52 +99,52 @@ def training_maker(
         more, adapt = _more_records(records, info, options.more_records)
         paths += more
     store = RecordStore(shards_of(paths, part, parts), options.cache_mb, options.max_corrupt, adapt)
-    if parts == 1:  # of several workers, one may well have no face that has an attribute
+    if parts == 1:  # with several workers, the faces of one may all lack an attribute
         _check_attributes_known(config.network.attributes, info.attributes, store, records)
-    whole = store
-    if parts > 1 and config.loss.asm_weight:  # shapes are fitted to all faces
-        whole = RecordStore(paths, 0, options.max_corrupt, adapt)
+    all_faces = store
+    if parts > 1 and config.loss.asm_weight:  # the shape model is fitted to all faces
+        all_faces = RecordStore(paths, 0, options.max_corrupt, adapt)
     return replace(
         make_batches(config, info, store),
         batch_size=options.batch_size // parts,
-        # Each worker changes its faces in its own way; a single process has the configured seed.
+        # Each worker has its own random augmentation; a single process uses the configured seed.
         seed=options.seed + part * 1_000_003,
         poses=_true_poses(config, store),
-        shape_model=_shape_model(config.loss, whole, resumed),
+        shape_model=_shape_model(config.loss, all_faces, resumed),
     )
 
 
 def _check_attributes_known(
     wanted: Sequence[str], names: Sequence[str], store: RecordStore, records: Path
 ) -> None:
-    """Raises InputError for an attribute to be learnt that is known of no training face."""
+    """Raises InputError if an attribute to be learnt is unknown for all training faces."""
     for name in wanted:
-        if name in names:  # that the records have it at all, the loss checks
+        if name in names:  # the loss checks that the records have the attribute at all
             column = names.index(name)
-            known = (store.record(index).attributes[column] for index in range(len(store)))
-            if not np.isfinite(list(known)).any():
+            values = (store.record(index).attributes[column] for index in range(len(store)))
+            if not np.isfinite(list(values)).any():
                 raise InputError(
-                    f"{records}: none of the {len(store)} training faces tells its {name}, which "
-                    "network.attributes asks for. Leave it out, or give records whose data set has "
-                    "it (a CSV needs a column of that name)."
+                    f"{records}: none of the {len(store)} training faces has a value for {name}, "
+                    "which network.attributes asks for. Leave it out, or give records whose data "
+                    "set has it (a CSV needs a column of that name)."
                 )
 
 
 def _more_records(
     records: Path, info: RecordsInfo, folders: Sequence[str]
 ) -> tuple[list[Path], Adapt]:
-    """Training files of further records, and a function that adapts their records to the run's.
+    """Training files of additional records, and a function that adapts these to the run's records.
 
-    It leaves out identities that the run's own records hold out, and brings attributes into the
-    order of these; attributes that the further records lack are NaN.
+    The function drops faces whose identity is in a held-out split of the run's records, and brings
+    attributes into the order of these; attributes that the additional records lack are NaN.
 
     Raises:
-      InputError: scheme or crop differ from those of the run's own records.
+      InputError: scheme or crop differ from those of the run's records.
     """
     sides = identities(records, info)
     held_out = {name for side in sides if side != "train" for name in sides[side]}
     paths: list[Path] = []
-    places: dict[Path, list[int]] = {}
+    columns: dict[Path, list[int]] = {}
     for folder in map(Path, folders):
         more = load_records_info(folder)
         for name in ("scheme", "crop"):
@@ -153,25 +154,25 @@ def _more_records(
                     f"records ({getattr(info, name)}); train.more_records must have the same."
                 )
         paths += shard_paths(folder, more, "train")
-        known = {name: place for place, name in enumerate(more.attributes)}
-        places[folder] = [known.get(name, -1) for name in info.attributes]
+        column_of = {name: column for column, name in enumerate(more.attributes)}
+        columns[folder] = [column_of.get(name, -1) for name in info.attributes]
 
     def adapt(path: Path, record: Record) -> Record | None:
         if record.identity in held_out:
             return None
-        if path.parent not in places:
+        if path.parent not in columns:
             return record
-        values = np.append(record.attributes, np.float32(np.nan))  # the last is what -1 takes
-        return replace(record, attributes=values[places[path.parent]])
+        values = np.append(record.attributes, np.float32(np.nan))  # column -1: unknown
+        return replace(record, attributes=values[columns[path.parent]])
 
     return paths, adapt
 
 
 def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -> Prepared:
-    """Reads and checks all that a run needs; the chief makes its folder."""
+    """Reads and checks everything that a run needs; the chief makes its folder."""
     info = load_records_info(records)
     config = replace(config, records=info.records)
-    get_loss(config.loss.name)  # a wrong name is refused before anything is written
+    get_loss(config.loss.name)  # an unknown name is refused before anything is written
     resolved(config.network)
     options = config.train
     restored = checkpoints.readable_checkpoint(run)
@@ -209,23 +210,23 @@ def _begin_or_resume(
     digest: str,
     parts: int,
 ) -> None:
-    """Checks that a run goes on as it began, and writes the files that describe it."""
+    """Checks that a resumed run has its old configuration, and writes the run's description."""
     about = environment(digest) | {"workers": parts}
     if restored:
         begun, _, _ = checkpoints.load_run(run)
         if not checkpoints.same_recipe(begun, config):
             raise InputError(
-                f"{run}: was begun with another configuration (see its config.json). "
+                f"{run}: was started with another configuration (see its config.json). "
                 "Resume it with the same options, or give a new --run folder."
             )
         path = run / "environment.json"
         before = read_json(path) if path.exists() else {}
-        # With as many workers the chief reads the same files.
+        # The chief reads the same files only if the number of workers is the same.
         if before.get("workers") == parts and before.get("records_digest") != digest:
             raise InputError(
-                f"{records}: these are not the records that {run} was begun with (their digest is "
-                "another). Give those, or train anew in a new --run folder; "
-                "--train.start-from takes over the weights."
+                f"{records}: these are not the records that {run} was started with (their digests "
+                "differ). Give those records, or start a new run in another --run folder; "
+                "--train.start-from uses the weights of this one."
             )
     checkpoints.save_run(run, config, info, records)
     write_json(run / "environment.json", about)
@@ -234,10 +235,10 @@ def _begin_or_resume(
 def _shape_model(
     options: LossConfig, store: RecordStore, resumed: Path | None
 ) -> ShapeModel | None:
-    """The shape model for ASM copies, where the loss has any: of the run, a file, or new."""
+    """The shape model for ASM copies, or None: of the resumed run, from a file, or fitted now."""
     if not options.asm_weight:
         return None
-    # Of a run that ended before its first checkpoint, and so begins anew, nothing is kept.
+    # A run that ended before its first checkpoint begins again, and keeps nothing.
     if resumed and (resumed / checkpoints.SHAPE_MODEL).exists():
         return load_shape_model(resumed / checkpoints.SHAPE_MODEL)
     if not options.shape_model:
@@ -251,7 +252,7 @@ def _shape_model(
 
 
 def _true_poses(config: Config, store: RecordStore) -> np.ndarray | None:
-    """The angles to be learnt; None where there are none: fitting takes a millisecond a face."""
+    """The poses to be learnt, or None if no pose is learnt (fitting takes 1 ms a face)."""
     if not learns_pose(config):
         return None
     return true_poses(store, config.loss.pose_truth)

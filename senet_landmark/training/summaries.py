@@ -1,4 +1,4 @@
-"""TensorBoard summaries made outside the graph."""
+"""TensorBoard summaries that are made outside the graph."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -9,14 +9,14 @@ from senet_landmark.visualisation.drawing import GREEN, RED, contact_sheet, draw
 
 
 def scalar_summary(tag: str, value: float) -> tf.Summary:
-    """One number."""
+    """A summary of one number."""
     return tf.Summary(value=[tf.Summary.Value(tag=tag, simple_value=value)])
 
 
 def predictions_summary(
     tag: str, batch: Batch, predictions: np.ndarray, most: int = 16
 ) -> tf.Summary:
-    """The first faces of a batch with their truth (green) and prediction (red)."""
+    """A picture of the first faces of a batch with ground truth (green) and prediction (red)."""
     pictures = []
     for image, truth, predicted in zip(
         batch["image"][:most], batch["landmarks"][:most], predictions[:most], strict=True

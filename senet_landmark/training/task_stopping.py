@@ -1,8 +1,8 @@
-"""Task-wise early stopping: a further task is left alone once it no longer helps the landmarks.
+"""Task-wise early stopping: an auxiliary task is stopped when it no longer helps the landmarks.
 
 Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, section 3.2: each
-task has its own criterion, as tasks differ in difficulty and converge at different rates. One that
-begins to over-fit would harm the features that it shares with the landmarks.
+task has its own criterion, because tasks differ in difficulty and converge at different rates. A
+task that begins to over-fit would harm the features that it shares with the landmarks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 STRIP = 5
-"""Validations over which the trend of the training error is taken: k of the paper."""
+"""Number of validations over which the trend of the training error is measured: k in the paper."""
 
 
 @dataclass(frozen=True)
 class TaskHistory:
-    """One task's errors so far.
+    """The errors of one auxiliary task so far.
 
     Attributes:
       train: mean training error before each validation.
-      validation: validation error at each.
-      stopped_at: the step from which on the task is left alone; 0: it is not.
+      validation: validation error at each validation.
+      stopped_at: the step at which the task was stopped; 0: it has not been stopped.
     """
 
     train: tuple[float, ...] = ()
@@ -32,11 +32,11 @@ class TaskHistory:
 def stopping_measure(
     train: Sequence[float], validation: Sequence[float], strip: int = STRIP
 ) -> float:
-    """The left side of the paper's criterion (equation 6): large where a task is to be stopped.
+    """The left side of the paper's criterion (equation 6): large if a task is to be stopped.
 
     k med(E_tr) / (sum(E_tr) - k med(E_tr)), over the last k + 1 training errors, is small while the
     training error falls quickly; (E_val - min E_tr) / min E_tr is the gap to the validation error.
-    The paper's factor of the latter, lambda, is 1.
+    The paper multiplies the gap by a factor lambda, which is 1 here.
 
     Args:
       train: training errors, each above 0, oldest first.
@@ -44,7 +44,7 @@ def stopping_measure(
       strip: k.
 
     Returns:
-      The product; 0 where there are not yet `strip` + 1 errors.
+      The product of the two; 0 if there are fewer than `strip` + 1 errors.
     """
     if len(train) <= strip:
         return 0.0
@@ -52,7 +52,7 @@ def stopping_measure(
     middle = strip * np.median(last)
     least = max(min(train), 1e-12)
     rest = last.sum() - middle
-    # After a sudden fall of the training error the rest may be below 0: no time to stop.
+    # After a sudden fall of the training error the rest may be negative: then do not stop.
     trend = middle / rest if rest > 0 else 0.0
     return float(trend * (validation[-1] - least) / least)
 
@@ -64,15 +64,18 @@ def after_validation(
     threshold: float,
     step: int,
 ) -> dict[str, TaskHistory]:
-    """The histories with one more validation, and stopped where the measure is above `threshold`.
+    """Adds one validation to the histories, and stops tasks whose measure exceeds `threshold`.
 
     Args:
-      histories: task -> its history; a task that is not there yet begins one.
+      histories: task -> its history; a new task starts a history.
       train: task -> mean training error since the last validation.
-      validation: task -> validation error; tasks that are not in it, the landmarks for one, have no
-        history and never stop.
-      threshold: epsilon of the paper.
-      step: of this validation.
+      validation: task -> validation error. Tasks that are not in it, e.g. the landmarks, have no
+        history and are never stopped.
+      threshold: epsilon in the paper.
+      step: step of this validation.
+
+    Returns:
+      Task -> its updated history.
     """
     updated = dict(histories)
     for task, error in validation.items():

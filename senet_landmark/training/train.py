@@ -1,7 +1,7 @@
-"""Training: records -> a run, in one process or as one of several.
+"""Training: records -> a run, in a single process or as one process of a distributed run.
 
-With TF_CONFIG set (`distributed/cluster.py`) the same command is the chief, a worker or a holder of
-parameters.
+If TF_CONFIG is set (`distributed/cluster.py`), the same command runs as the chief, a worker or a
+parameter server.
 """
 
 import contextlib
@@ -25,28 +25,29 @@ from senet_landmark.training.setup import Prepared, prepare
 
 
 def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
-    """Trains, or goes on with, the run in folder `run`.
+    """Starts or resumes the run in folder `run`.
 
     Args:
-      config: the whole configuration; a resumed run must have been begun with the same, but for
-        its length and the machine's threads and memory (`checkpoints.same_recipe`).
+      config: the whole configuration. To resume a run, give the configuration that it was started
+        with; only its length and the machine's threads and memory may differ
+        (`checkpoints.same_recipe`).
       records: folder made by `build-records`.
       run: folder of checkpoints, config.json and TensorBoard events; made if absent.
 
     Returns:
-      How it ended. Ctrl-C and SIGTERM save first and end the run in good order.
+      How the session ended. After Ctrl-C or SIGTERM everything is saved first.
 
     Raises:
-      InputError: a value that no run can have; records of another schema or split, with one
-        identity in two splits, or with too many corrupt ones; a run begun with another
-        configuration or other records; a loss that became NaN, or a full disk (the last good
-        checkpoint stays); a TF_CONFIG that describes no cluster.
+      InputError: an invalid value; records of another schema or split, with one identity in two
+        splits, or with too many corrupt records; a run that was started with another configuration
+        or other records; a loss that became NaN, or a full disk (the last good checkpoint stays); a
+        TF_CONFIG that describes no cluster.
     """
     check_config(config)
     cluster = cluster_from_environment()
     threads = config.train.threads or os.cpu_count() or 2
     with _stop_signals() as stopped:
-        if cluster and cluster.job == "ps":
+        if cluster and cluster.role == "ps":
             serve_parameters(cluster, config.train.threads, stopped)
             return TrainResult(0, ended="ps")
         prepared = prepare(config, Path(records), Path(run), cluster)
@@ -60,7 +61,7 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
 def _train_with_others(
     prepared: Prepared, cluster: Cluster, threads: int, stopped: list[int]
 ) -> TrainResult:
-    """The part of the chief, or of another worker, in a distributed run."""
+    """Runs the chief or another worker of a distributed run."""
     config, maker = prepared.config, prepared.maker
     with tf.Graph().as_default(), tf.device(cluster.device()):
         graph = build_distributed_graph(config, maker, threads, cluster)
@@ -73,18 +74,18 @@ def _train_with_others(
 
 @contextlib.contextmanager
 def _stop_signals() -> Iterator[list[int]]:
-    """A list that SIGINT and SIGTERM append to; a second Ctrl-C ends at once, as usual."""
+    """A list that SIGINT and SIGTERM append to; a second signal ends the process at once."""
     received: list[int] = []
 
-    def note(number: int, frame: Any) -> None:
+    def append(number: int, frame: Any) -> None:
         del frame
         if received:
             raise KeyboardInterrupt
         received.append(number)
 
     try:
-        before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever runs the thread handles signals
+        before = {s: signal.signal(s, append) for s in (signal.SIGINT, signal.SIGTERM)}
+    except ValueError:  # not the main thread: the caller handles signals
         before = {}
     try:
         yield received

@@ -1,4 +1,4 @@
-"""Validation while training: the evaluation graph, kept over a run, and its figures."""
+"""Validation during training: an evaluation graph that is built once a run, and its figures."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ class Validation:
 
     Attributes:
       figures: `nme_inter_ocular` and the others of `statistics.headline_figures`, in percent;
-        `mse_pixels`, the mean squared error of a coordinate in pixels of the network's input; where
-        a pose is predicted `pose_mae_yaw`, `_pitch`, `_roll`, in degrees; of each predicted
-        attribute `accuracy_NAME`, in percent.
-      task_errors: the loss's weighted terms of the tasks beside the landmarks.
-      picture: the first faces with their predictions, for TensorBoard.
+        `mse_pixels`, the mean squared error of a coordinate in pixels of the network's input;
+        `pose_mae_yaw`, `_pitch`, `_roll`, in degrees, if the network predicts a pose;
+        `accuracy_NAME`, in percent, for each predicted attribute.
+      task_errors: weighted terms of the loss for the auxiliary tasks.
+      picture: picture of the first faces with their predictions, for TensorBoard.
     """
 
     figures: dict[str, float]
@@ -56,14 +56,14 @@ class Validator:
             self._saver = tf.train.Saver(slim.get_model_variables(), max_to_keep=1)
             train = config.train
             self._session = tf.Session(config=session_config(train.threads, train.replicas))
-        # As many batches at a time as training has replicas: so the cores are shared out.
-        self._at_a_time = train.replicas
+        # As many batches in parallel as training has replicas, so that all cores are busy.
+        self._parallel_batches = train.replicas
 
     def validate(self, weights: Weights) -> Validation:
-        """Measures the model with these weights on the split."""
+        """Measures the model with these weights on the validation split."""
         with self._graph.as_default():
             assign_weights(self._session, weights, "the training graph")
-        with ThreadPoolExecutor(self._at_a_time) as threads:
+        with ThreadPoolExecutor(self._parallel_batches) as threads:
             results = list(threads.map(self._run, self._batches))
         predicted = {
             name: np.concatenate([outputs[name] for outputs, _ in results])
@@ -86,19 +86,19 @@ class Validator:
         )
 
     def save(self, folder: Path, step: int) -> None:
-        """Saves the weights that were validated last."""
+        """Saves the weights of the last validation."""
         checkpoints.save_checkpoint(self._saver, self._session, folder, step)
 
     def _run(self, batch: Batch) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         feed = {self._model.image: batch["image"]}
-        feed |= {place: batch[key] for key, place in self._truth.items()}
+        feed |= {placeholder: batch[key] for key, placeholder in self._truth.items()}
         outputs, terms = self._session.run([self._model.outputs, self._terms], feed)
         return outputs, terms
 
     def _figures(
         self, predicted: dict[str, np.ndarray], truth: dict[str, np.ndarray]
     ) -> dict[str, float]:
-        # In units of the crop: `evaluate` measures in pixels of the photo, which differs where a
+        # In units of the crop. `evaluate` measures in pixels of the photo, which differs if a
         # crop is not square.
         landmarks = truth["landmarks"]
         figures = headline_figures(predicted["landmarks"], landmarks, self._maker.store.scheme)

@@ -1,1 +1,1 @@
-"""Several machines: the cluster in TF_CONFIG, and the exchange of gradients."""
+"""Training on several machines: the cluster in TF_CONFIG, and the exchange of gradients."""

@@ -1,7 +1,7 @@
 """The chief of a distributed run: what it does in addition to the loop of a single process.
 
-It waits for the parameters and for the workers' gradients, tells the workers how far the run is,
-goes back to the last checkpoint when the parameters are lost, and sees the workers off.
+It waits for the parameter servers and for the workers' gradients, sends the workers the progress of
+the run, returns to the last checkpoint when the parameters are lost, and ends the workers.
 """
 
 import sys
@@ -18,17 +18,17 @@ from senet_landmark.training.distributed.worker import POLL, wait_for_farewells
 from senet_landmark.training.process import Feed
 
 REMIND = 30.0
-"""Seconds between two messages that workers are waited for."""
+"""Seconds between two messages that say that the chief waits for workers."""
 
 
 class Chief:
-    """A `training.process.Process`; opens this process's port.
+    """A `training.process.Process`; opens the port of this process.
 
     Args:
-      cluster: the run.
-      graph: built for the chief.
+      cluster: the processes of the run.
+      graph: graph built for the chief.
       options: threads and replicas.
-      stopped: filled by a signal that ends the run.
+      stopped: a signal that ends the run appends to this list.
 
     Raises:
       InputError: the port is taken.
@@ -45,11 +45,11 @@ class Chief:
         self.initializers: Sequence[tf.Operation] = [graph.signals.initializer]
 
     def session_config(self, threads: int, replicas: int) -> tf.ConfigProto:
-        """Of a session that sees this process and the parameters alone."""
+        """Configuration of a session that sees only this process and the parameter servers."""
         return self._cluster.session_config(threads, replicas)
 
     def run_sessions(self, run_session: Callable[[], None], go_back: Callable[[], None]) -> bool:
-        """Sessions one after the other, as long as the parameters get lost."""
+        """Runs one session after another until one ends without losing the parameters."""
         while self._cluster.wait_for_parameters(self._stopped):
             try:
                 run_session()
@@ -57,14 +57,14 @@ class Chief:
             except tf.errors.OpError as error:
                 if not is_lost_connection(error):
                     raise
-                if self._finished:  # nobody is missed any more
+                if self._finished:  # the run is over: the other processes are allowed to leave
                     return True
-            print("Lost the parameters; going on from the last checkpoint.", file=sys.stderr)
+            print("Lost the parameters; continuing from the last checkpoint.", file=sys.stderr)
             go_back()
         return False
 
     def begin(self, session: tf.Session) -> None:
-        """Drops what was pushed before, and tells the workers that a new generation begins."""
+        """Drops the gradients pushed so far, and signals the workers a new generation."""
         self._graph.exchange.reset(session)
         session.run(self._graph.signals.next_generation)
 
@@ -76,36 +76,36 @@ class Chief:
         feed: Feed,
         next_progress: Callable[[], float],
     ) -> list[Any] | None:
-        """A step with the mean of all workers' gradients; they are told what the next one needs."""
+        """Runs a step with the mean gradient, and sends the workers the inputs of the next step."""
         exchange, signals = self._graph.exchange, self._graph.signals
         session.run(exchange.push, feed)
         if not self._all_have_pushed(session, number):
             return None
-        told = {
+        next_inputs = {
             signals.next_progress: next_progress(),
             signals.next_switches: feed[self._graph.training.switches],
         }
-        *values, _ = session.run([*fetches, signals.tell], {**feed, **told})
+        *values, _ = session.run([*fetches, signals.send], {**feed, **next_inputs})
         return values
 
     def finish(self, session: tf.Session) -> None:
-        """Tells the workers that the run is over; the parameters must outlive them."""
+        """Signals the workers that the run is over; the parameters must stay until they left."""
         self._finished = True
         session.run(self._graph.signals.finish)
-        if self._cluster.parameter_job != "ps":
+        if self._cluster.parameter_role != "ps":
             wait_for_farewells(session, self._graph.signals.left, self._cluster)
 
     def _all_have_pushed(self, session: tf.Session, number: int) -> bool:
-        """Waits for the workers' gradients; False where a signal came meanwhile."""
+        """Waits for the workers' gradients; False if a stop signal came meanwhile."""
         reminded = time.monotonic()
         workers = self._cluster.workers
-        while (present := session.run(self._graph.exchange.waiting)) < workers:
+        while (arrived := session.run(self._graph.exchange.arrived)) < workers:
             if self._stopped:
                 return False
             if time.monotonic() - reminded > REMIND:
                 reminded = time.monotonic()
                 print(
-                    f"\nstep {number}: gradients of {present} of {workers} workers are here, "
+                    f"\nstep {number}: gradients of {arrived} of {workers} workers have arrived, "
                     "waiting for the others",
                     file=sys.stderr,
                 )

@@ -1,4 +1,4 @@
-"""The processes of a distributed run beside its chief: those that add gradients, and parameters."""
+"""The other processes of a distributed run: workers and parameter servers."""
 
 import contextlib
 import sys
@@ -15,10 +15,10 @@ from senet_landmark.training.distributed.graph import DistributedGraph
 from senet_landmark.training.optimisation import check_finite
 
 POLL = 0.002
-"""Seconds between looks at the others' signals: far less than a step."""
+"""Seconds between two reads of the signals; far shorter than a step."""
 
 FAREWELL = 30.0
-"""Seconds that the parameters wait, once a run is over, for workers to see so."""
+"""Longest time in seconds that the parameter servers wait for workers at the end of a run."""
 
 
 def follow(
@@ -28,19 +28,19 @@ def follow(
     options: TrainConfig,
     stopped: list[int],
 ) -> int:
-    """A worker's whole part of a run: a gradient in every step, until the chief says it is over.
+    """Runs a worker: it pushes a gradient in every step until the chief ends the run.
 
-    A chief or parameters that go away are waited for.
+    If the chief or a parameter server disappears, the worker waits for it.
 
     Args:
-      graph: built for this worker.
-      maker: of its batches.
-      cluster: the run.
+      graph: graph built for this worker.
+      maker: makes its batches.
+      cluster: the processes of the run.
       options: threads and replicas.
-      stopped: filled by a signal that ends this worker alone.
+      stopped: a signal that ends only this worker appends to this list.
 
     Returns:
-      The step that the run was at.
+      The global step at the end.
 
     Raises:
       InputError: the loss of this worker's batch is not finite.
@@ -63,10 +63,14 @@ def follow(
             if over:
                 break
         except tf.errors.OpError as error:
-            maker.store.check_skipped()  # it says more than TensorFlow does
+            maker.store.check_skipped()  # its message is clearer than TensorFlow's
             if not (is_lost_connection(error) or is_restart(error)):
                 raise
-            print(f"{cluster.name}: lost the parameters, waiting", file=sys.stderr, flush=True)
+            print(
+                f"{cluster.name}: lost the parameters, waiting for them",
+                file=sys.stderr,
+                flush=True,
+            )
         finally:
             _close(session)
     return step
@@ -79,7 +83,7 @@ def _follow_session(
     cluster: Cluster,
     stopped: list[int],
 ) -> tuple[int, bool]:
-    """Steps until the run is over; (step, whether it is)."""
+    """Trains until the run is over or a signal comes; returns (global step, whether it is over)."""
     signals = [graph.training.step, graph.signals.generation, graph.signals.finished]
     expected = session.run(graph.training.step)
     while True:
@@ -89,7 +93,7 @@ def _follow_session(
             return int(step), True
         if stopped:
             return int(step), False
-        if not generation:  # what is pushed before the chief has begun may be counted twice
+        if not generation:  # a gradient pushed before the chief has begun may be counted twice
             time.sleep(POLL)
             continue
         if step != expected:  # the chief went back to a checkpoint
@@ -107,7 +111,7 @@ def _follow_session(
 
 
 def serve_parameters(cluster: Cluster, threads: int, stopped: list[int]) -> None:
-    """Holds variables until the run is over, and the workers have seen so."""
+    """Runs a parameter server: it holds variables until the run is over and the workers ended."""
     server = cluster.start_server(threads)
     with tf.Graph().as_default():
         finished, left = end_signals(cluster)
@@ -118,17 +122,17 @@ def serve_parameters(cluster: Cluster, threads: int, stopped: list[int]) -> None
                         time.sleep(1)
                     wait_for_farewells(session, left, cluster)
                     return
-            except tf.errors.OpError:  # not begun, or another parameter task is gone
+            except tf.errors.OpError:  # the run has not begun, or another server is gone
                 time.sleep(1)
 
 
 def wait_for_farewells(session: tf.Session, left: tf.Variable, cluster: Cluster) -> None:
-    """Waits until the workers have seen the end, half a minute at most: one may be gone."""
+    """Waits until the workers have left, at most `FAREWELL` seconds: one may have crashed."""
     end = time.monotonic() + FAREWELL
     while session.run(left) < cluster.workers - 1 and time.monotonic() < end:
         time.sleep(0.05)
 
 
 def _close(session: tf.Session) -> None:
-    with contextlib.suppress(tf.errors.OpError):  # nobody is there to be told
+    with contextlib.suppress(tf.errors.OpError):  # the other processes may be gone
         session.close()

@@ -1,1 +1,1 @@
-"""A run's folder -> its page: curves, faces, configuration."""
+"""A run's folder -> its report page: curves, faces, configuration."""

@@ -1,4 +1,4 @@
-"""Curves of a training run as SVG bytes: which tags share a chart, and how one is drawn."""
+"""Curves of a training run as SVG bytes: which tags share a chart, and how a chart is drawn."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,10 +15,10 @@ Curve = Mapping[int, float]
 """Step -> value."""
 
 SIZE = (5.4, 3.0)
-"""Of a chart in inches."""
+"""Width and height of a chart in inches."""
 
 LOG_FROM = 2.5
-"""Ratio of the largest to the smallest value from which on an axis is logarithmic."""
+"""An axis is logarithmic if its largest value is at least this many times its smallest."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,11 @@ class Chart:
     """Which curves share a chart.
 
     Attributes:
-      title: of the chart.
-      pattern: of the tags, whole; its group, if it has one, names the line.
-      mark_lowest: whether the lowest value is marked.
-      linear: whether the value axis never is logarithmic, as that of a share.
+      title: title of the chart.
+      pattern: regular expression that matches the whole tag; its group, if it has one, gives the
+        name of the line.
+      mark_lowest: whether to mark the lowest value.
+      linear: whether the value axis is always linear, e.g. for percentages.
     """
 
     title: str
@@ -39,7 +40,7 @@ class Chart:
 
 
 NME = "validation/nme_inter_ocular"
-"""Tag of the error that decides which weights are the best."""
+"""Tag of the error by which the best weights are chosen."""
 
 CHARTS = (
     Chart("Training loss", "train/loss"),
@@ -47,7 +48,9 @@ CHARTS = (
     Chart("Learning rate", "train/learning_rate"),
     Chart("Training loss by task", "train/loss_(.+)"),
     Chart("Pose: mean absolute error, degrees", "validation/pose_mae_(.+)"),
-    Chart("Attributes: right on the validation split, %", "validation/accuracy_(.+)", linear=True),
+    Chart(
+        "Attributes: accuracy on the validation split, %", "validation/accuracy_(.+)", linear=True
+    ),
     Chart("Area under the curve of errors, % up to NME", "validation/auc_(.+)", linear=True),
     Chart("Failures, % of faces beyond NME", "validation/failure_rate_(.+)"),
     Chart("Validation NME by other distances, %", "validation/nme_(.+)"),
@@ -57,25 +60,25 @@ CHARTS = (
 
 
 def charts_of(curves: Mapping[str, Curve], resumed: Sequence[int] = ()) -> list[tuple[str, bytes]]:
-    """(title, SVG) of all that was logged; a tag that no chart knows gets one of its own.
+    """(title, SVG) of all logged curves; a tag that matches no chart gets its own chart.
 
     Args:
       curves: tag -> step -> value.
-      resumed: steps from which the run went on after a break.
+      resumed: steps at which the run was resumed.
     """
-    left = {tag: curve for tag, curve in curves.items() if curve}
-    known = [*CHARTS, *(Chart(tag, re.escape(tag)) for tag in left)]
-    last = max((step for curve in left.values() for step in curve), default=1)
+    remaining = {tag: curve for tag, curve in curves.items() if curve}
+    charts = [*CHARTS, *(Chart(tag, re.escape(tag)) for tag in remaining)]
+    last = max((step for curve in remaining.values() for step in curve), default=1)
     drawn = []
-    for chart in known:
-        matches = {tag: re.fullmatch(chart.pattern, tag) for tag in left}
+    for chart in charts:
+        matches = {tag: re.fullmatch(chart.pattern, tag) for tag in remaining}
         lines = {
-            (match.group(1) if match.groups() else ""): left[tag]
+            (match.group(1) if match.groups() else ""): remaining[tag]
             for tag, match in matches.items()
             if match
         }
-        left = {tag: curve for tag, curve in left.items() if not matches[tag]}
-        # The one task's loss is the loss.
+        remaining = {tag: curve for tag, curve in remaining.items() if not matches[tag]}
+        # With a single task its loss equals the training loss.
         if lines and list(lines) != ["landmarks"]:
             drawn.append((chart.title, line_chart(chart, lines, last, resumed)))
     return drawn
@@ -84,13 +87,13 @@ def charts_of(curves: Mapping[str, Curve], resumed: Sequence[int] = ()) -> list[
 def line_chart(
     chart: Chart, lines: Mapping[str, Curve], last: int, resumed: Sequence[int] = ()
 ) -> bytes:
-    """Lines over steps; the value axis is logarithmic where the values ask for it.
+    """Draws lines over steps; the value axis is logarithmic if the values span a wide range.
 
     Args:
-      chart: its title is left to the page.
-      lines: name -> curve; one without a name needs no legend.
-      last: step at the right end, so that charts are above each other.
-      resumed: steps of thin vertical lines.
+      chart: the chart; its title is not drawn, as the page shows it.
+      lines: name -> curve; a single line needs no name.
+      last: last step of the horizontal axis, the same for all charts.
+      resumed: steps that are marked by thin vertical lines.
     """
     figure = Figure(figsize=SIZE)
     figure.subplots_adjust(0.115, 0.15, 0.975, 0.86 if len(lines) > 1 else 0.95)
@@ -135,7 +138,7 @@ def _value_axis(axes: Any, values: np.ndarray) -> None:
 def _mark_lowest(axes: Any, curve: Curve) -> None:
     step = min(curve, key=curve.__getitem__)
     axes.plot([step], [curve[step]], "o", color=COLOURS[1], markersize=6)
-    # In the corner that a falling curve leaves free.
+    # The upper right corner, which a falling curve leaves free.
     axes.text(
         0.98, 0.95, f"lowest: {curve[step]:.2f} at step {step:,}", transform=axes.transAxes,
         ha="right", va="top", fontsize=9, color=COLOURS[1],

@@ -1,4 +1,4 @@
-"""Faces for the report of a run: as training sees them, and those that a run does worst on."""
+"""Faces for the report of a run: augmented training faces, and the worst validation faces."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +21,10 @@ from senet_landmark.visualisation.drawing import GREEN, RED, contact_sheet, draw
 from senet_landmark.visualisation.pages import jpeg_uri
 
 SHOWN = 16
-"""Training faces that are shown."""
+"""Number of training faces that are shown."""
 
 WORST = 12
-"""Worst validation faces that are shown."""
+"""Number of validation faces that are shown: those with the largest NME."""
 
 SIDE = 240
 """Side of a face's picture in pixels."""
@@ -35,9 +35,9 @@ class ValidationFace:
     """A validation face for the page.
 
     Attributes:
-      source: of its record.
-      value: its inter-ocular NME.
-      picture: `src` of an image, with its true and its predicted landmarks.
+      source: `source` of its record.
+      value: its inter-ocular NME, as text.
+      picture: `src` of an image that shows its true and its predicted landmarks.
     """
 
     source: str
@@ -46,17 +46,17 @@ class ValidationFace:
 
 
 def training_faces(config: Config, folder: Path) -> tuple[str, str]:
-    """Training faces with their landmarks, changed at random as in training.
+    """Training faces with their landmarks, augmented as in training.
 
     Args:
-      config: of the run.
-      folder: of its records.
+      config: configuration of the run.
+      folder: folder of its records.
 
     Returns:
-      `src` of an image; or an empty text, and why there is none.
+      `src` of an image, and an empty text; or an empty text, and the reason why there is no image.
     """
     try:
-        # One file is enough to look at: all may take minutes to go through.
+        # One file is enough for a picture; reading all files may take minutes.
         batch = _maker(config, folder, "train", files=1).batch(0)
     except InputError as error:
         return "", str(error)
@@ -68,17 +68,18 @@ def training_faces(config: Config, folder: Path) -> tuple[str, str]:
 def worst_faces(
     config: Config, folder: Path, run: Path, model: Model, most: int
 ) -> tuple[list[ValidationFace], str, str]:
-    """The validation faces with the largest NME, with the weights that the run stands for.
+    """The validation faces with the largest NME, predicted with the run's best weights.
 
     Args:
-      config: of the run.
-      folder: of its records.
-      run: its own folder.
-      model: of the run's network, for evaluation, whatever its weights.
-      most: faces that are predicted, evenly chosen from all; 0: none.
+      config: configuration of the run.
+      folder: folder of its records.
+      run: folder of the run.
+      model: evaluation model of the run's network; its weights are replaced.
+      most: number of faces that are predicted, chosen evenly from all; 0: none.
 
     Returns:
-      The faces, the worst first; what they were chosen from; or none, and why.
+      (faces, the worst first; text that says what they were chosen from; reason why there are
+      none). Either the faces and the text are empty, or the reason is.
     """
     if not most:
         return [], "", ""
@@ -92,13 +93,13 @@ def worst_faces(
         return [], "", str(error)
     order = np.argsort(-np.nan_to_num(errors, nan=-1), kind="stable")[:WORST]
     faces = []
-    for place in order:
-        batch = maker.faces(chosen[[place]], np.random.default_rng(0))
-        picture = _drawn(batch["image"][0], batch["landmarks"][0], predicted[place])
-        source = maker.store.record(int(chosen[place])).source
-        faces.append(ValidationFace(source, f"{100 * errors[place]:.2f}%", jpeg_uri(picture)))
-    counted = f"{len(chosen):,}" if count <= most else f"{len(chosen):,} of {count:,}"
-    return faces, f"{counted} validation faces, with the weights of step {step:,}", ""
+    for index in order:
+        batch = maker.faces(chosen[[index]], np.random.default_rng(0))
+        picture = _drawn(batch["image"][0], batch["landmarks"][0], predicted[index])
+        source = maker.store.record(int(chosen[index])).source
+        faces.append(ValidationFace(source, f"{100 * errors[index]:.2f}%", jpeg_uri(picture)))
+    count_text = f"{len(chosen):,}" if count <= most else f"{len(chosen):,} of {count:,}"
+    return faces, f"{count_text} validation faces, with the weights of step {step:,}", ""
 
 
 def _maker(config: Config, folder: Path, split: str, files: int | None = None) -> BatchMaker:
@@ -113,7 +114,7 @@ def _maker(config: Config, folder: Path, split: str, files: int | None = None) -
 def _predicted(
     model: Model, maker: BatchMaker, weights: Weights, chosen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(the chosen records whose picture decodes, NME of each, landmarks in units of the crop)."""
+    """(chosen records whose picture decodes, NME of each, landmarks in units of the crop)."""
     scheme = maker.store.scheme
     truth, predicted = [], []
     graph = model.image.graph
@@ -123,14 +124,14 @@ def _predicted(
             batch = maker.faces(chosen[start : start + 64], np.random.default_rng(0))
             predicted.append(session.run(model.landmarks, {model.image: batch["image"]}))
             truth.append(batch["landmarks"])
-    # In the place of a picture that does not decode is another face.
-    shown = ~np.isin(chosen, list(maker.store.undecodable))
-    every = np.concatenate(predicted)[shown]
-    return chosen[shown], nme(every, np.concatenate(truth)[shown], scheme), every
+    # The maker puts another face in place of a picture that does not decode.
+    decoded = ~np.isin(chosen, list(maker.store.undecodable))
+    landmarks = np.concatenate(predicted)[decoded]
+    return chosen[decoded], nme(landmarks, np.concatenate(truth)[decoded], scheme), landmarks
 
 
 def _drawn(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:
-    """A face with its landmarks, enlarged so that they hide less of it."""
+    """A face with its landmarks, enlarged so that the landmarks hide less of it."""
     enlarged = contact_sheet([image], cell=SIDE)
     size = np.array(image.shape[1::-1])
     scale, left = SIDE / size.max(), (size.max() - size) / 2

@@ -1,4 +1,4 @@
-"""The report of a training run: RUN/report.html, one page with everything in it."""
+"""The report of a training run: RUN/report.html, one page that contains all its pictures."""
 
 import math
 from collections.abc import Mapping
@@ -22,37 +22,36 @@ from senet_landmark.training.run_log import RunLog, logged_picture, read_log
 from senet_landmark.visualisation.pages import data_uri, jpeg_uri, render
 
 NAME = "report.html"
-"""Of the page, in a run's folder."""
+"""Name of the page in a run's folder."""
 
 PICTURES = "validation/predictions"
 """Tag of the pictures of validation faces."""
 
 SKIPPED = 50
-"""Skipped records that are named."""
+"""Number of skipped records that the page lists."""
 
 ENDINGS = {
     "done": "Done.",
-    "interrupted": "Interrupted; everything was saved, and the same command goes on.",
-    "early_stopped": "Stopped early: the validation NME fell no longer.",
+    "interrupted": "Interrupted; everything was saved. The same command continues the run.",
+    "early_stopped": "Stopped early: the validation NME no longer fell.",
 }
 """What `ended` in result.json means."""
 
 
 def write_training_report(run: Path | str, *, most: int = 500) -> Path:
-    """Writes RUN/report.html from what the run's folder holds, whole or not at all.
+    """Writes RUN/report.html from the files in the run's folder, whole or not at all.
 
-    The run may be in progress, and its records may be gone: the page then says so.
+    The run may still be in progress, and its records may have been deleted: the page then says so.
 
     Args:
-      run: folder of `train`.
-      most: validation faces among which the worst are looked for, as each is predicted anew; 0
-        shows none.
+      run: folder of the run.
+      most: number of validation faces that are predicted to find the worst; 0 shows none.
 
     Returns:
-      The page's path.
+      The path of the page.
 
     Raises:
-      InputError: the folder is not a run's, or a file of it is damaged.
+      InputError: the folder is not that of a run, or one of its files is damaged.
     """
     run = Path(run)
     config, info, folder = checkpoints.load_run(run)
@@ -62,8 +61,8 @@ def write_training_report(run: Path | str, *, most: int = 500) -> Path:
     validations = log.curves.get(NME, {})
     last = max((step for curve in log.curves.values() for step in curve), default=0)
     steps, ending = _ending(result, last)
-    # Of a run in progress: minutes as of its last checkpoint, which is made with a validation.
-    measured = steps if result and steps else max(validations, default=0)
+    # A run in progress knows its minutes at its last checkpoint, which is saved at a validation.
+    timed_steps = steps if result and steps else max(validations, default=0)
     training, training_problem = training_faces(config, folder)
     with tf.Graph().as_default():
         model = build_model(config.network, get_scheme(info.scheme).points, is_training=False)
@@ -73,7 +72,7 @@ def write_training_report(run: Path | str, *, most: int = 500) -> Path:
         Path(__file__).parent / "templates" / "training_report.html",
         name=run.resolve().name,
         ending=ending,
-        facts=_facts(config, info, folder, parameters, steps, measured, state),
+        facts=_facts(config, info, folder, parameters, steps, timed_steps, state),
         charts=[
             (name, data_uri(svg, "svg+xml")) for name, svg in charts_of(log.curves, log.resumed)
         ],
@@ -102,9 +101,9 @@ def write_training_report(run: Path | str, *, most: int = 500) -> Path:
 
 
 def _ending(result: Mapping[str, Any], last: int) -> tuple[int, str]:
-    """(steps done, how it ended); a result that events have outrun is an earlier session's."""
+    """(steps done, how the run ended); a result older than the events is of an earlier session."""
     if not result or result.get("steps", 0) < last:
-        return last, "No result yet: it is in progress, or was ended by force and can go on."
+        return last, "No result yet: the run is in progress, or it was killed and can be continued."
     kind = "interrupted" if result.get("interrupted") else "done"
     return result["steps"], ENDINGS.get(str(result.get("ended", kind)), ENDINGS[kind])
 
@@ -115,10 +114,10 @@ def _facts(
     folder: Path,
     parameters: int,
     steps: int,
-    measured: int,
+    timed_steps: int,
     state: checkpoints.RunState,
 ) -> list[tuple[str, str, str]]:
-    """(name, value, remark) of what the page begins with."""
+    """(name, value, remark) of each fact at the top of the page."""
     network = resolved(config.network)
     faces = _object(folder / REPORT_NAME).get("faces_by_split", {})
     counts = ", ".join(f"{name} {count:,}" for name, count in faces.items() if count)
@@ -129,20 +128,20 @@ def _facts(
         ("minutes", f"{state.minutes:.1f}", "all sessions, validations included"),
         ("faces a second", "–", ""),
         ("network", network.name, f"{parameters:,} parameters, head {network.head}"),
-        ("records", info.dataset, counts or "counts are gone with their folder"),
+        ("records", info.dataset, counts or "folder of the records not found"),
         ("landmarks", str(get_scheme(info.scheme).points), info.scheme),
         ("input", f"{spec.input_size[0]} × {spec.input_size[1]}", "pixels"),
     ]
     if state.best_nme is not None:
         facts[0] = ("best validation NME", f"{state.best_nme:.2f}%", f"step {state.best_step:,}")
-    if measured and state.minutes:
-        rate = measured * config.train.batch_size / (60 * state.minutes)
+    if timed_steps and state.minutes:
+        rate = timed_steps * config.train.batch_size / (60 * state.minutes)
         facts[3] = ("faces a second", f"{rate:,.0f}", "on average, validations included")
     return facts
 
 
 def _figures(log: RunLog, best_step: int) -> dict[str, Any]:
-    """The validation's figures at the best step and at the last."""
+    """The figures of the validation at the best step and at the last step."""
     prefix = "validation/"
     curves = {t.removeprefix(prefix): c for t, c in log.curves.items() if t.startswith(prefix)}
     steps = sorted({step for curve in curves.values() for step in curve})
@@ -157,17 +156,17 @@ def _figures(log: RunLog, best_step: int) -> dict[str, Any]:
 
 
 def _predictions(log: RunLog) -> list[tuple[int, str]]:
-    """(step, picture) of the first validation and of the last."""
-    places = log.pictures.get(PICTURES, {})
-    ends = sorted({*list(places)[:1], *list(places)[-1:]})
-    return [(step, jpeg_uri(logged_picture(places[step], PICTURES))) for step in ends]
+    """(step, picture) of the first and of the last validation."""
+    positions = log.pictures.get(PICTURES, {})
+    ends = sorted({*list(positions)[:1], *list(positions)[-1:]})
+    return [(step, jpeg_uri(logged_picture(positions[step], PICTURES))) for step in ends]
 
 
 # --- tables ------------------------------------------------------------------------------------
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """A JSON object; an empty one where there is no such file."""
+    """Reads a JSON object; an empty one if the file does not exist."""
     value = read_json(path) if path.is_file() else {}
     if not isinstance(value, dict):
         raise InputError(f"{path}: holds no JSON object. Delete it.")
@@ -198,8 +197,8 @@ def _changes(config: Config) -> list[tuple[str, str, str]]:
     """(option, value, the preset's value) where they differ."""
     if config.preset not in PRESETS:
         return []
-    # By way of JSON, as the run's own: a 7 is a 7.0 then.
+    # Through JSON, as the run's configuration was: this turns a 7 into a 7.0.
     preset = from_json(Config, to_json(PRESETS[config.preset]))
-    begun = dict(_flat(to_json(preset)))
+    defaults = dict(_flat(to_json(preset)))
     values = _flat(to_json(config))
-    return [(name, text, begun[name]) for name, text in values if begun[name] != text]
+    return [(name, text, defaults[name]) for name, text in values if defaults[name] != text]
