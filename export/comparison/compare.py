@@ -154,7 +154,7 @@ def compare(
 
 
 def _names(models: Sequence[Path | str], runs: Sequence[Path]) -> list[str]:
-    """A name for each model: its folder's or file's, after the parent's name where two are equal."""
+    """A name for each model: its folder's or file's; after the parent's where two are equal."""
     paths = [Path(model).resolve() for model in models]
     names = [(p.name if p.is_dir() else p.stem, p.parent.name) for p in paths]
     return unique_names(names + [(run.name, run.parent.name) for run in runs])

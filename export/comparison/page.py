@@ -150,7 +150,7 @@ def _table(
 
 
 def _cells(column: Column, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A cell for each model: `parts`, (text, is the best) of its figures; `tail`, the text after."""
+    """A cell for each model: `parts`, (text, is the best) of its figures; `tail`, what follows."""
     best: list[str | None] = []
     for key in column.keys:
         values = [row[key] for row in rows if row[key] is not None]

@@ -1,4 +1,4 @@
-"""The runs that `compare` trains itself, one after another: a preset on records, for some minutes."""
+"""The runs that `compare` trains itself, one after another: a preset on records, by minutes."""
 
 import gc
 import math

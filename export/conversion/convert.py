@@ -70,8 +70,8 @@ def convert(
     """Converts a frozen model.
 
     A file beside the `.pb` with the same name shares the `.json` of the `.pb`. From then on whoever
-    loads the `.pb` may get this file (`choose_engine`). Any other file gets its new_contract `.json` beside
-    it; a SavedModel has the contract inside (`assets.extra/contract.json`).
+    loads the `.pb` may get this file (`choose_engine`). Any other file gets a `.json` for itself
+    beside it; a SavedModel has the contract inside (`assets.extra/contract.json`).
 
     Args:
       model: a `.pb` with its `.json`, or the name of one that ships.
@@ -181,7 +181,7 @@ def real_crops(contract: Contract, records: Path | str | None = None) -> np.ndar
     portrait in moved and scaled boxes, every second one mirrored.
 
     Raises:
-      InputError: there are no such records, or their landmarks are of another scheme.
+      InputError: the records are absent, or their landmarks have another scheme.
     """
     if records is not None:
         faces = recorded_faces(Path(records), contract.scheme, contract.crop, contract.size)

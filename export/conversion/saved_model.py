@@ -27,7 +27,7 @@ SERVING = [tf.saved_model.tag_constants.SERVING]
 
 @contextlib.contextmanager
 def saved_model_written_whole(out: Path, model: Path, contract: Contract) -> Iterator[Path]:
-    """Yields a temporary folder with the SavedModel; renames it to `out` if the block raises nothing.
+    """Yields a temporary folder with the SavedModel; renames it to `out` if the block succeeds.
 
     After an exception `out` is unchanged.
 

@@ -87,7 +87,7 @@ def _major() -> int:
 def quiet() -> Iterator[None]:
     """Hides OpenCV's own log; a failure still raises an error with a message.
 
-    OpenCV 5, for example, complains about a graph with a fixed batch before its older engine reads it.
+    OpenCV 5, for example, complains about a fixed batch before its older engine reads the graph.
     """
     # OpenCV 4.11 has no `cv2.utils.logging`, and prints no such complaints.
     logging = getattr(cv2.utils, "logging", None)

@@ -67,8 +67,8 @@ def choose_engine(model: Path | str, contract: Contract, name: EngineName | None
       name: the engine; None: the first of `ENGINES` that is installed and has a file to run.
 
     Raises:
-      InputError: the engine or the suffix is unknown, or no engine can run the model; the message says
-        what to do.
+      InputError: the engine or the suffix is unknown, or no engine can run the model; the message
+        says what to do.
     """
     model = Path(model)
     if model.suffix not in MODEL_SUFFIXES:
@@ -85,8 +85,8 @@ def choose_engine(model: Path | str, contract: Contract, name: EngineName | None
             return Choice(engine, files[suffix])
     if name is None:
         raise InputError(
-            f"{model}: no engine that runs it is installed; `pip install onnxruntime` for an .onnx, "
-            "`pip install ai-edge-litert` for a .tflite."
+            f"{model}: no engine that runs it is installed; `pip install onnxruntime` for an "
+            ".onnx, `pip install ai-edge-litert` for a .tflite."
         )
     suffixes = ENGINES[name].suffixes()
     remedy = f"make one: `senet-landmark convert --model {model} --to {suffixes[0][1:]}`"
