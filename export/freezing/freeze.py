@@ -250,7 +250,7 @@ def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_siz
 def _datasets(config: Config, info: RecordsInfo) -> list[str]:
     """The data sets that the weights, and the weights they started from, were trained on.
 
-    Where a folder of more records, or of a run, is gone, its name is given in place of its data sets.
+    If a folder of more records or of a run is gone, its name stands in for its data sets.
     """
     datasets = _datasets_of_records(config, info)
     start, seen = config.train.start_from, set[str]()

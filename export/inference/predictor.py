@@ -161,8 +161,8 @@ class Predictor:
           order: order of an array's channels; OpenCV's is BGR.
 
         Returns:
-          Faces, best score first or in the order of `boxes`; empty if the detector finds none. For a
-          list of photos a list of faces for each.
+          Faces, best score first or in the order of `boxes`; empty if the detector finds none. For
+          a list of photos a list of faces for each.
 
         Raises:
           InputError: a photo cannot be read, or a box has no area.
