@@ -16,9 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from senet_landmark.evaluation.metrics import normaliser
-from senet_landmark.export.evaluation.face_sources import Photos, source_of
+from senet_landmark.export.evaluation.face_sources import Photos, face_source_of
 from senet_landmark.export.inference.predictor import Predictor
-from senet_landmark.export.labelling.pseudo_labels import both_looks
+from senet_landmark.export.labelling.pseudo_labels import both_predictions
 
 
 def main() -> None:
@@ -32,13 +32,13 @@ def main() -> None:
     options = parser.parse_args()
     predictor = Predictor(options.model, passes=1)
     faces = Photos(options.dataset, options.root, options.points)
-    source = source_of(faces, ["landmarks"], None, [])
+    source = face_source_of(faces, ["landmarks"], None, [])
     if source.scheme.name != predictor.scheme.name:
         parser.error(f"the faces have {source.scheme.name}, the model {predictor.scheme.name}")
     offsets, sizes = [], []
     for number, photo in enumerate(tqdm(source.photos(), unit="photo")):
         for face in photo if number % options.every == 0 else []:
-            predicted = np.mean(both_looks(predictor, face), axis=0)
+            predicted = np.mean(both_predictions(predictor, face), axis=0)
             offsets.append((face.truth - predicted).mean(axis=0))
             lengths = normaliser(face.truth[None], source.scheme, "inter_ocular")
             sizes.append(float(lengths[0]))

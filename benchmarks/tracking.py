@@ -231,7 +231,7 @@ def measure_similarity(root: Path, predictor: Predictor, people: int = 120) -> N
     one_scene = upper & (np.array(scenes)[:, None] == np.array(scenes))
     two_people = upper & (np.array(persons)[:, None] != np.array(persons))
     rows = []
-    for least in (tracks.UNLIKE, tracks.KEPT, appearance.ALIKE, tracks.FAR_LIKE):
+    for least in (tracks.DISSIMILAR, tracks.SIMILAR, appearance.ALIKE, tracks.SIMILAR_ANYWHERE):
         shares = [100 * float((similarity[p] >= least).mean()) for p in (one_scene, two_people)]
         rows.append([str(least), f"{shares[0]:.1f}%", f"{shares[1]:.2f}%"])
     titles = ["similarity", "of pairs of one scene", "of pairs of two people"]

@@ -1,1 +1,1 @@
-"""Runs -> frozen models, and all that is done with them. Imports the core and `data_tools`."""
+"""Training run -> frozen model, and everything that uses one. Imports the core and `data_tools`."""

@@ -1,1 +1,1 @@
-"""Runs and models side by side: what they cost, and how well they do."""
+"""Training runs and models side by side: what they cost, and how accurate they are."""

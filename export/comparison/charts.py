@@ -11,14 +11,16 @@ from senet_landmark.export.speed.harness import THREADS, with_threads
 from senet_landmark.visualisation.charts import COLOURS, INK, legend, plain
 
 Row = dict[str, Any]
-"""What is known of one model; see `compare`."""
+"""The figures of one model, as `compare` returns them."""
 
 
 def draw_errors(rows: Sequence[Row]) -> Figure | None:
-    """NME over MFLOPs, a panel a set; area: parameters. Validation NME where there is no set.
+    """NME over MFLOPs, one panel for each data set; the area of a disc is the number of parameters.
+
+    Without a data set the panel shows the validation NME.
 
     Returns:
-      None where no model has both figures.
+      None if no model has both figures.
     """
 
     def figures(row: Row, label: str) -> Mapping[str, Any]:
@@ -35,9 +37,9 @@ def draw_errors(rows: Sequence[Row]) -> Figure | None:
     panels = {label: models for label, models in panels.items() if models}
     if not panels:
         return None
-    across = min(len(panels), 3)
-    down = -(-len(panels) // across)
-    width, height = 3.5 * across + 2.2, 3.2 * down
+    columns = min(len(panels), 3)
+    lines = -(-len(panels) // columns)
+    width, height = 3.5 * columns + 2.2, 3.2 * lines
     figure = Figure(figsize=(width, height))
     figure.subplots_adjust(
         0.6 / width, 0.5 / height, 1 - 2.2 / width, 1 - 0.3 / height, wspace=0.25, hspace=0.45
@@ -45,7 +47,7 @@ def draw_errors(rows: Sequence[Row]) -> Figure | None:
     sizes = [row["mflops"] for row in rows if row["mflops"]]
     largest = max(row["parameters"] for row in rows)
     for number, (label, models) in enumerate(panels.items(), 1):
-        axes = figure.add_subplot(down, across, number)
+        axes = figure.add_subplot(lines, columns, number)
         plain(axes)
         axes.set_title(label, fontsize=10, color=INK)
         axes.set_xlabel("MFLOPs a face", fontsize=9, color=INK)
@@ -55,26 +57,26 @@ def draw_errors(rows: Sequence[Row]) -> Figure | None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        for index, row, of in models:
-            colour, nme = COLOURS[index % len(COLOURS)], of["nme_inter_ocular"]
-            if of.get("interval_95"):
-                axes.plot([row["mflops"]] * 2, of["interval_95"], color=colour, linewidth=1.2)
+        for index, row, errors in models:
+            colour, nme = COLOURS[index % len(COLOURS)], errors["nme_inter_ocular"]
+            if errors.get("interval_95"):
+                axes.plot([row["mflops"]] * 2, errors["interval_95"], color=colour, linewidth=1.2)
             area = 12 + 340 * row["parameters"] / largest
             axes.scatter(row["mflops"], nme, s=area, color=colour, alpha=0.55, linewidths=0)
             axes.scatter(row["mflops"], nme, s=5, color=colour)
         axes.margins(y=0.2)
         axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))
     for index, row in enumerate(rows):
-        figure.axes[across - 1].plot([], [], "o", color=COLOURS[index % 8], label=row["name"])
-    legend(figure.axes[across - 1])
+        figure.axes[columns - 1].plot([], [], "o", color=COLOURS[index % 8], label=row["name"])
+    legend(figure.axes[columns - 1])
     return figure
 
 
 def draw_latencies(rows: Sequence[Row]) -> Figure | None:
-    """Bars of the medians, with their quartiles: a colour an engine, paler with all threads.
+    """Bars of the median latencies, with quartiles: one colour per engine, paler for all threads.
 
     Returns:
-      None where nothing was measured.
+      None if nothing was measured.
     """
     settings = [(engine, threads) for engine in with_threads() for threads in THREADS]
     if not any(threads in (row["latency_ms"] or {}).get(engine, {})
@@ -87,17 +89,17 @@ def draw_latencies(rows: Sequence[Row]) -> Figure | None:
     axes = figure.add_subplot()
     plain(axes)
     for number, (engine, threads) in enumerate(settings):
-        found = [row["latency_ms"][engine].get(threads) for row in rows]
-        places = [i * step + number for i, of in enumerate(found) if of]
-        known = [of for of in found if of]
-        medians = [of["median"] for of in known]
-        low = [of["median"] - of["quartiles"][0] for of in known]
-        high = [of["quartiles"][1] - of["median"] for of in known]
+        latencies = [row["latency_ms"][engine].get(threads) for row in rows]
+        positions = [i * step + number for i, latency in enumerate(latencies) if latency]
+        measured = [latency for latency in latencies if latency]
+        medians = [latency["median"] for latency in measured]
+        low = [latency["median"] - latency["quartiles"][0] for latency in measured]
+        high = [latency["quartiles"][1] - latency["median"] for latency in measured]
         name = f"{ENGINES[engine].title}, {threads.replace('_', ' ')}"
         colour = COLOURS[number // len(THREADS)]
         opacity = 1.0 if threads == "one_thread" else 0.5
-        axes.barh(places, medians, color=colour, alpha=opacity, label=name)
-        axes.errorbar(medians, places, xerr=[low, high], fmt="none", ecolor=INK, linewidth=0.8)
+        axes.barh(positions, medians, color=colour, alpha=opacity, label=name)
+        axes.errorbar(medians, positions, xerr=[low, high], fmt="none", ecolor=INK, linewidth=0.8)
     axes.set_yticks([i * step + (len(settings) - 1) / 2 for i in range(len(rows))])
     axes.set_yticklabels([row["name"] for row in rows])
     axes.invert_yaxis()

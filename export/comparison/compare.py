@@ -1,4 +1,4 @@
-"""`senet-landmark compare`: trains presets, and shows what models cost and reach side by side."""
+"""`senet-landmark compare`: trains presets; cost and accuracy of models side by side."""
 
 import shutil
 import tempfile
@@ -44,49 +44,53 @@ def compare(
     rounds: int = 30,
     detector_model: Path | None = None,
 ) -> dict[str, Any]:
-    """Trains presets, measures models side by side; writes compare.json, .md, .csv and .html.
+    """Trains presets and measures models; writes compare.json, .md, .csv and .html.
 
     Args:
-      models: folders of training runs, which are frozen for it, `.pb` files, or names of models
+      models: folders of training runs, which are frozen first, `.pb` files, or names of models
         that ship.
-      sets: (data set, its folder) of each that the NME is measured on; `records` is the data set
-        of a folder of records, whose test split is measured.
+      sets: (data set, its folder) of each set to measure the NME on. For the data set `records` the
+        folder holds records, and their test split is measured.
       out: folder for the four files, and for `runs`.
       train: (preset, folder of records) of each run to train first, one after another, in
-        `OUT/runs`; they come after `models`. One that has its minutes is not trained on, one that
-        was interrupted goes on.
-      minutes: of training of each of these.
+        `OUT/runs`; they come after `models`. A run that has reached its minutes is left as it is;
+        an interrupted one is resumed.
+      minutes: minutes of training for each of these runs.
       boxes: source of the face boxes.
-      rounds: timed runs of each model on each engine; 0: no latency.
+      rounds: timed runs of each model in each engine; 0: no latency is measured.
       detector_model: the file of dlib's CNN detector, for `dlib_cnn`.
 
     Returns:
-      models: of each, with None where a thing is unknown: name, model (as given), kind (`run` or
+      The content of compare.json:
+      models: for each model, with None for an unknown value: name, model (as given), kind (`run` or
         `pb`), network, head, scheme, input_size (width, height), preset, trained_on, parameters and
-        parameters_are (what was counted), constants (float numbers in the graph), mflops (a face),
-        megabytes (10^6 bytes), latency_ms (see `latency.measure_latency`), minutes, steps,
-        images_seen, train_faces_per_second (images seen by time trained), weights_step (that the
-        weights are from), validation_nme in percent, validation (of a run, the figures of the
-        weights that are frozen, see `validation.Validation`), and sets: label -> n, missed,
-        skipped, nme_inter_ocular and its interval_95, nme_bbox_size, all in percent; or reason.
-      failed: name, model and error of those that could not be trained or loaded.
-      trained: name, preset and records of each run of `train`; minutes: those asked for.
-      sets: label -> dataset, folder, scheme. boxes, engine (that the NME is from), rounds,
-        environment, notes.
+        parameters_are (what was counted), constants (float numbers in the graph), mflops (for one
+        face), megabytes (10^6 bytes), latency_ms (see `latency.measure_latency`), minutes, steps,
+        images_seen, train_faces_per_second (images seen divided by training time), weights_step
+        (the step of the weights), validation_nme in percent, validation (of a run: the figures of
+        the frozen weights, see `validation.Validation`), and sets: label -> n, missed, skipped,
+        nme_inter_ocular and its interval_95, nme_bbox_size, errors in percent; or reason.
+      failed: name, model and error of each model that could not be trained or loaded.
+      trained: name, preset and records of each run of `train`.
+      minutes: the requested minutes; None without `train`.
+      sets: label -> dataset, folder, scheme.
+      boxes, engine (which computed the NME), rounds, environment, notes.
 
     Raises:
-      InputError: no model, or none that can be loaded; an unknown data set; a folder without one; a
-        detector that is absent; what `plan_trainings` refuses, before anything is trained.
-      KeyboardInterrupt: Ctrl-C, or SIGTERM; while training, its message says what was saved.
+      InputError: no model is given, or none can be loaded; a data set is unknown, or its folder
+        does not hold it; a detector is absent; or `plan_trainings` refuses a run. All but the
+        loading is checked before anything is trained.
+      KeyboardInterrupt: Ctrl-C, or SIGTERM; during training its message says what was saved.
     """
     if not (models or train):
         raise InputError("Give at least one training run or model to compare, or --train.")
     if rounds < 0:
         raise InputError(f"The number of rounds must not be negative, it is {rounds}.")
-    given = [faces_at(name, Path(root)) for name, root in sets]
-    places = dict(zip(unique_names([faces.names for faces in given]), given, strict=True))
-    # Before any model is trained or frozen: a wrong folder or detector is to be told at once.
-    targets = {label: faces.scheme() for label, faces in places.items()}
+    all_faces = [faces_at(name, Path(root)) for name, root in sets]
+    labels = unique_names([faces.names for faces in all_faces])
+    faces_by_label = dict(zip(labels, all_faces, strict=True))
+    # Before any model is trained or frozen: the user learns at once that a folder is wrong.
+    targets = {label: faces.scheme() for label, faces in faces_by_label.items()}
     if boxes not in (LANDMARKS, ANNOTATION):
         get_detector(boxes, detector_model)
     trainings = plan_trainings(train, minutes, Path(out) / "runs") if train else []
@@ -102,12 +106,12 @@ def compare(
                 if problem := problems.get(Path(model)):
                     raise InputError(problem)
                 rows.append({"name": name, "model": str(model), **_describe(model, path)})
-            except Exception as error:  # whatever it is, the other models must not be lost to it
+            except Exception as error:  # one bad model must not stop the comparison of the others
                 problem = str(error).replace(str(path), path.name) or type(error).__name__
                 failed.append({"name": name, "model": str(model), "error": problem})
         if not rows:
-            told = "; ".join(f"{f['model']}: {f['error']}" for f in failed)
-            raise InputError(f"No model can be compared. {told}")
+            errors = "; ".join(f"{f['model']}: {f['error']}" for f in failed)
+            raise InputError(f"No model can be compared. {errors}")
         paths = {row["name"]: Path(folder) / f"{row['name']}.pb" for row in rows}
         if rounds:
             missing = [_convert(row, paths[row["name"]]) for row in rows]
@@ -115,24 +119,24 @@ def compare(
             for row, latencies, reasons in zip(rows, measured, missing, strict=True):
                 row["latency_ms"] = latencies | {e: {"error": x} for e, x in reasons.items()}
         engine = _common_engine(list(paths.values()))
-        for label, faces in places.items():
+        for label, faces in faces_by_label.items():
             for row in rows:
                 row["sets"][label] = {
                     "reason": scheme_problem(row["name"], row["scheme"], targets[label])
                 }
-            able = [row for row in rows if not row["sets"][label]["reason"]]
-            every = _measure(
-                [paths[row["name"]] for row in able], faces, Path(folder) / "out",
+            measurable = [row for row in rows if not row["sets"][label]["reason"]]
+            figures_of_set = _measure(
+                [paths[row["name"]] for row in measurable], faces, Path(folder) / "out",
                 boxes=(boxes,), engine=engine, detector_model=detector_model, page=False,
             )  # fmt: skip
-            for row, figures in zip(able, every, strict=True):
+            for row, figures in zip(measurable, figures_of_set, strict=True):
                 row["sets"][label] = figures
     result: dict[str, Any] = {
         "models": rows,
         "failed": failed,
         "trained": [
-            {"name": name, "preset": of.config.preset, "records": str(of.records)}
-            for name, of in zip(names[len(models) :], trainings, strict=True)
+            {"name": name, "preset": training.config.preset, "records": str(training.records)}
+            for name, training in zip(names[len(models) :], trainings, strict=True)
         ],
         "minutes": minutes if train else None,
         "sets": {
@@ -150,25 +154,25 @@ def compare(
 
 
 def _names(models: Sequence[Path | str], runs: Sequence[Path]) -> list[str]:
-    """What each model is called: its folder's or file's name, with the parent's if need be."""
+    """A name for each model: its folder's or file's; after the parent's where two are equal."""
     paths = [Path(model).resolve() for model in models]
-    given = [(p.name if p.is_dir() else p.stem, p.parent.name) for p in paths]
-    return unique_names(given + [(run.name, run.parent.name) for run in runs])
+    names = [(p.name if p.is_dir() else p.stem, p.parent.name) for p in paths]
+    return unique_names(names + [(run.name, run.parent.name) for run in runs])
 
 
 # --- one model ---------------------------------------------------------------------------------
 
 
 def _describe(model: Path | str, path: Path) -> Row:
-    """What is known of a model without running it; leaves its `.pb` at `path`."""
+    """The figures of a model that need no run of it; leaves its `.pb` at `path`."""
     run = Path(model) if Path(model).is_dir() else None
     if run:
         freeze(run, path)
     else:
-        source = find_model(model)
-        load_contract(source)  # its message names the file that the user knows
-        shutil.copy(source, path)
-        shutil.copy(contract_path(source), contract_path(path))
+        file = find_model(model)
+        load_contract(file)  # its message names the file that the user knows
+        shutil.copy(file, path)
+        shutil.copy(contract_path(file), contract_path(path))
     contract = load_contract(path)
     graph, batch = load_graph(path, contract)
     constants, flops = count_constants(graph), count_flops(graph)
@@ -194,19 +198,19 @@ def _describe(model: Path | str, path: Path) -> Row:
         "weights_step": training.get("step"),
         "validation_nme": contract.metrics.get("validation_nme_inter_ocular"),
         "validation": {},
-        **(_of_run(run) if run else {}),
+        **(_run_figures(run) if run else {}),
         "sets": {},
     }
 
 
-def _of_run(run: Path) -> Row:
-    """What only a run's folder says."""
+def _run_figures(run: Path) -> Row:
+    """The figures that only the folder of a training run has."""
     config, info, _ = load_run(run)
     state = load_state(run)
     with tf.Graph().as_default():
         build_model(config.network, get_scheme(info.scheme).points, is_training=False)
         parameters = sum(int(np.prod(v.shape.as_list())) for v in tf.trainable_variables())
-    found: Row = {
+    figures: Row = {
         "head": resolved(config.network).head,
         "parameters": parameters,
         "parameters_are": VARIABLES,
@@ -214,24 +218,24 @@ def _of_run(run: Path) -> Row:
         "validation": {key: round(value, 4) for key, value in state.figures.items()},
     }
     if "nme_inter_ocular" in state.figures:
-        # A contract has the best of a run, and not every run keeps the weights that had it.
-        found["validation_nme"] = found["validation"]["nme_inter_ocular"]
+        # A contract holds the best NME of a run, but not every run keeps the weights that had it.
+        figures["validation_nme"] = figures["validation"]["nme_inter_ocular"]
     if latest := latest_checkpoint(run):
         steps = step_of(latest)
         images = steps * config.train.batch_size
-        found |= {"steps": steps, "images_seen": images}
+        figures |= {"steps": steps, "images_seen": images}
         if state.minutes:
-            found["train_faces_per_second"] = round(images / (60 * state.minutes), 1)
-    return found
+            figures["train_faces_per_second"] = round(images / (60 * state.minutes), 1)
+    return figures
 
 
 def _convert(row: Row, path: Path) -> dict[EngineName, str]:
-    """Leaves the conversions of a `.pb` beside it; engine -> why there is none for it."""
+    """Writes the conversions of a `.pb` beside it; returns engine -> why its conversion failed."""
     return add_conversions(path, load_run(row["model"])[2] if row["kind"] == "run" else None)
 
 
 def _common_engine(models: Sequence[Path]) -> EngineName:
-    """OpenCV if it runs every model, or else TensorFlow: the NME of all is from one engine."""
+    """OpenCV if it runs every model, else TensorFlow: one engine computes the NME of all models."""
     try:
         for model in models:
             load_engine(model, load_contract(model), "opencv")
@@ -243,7 +247,7 @@ def _common_engine(models: Sequence[Path]) -> EngineName:
 def _measure(
     models: Sequence[Path], faces: Photos | Records, out: Path, **options: Any
 ) -> list[Row]:
-    """The figures of each model on one set, or the reason why there are none."""
+    """The figures of each model on one data set, or the reason why it has none."""
     if not models:
         return []
     try:
@@ -251,16 +255,16 @@ def _measure(
     except InputError as error:
         if len(models) == 1:
             return [{"reason": str(error).replace(str(models[0]), models[0].name)}]
-        # It may be one model's fault.
+        # Perhaps only one model fails: measure each alone.
         return [_measure([model], faces, out, **options)[0] for model in models]
     return [
         {
-            "n": of["n"],
-            "missed": of["missed_faces"],
+            "n": figures["n"],
+            "missed": figures["missed_faces"],
             "skipped": len(metrics["skipped"]),
-            "nme_inter_ocular": of["nme_inter_ocular"],
-            "interval_95": of["interval_95"]["nme_inter_ocular"],
-            "nme_bbox_size": of["nme_bbox_size"],
+            "nme_inter_ocular": figures["nme_inter_ocular"],
+            "interval_95": figures["interval_95"]["nme_inter_ocular"],
+            "nme_bbox_size": figures["nme_bbox_size"],
         }
-        for of in metrics["models"]
+        for figures in metrics["models"]
     ]

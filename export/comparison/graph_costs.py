@@ -10,12 +10,12 @@ from senet_landmark.frozen.graph import import_graph
 
 
 def load_graph(model: Path, contract: Contract) -> tuple[Any, int]:
-    """A `.pb` as a TensorFlow graph for one face, and the faces that it takes at once.
+    """A `.pb` as a TensorFlow graph, and the number of faces in its batch.
 
-    A graph for any number of faces gets batch 1, so that the profiler knows every shape.
+    A graph with a free batch size gets batch 1, so that the profiler knows every shape.
 
     Raises:
-      InputError: the file is no graph.
+      InputError: the file holds no graph.
     """
     import tensorflow.compat.v1 as tf
 
@@ -26,7 +26,7 @@ def load_graph(model: Path, contract: Contract) -> tuple[Any, int]:
 
 
 def count_constants(graph: Any) -> int:
-    """Numbers in the graph's float constants: weights, biases, and what is fixed, such as grids."""
+    """How many float constants the graph holds: weights, biases, fixed values such as grids."""
     import tensorflow.compat.v1 as tf
 
     constants = [op for op in graph.get_operations() if op.type == "Const"]
@@ -38,10 +38,10 @@ def count_constants(graph: Any) -> int:
 
 
 def count_flops(graph: Any) -> int | None:
-    """FLOPs of the graph by TensorFlow's profiler: a multiplication and an addition are two.
+    """FLOPs of the graph by TensorFlow's profiler; a multiplication and an addition are two.
 
     Returns:
-      None where a convolution or product has an unknown shape, which the profiler would leave out.
+      None if a convolution or a matrix product has an unknown shape: the profiler would skip it.
     """
     import tensorflow.compat.v1 as tf
 

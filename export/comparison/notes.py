@@ -1,4 +1,4 @@
-"""What a reader of a comparison must know of its figures, as sentences."""
+"""What a reader must know about the figures of a comparison, as sentences."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,26 +8,26 @@ from senet_landmark.export.engines.registry import ENGINES
 from senet_landmark.export.speed.harness import with_threads
 
 VARIABLES, CONSTANTS = "trainable variables", "constants of the graph"
-"""What a model's parameters may be."""
+"""What is counted as the parameters of a run, and of a `.pb`."""
 
 
 def notes_of(result: Mapping[str, Any]) -> list[str]:
-    """The conventions, as sentences."""
+    """The conventions of a result of `compare`, as sentences."""
     notes = [
-        "In bold: the least of a column. Training and validation are not ranked: runs differ in "
-        "machine, records and split.",
-        f"Parameters: the {VARIABLES} of a training run; †: of a .pb, the float {CONSTANTS}, "
-        "with batch norm folded (two vectors a layer become one) and fixed numbers, such as grids, "
-        "counted.",
-        "MFLOPs of one face, by TensorFlow's profiler on the frozen graph, batch norm folded; a "
-        "multiplication and an addition are two. Size: the .pb, 1 MB is 10⁶ bytes.",
+        "In bold: the lowest value of a column. Training and validation are not ranked: runs "
+        "differ in machine, records and split.",
+        f"Parameters: the {VARIABLES} of a training run; †: the float {CONSTANTS} of a .pb. There "
+        "batch norm is folded (two vectors of a layer become one), and fixed numbers such as grids "
+        "count too.",
+        "MFLOPs: for one face, by TensorFlow's profiler on the frozen graph, batch norm folded; a "
+        "multiplication and an addition are two. Size: of the .pb, 1 MB is 10⁶ bytes.",
     ]
     if result["rounds"]:
         notes.append(_latency_note(result))
     notes.append(
-        "Training, of a run: all its steps, images are steps times batch size, faces/s are images "
-        "by minutes, validations included; of a .pb: what its contract says, the step that the "
-        "weights are from."
+        "Training of a run: all its steps; images are steps times batch size, faces/s are images "
+        "divided by the training time, validations included. Training of a .pb: what its contract "
+        "says, up to the step of its weights."
     )
     shown = {row["name"] for row in result["models"]}
     trained = [f"{x['name']} on {x['records']}" for x in result["trained"] if x["name"] in shown]
@@ -38,40 +38,42 @@ def notes_of(result: Mapping[str, Any]) -> list[str]:
         )
     if any(row["validation"] for row in result["models"]):
         notes.append(
-            "On the validation split: each run's own, with the weights that are frozen, measured "
-            "while training. MSE of a coordinate in squared pixels of the network's input, so that "
-            "networks of one input size compare; angles: mean absolute error."
+            "On the validation split: each run on its own split, with the weights that are frozen, "
+            "measured during training. MSE of a coordinate is in squared pixels of the network's "
+            "input: compare it only between networks of the same input size. Angles: mean absolute "
+            "error."
         )
     if result["sets"]:
         notes.append(
-            f"NME: mean over faces by the distance of the outer eye corners, in brackets 95% of "
-            f"bootstraps; by box: by the square root of width times height of the landmarks' box. "
-            f"Face boxes: {result['boxes']}; engine: {result['engine']}."
+            f"NME: the mean over the faces, divided by the distance of the outer eye corners; in "
+            f"brackets its 95% bootstrap interval. By box: divided by the square root of width "
+            f"times height of the landmarks' box. Face boxes: {result['boxes']}; engine: "
+            f"{result['engine']}."
         )
     return [*notes, *_missing_latencies(result), *_set_notes(result)]
 
 
 def _latency_note(result: Mapping[str, Any]) -> str:
-    where = result["environment"]
+    machine = result["environment"]
     releases = ", ".join(
-        f"{spec.title} {where[name]}" for name, spec in with_threads().items() if where[name]
+        f"{spec.title} {machine[name]}" for name, spec in with_threads().items() if machine[name]
     )
     return (
-        f"Latency of the model alone on one crop, without finding the face, with one thread; all "
-        f"threads are in compare.csv and on the page: median of {result['rounds']} runs, warm, the "
-        f"models taking turns in one process; ONNX Runtime (its threads not spinning "
-        f"between runs) and LiteRT have conversions of the .pb. "
-        f"{where['processor']}, {where['cores']} cores, {releases}."
+        f"Latency: of the model alone on one crop, without face detection, with one thread; "
+        f"compare.csv and the page also have it with all threads. It is the median of "
+        f"{result['rounds']} warm runs; the models take turns in one process. ONNX Runtime (its "
+        f"threads do not spin between runs) and LiteRT run conversions of the .pb. "
+        f"{machine['processor']}, {machine['cores']} cores, {releases}."
     )
 
 
 def _missing_latencies(result: Mapping[str, Any]) -> list[str]:
-    """Why there is no latency, once for the models that have the same reason."""
+    """Why a latency is missing; models with the same reason share a sentence."""
     reasons: dict[tuple[EngineName, str], list[str]] = {}
     for row in result["models"]:
-        for engine, of in (row["latency_ms"] or {}).items():
-            if "error" in of:
-                reasons.setdefault((engine, of["error"]), []).append(row["name"])
+        for engine, latency in (row["latency_ms"] or {}).items():
+            if "error" in latency:
+                reasons.setdefault((engine, latency["error"]), []).append(row["name"])
     return [
         f"No latency in {ENGINES[engine].title} of {', '.join(names)}: {error}"
         for (engine, error), names in reasons.items()
@@ -79,18 +81,19 @@ def _missing_latencies(result: Mapping[str, Any]) -> list[str]:
 
 
 def _set_notes(result: Mapping[str, Any]) -> list[str]:
-    """Faces measured on each set, and models that could not be."""
+    """How many faces of each data set were measured, and why a model was not."""
     notes = []
     for label in result["sets"]:
         counts: dict[tuple[int, ...], str] = {}
         for row in result["models"]:
-            of = row["sets"][label]
-            if "n" in of:
-                counts.setdefault((of["n"], of["missed"], of["skipped"]), row["name"])
+            figures = row["sets"][label]
+            if "n" in figures:
+                key = (figures["n"], figures["missed"], figures["skipped"])
+                counts.setdefault(key, row["name"])
         for (n, missed, skipped), name in counts.items():
             whose = f" ({name})" if len(counts) > 1 else ""
             notes.append(
-                f"{label}{whose}: {n} faces measured, {missed} missed for want of a box, "
+                f"{label}{whose}: {n} faces measured, {missed} missed because they have no box, "
                 f"{skipped} skipped."
             )
         for row in result["models"]:

@@ -20,15 +20,15 @@ from senet_landmark.visualisation.tables import markdown_table
 
 @dataclass(frozen=True)
 class Column:
-    """A column of figures; the least is the best.
+    """A column of figures; the lowest is the best.
 
     Attributes:
-      title: its head, with the unit.
-      keys: of `_flat`, the figures of one cell.
-      text: how a figure is formatted.
-      ranked: the best of each figure is in bold.
-      unit: what a figure is divided by.
-      tail: model -> what follows its figures.
+      title: the column's head, with the unit.
+      keys: keys of `_flat`: the figures that one cell shows.
+      text: format specification of a figure.
+      ranked: whether the best figure is in bold.
+      unit: each figure is divided by this number.
+      tail: model -> the text after its figures.
     """
 
     title: str
@@ -40,7 +40,7 @@ class Column:
 
 
 def _columns(result: Mapping[str, Any]) -> list[Column]:
-    """Of the table of all models."""
+    """The columns of the table of all models."""
 
     def mark(row: Mapping[str, Any]) -> str:
         return "†" if row["parameters_are"] == CONSTANTS else ""
@@ -76,7 +76,7 @@ def _columns(result: Mapping[str, Any]) -> list[Column]:
 
 
 def _thread_columns(cores: int) -> list[Column]:
-    """Of the page's table of latencies."""
+    """The columns of the page's table of latencies."""
     return [
         Column(
             f"{spec.title}, 1 / {cores} threads",
@@ -98,10 +98,10 @@ _ACCURACY = "accuracy_"
 
 
 def _validation_titles(rows: Sequence[Row]) -> dict[str, str]:
-    """Validation figure that some model has -> its column's title."""
-    known = dict.fromkeys(key for row in rows for key in row["validation"])
-    titles = {key: title for key, title in _VALIDATION.items() if key in known}
-    for key in known:
+    """Validation figure that at least one model has -> the title of its column."""
+    keys = dict.fromkeys(key for row in rows for key in row["validation"])
+    titles = {key: title for key, title in _VALIDATION.items() if key in keys}
+    for key in keys:
         if key.startswith(_ACCURACY):
             name = key.removeprefix(_ACCURACY).replace("_", " ")
             titles[key] = f"accuracy of {name}, %"
@@ -109,18 +109,19 @@ def _validation_titles(rows: Sequence[Row]) -> dict[str, str]:
 
 
 def _flat(row: Row, validation: Sequence[str]) -> dict[str, Any]:
-    """A model's figures without levels: the CSV's line, and what the tables are made of."""
-    levels = ("latency_ms", "sets", "validation")
-    flat = {key: value for key, value in row.items() if key not in levels}
+    """A model's figures in one flat dict: a line of the CSV, and the input of the tables."""
+    nested = ("latency_ms", "sets", "validation")
+    flat = {key: value for key, value in row.items() if key not in nested}
     flat["input_size"] = "x".join(map(str, row["input_size"]))
     for engine in with_threads():
-        of = (row["latency_ms"] or {}).get(engine, {})
-        flat |= {f"{engine} {t} ms": of.get(t, {}).get("median") for t in THREADS}
+        latencies = (row["latency_ms"] or {}).get(engine, {})
+        flat |= {f"{engine} {t} ms": latencies.get(t, {}).get("median") for t in THREADS}
     flat |= {f"validation {key}": row["validation"].get(key) for key in validation}
     for label, figures in row["sets"].items():
         low, high = figures.get("interval_95") or (None, None)
-        of = {key: figures.get(key) for key in ("n", "missed", "nme_inter_ocular", "nme_bbox_size")}
-        flat |= {f"{label} {k}": v for k, v in {**of, "low": low, "high": high}.items()}
+        keys = ("n", "missed", "nme_inter_ocular", "nme_bbox_size")
+        errors = {key: figures.get(key) for key in keys} | {"low": low, "high": high}
+        flat |= {f"{label} {key}": value for key, value in errors.items()}
     return flat
 
 
@@ -130,9 +131,9 @@ def _table(
     """A table for the page and for Markdown.
 
     Args:
-      texts: title of each column of words -> its key in `rows`.
-      columns: those of figures.
-      rows: a line each, as `_flat` makes them.
+      texts: title of each text column -> its key in `rows`.
+      columns: the columns of figures.
+      rows: one for each line, as `_flat` makes them.
     """
     cells = [_cells(column, rows) for column in columns]
     return {
@@ -141,7 +142,7 @@ def _table(
         "lines": [
             {
                 "texts": ["–" if row[key] is None else str(row[key]) for key in texts.values()],
-                "cells": [of[i] for of in cells],
+                "cells": [column_cells[i] for column_cells in cells],
             }
             for i, row in enumerate(rows)
         ],
@@ -149,12 +150,12 @@ def _table(
 
 
 def _cells(column: Column, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each model: parts, (text, is the best) of each figure; tail, what follows them."""
+    """A cell for each model: `parts`, (text, is the best) of its figures; `tail`, what follows."""
     best: list[str | None] = []
     for key in column.keys:
-        known = [row[key] for row in rows if row[key] is not None]
-        # By the text, so that what looks equal is in bold alike; a single model is not "the best".
-        least = format(min(known) / column.unit, column.text) if len(known) > 1 else None
+        values = [row[key] for row in rows if row[key] is not None]
+        # Texts are compared, so that equal texts are all bold; a single model is not "the best".
+        least = format(min(values) / column.unit, column.text) if len(values) > 1 else None
         best.append(least if column.ranked else None)
     cells = []
     for row in rows:
@@ -168,7 +169,7 @@ def _cells(column: Column, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any
 
 
 def write_comparison(out: Path, result: Mapping[str, Any]) -> None:
-    """The four files."""
+    """Writes compare.csv, .md, .html and .json of a result of `compare` to the folder `out`."""
     models = result["models"]
     titles = _validation_titles(models)
     rows = [_flat(row, list(titles)) for row in models]

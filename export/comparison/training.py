@@ -1,4 +1,4 @@
-"""The runs that `compare` trains itself: a preset on records, for some minutes, one by one."""
+"""The runs that `compare` trains itself, one after another: a preset on records, by minutes."""
 
 import gc
 import math
@@ -18,10 +18,10 @@ from senet_landmark.training.train import train
 
 @dataclass(frozen=True)
 class Training:
-    """A run to be made.
+    """A run to train.
 
     Attributes:
-      config: the preset, ended by its minutes alone.
+      config: the preset; only its minutes end the run.
       records: folder of the records.
       run: folder of the run.
     """
@@ -34,17 +34,17 @@ class Training:
 def plan_trainings(
     presets: Sequence[tuple[str, Path]], minutes: float, folder: Path
 ) -> list[Training]:
-    """The runs to make, after all that can be wrong with them before training.
+    """The runs to train. Everything that can be checked before training is checked here.
 
     Args:
       presets: (preset, folder of records) of each run.
-      minutes: of training of each.
-      folder: where the runs go: `FOLDER/PRESET`, with the records' name before it where two have
-        the same preset.
+      minutes: minutes of training of each run.
+      folder: folder of the runs: `FOLDER/PRESET`; where two have the same preset, the name of the
+        records comes first.
 
     Raises:
-      InputError: `minutes` is not above 0; an unknown preset; a folder without records; one pair
-        twice; a folder that holds a run of another configuration or of other records.
+      InputError: `minutes` is not above 0; a preset is unknown; a folder holds no records; a pair
+        is given twice; a folder holds a run with another configuration or other records.
     """
     if not 0 < minutes < math.inf:
         raise InputError(f"--minutes must be above 0, it is {minutes:g}.")
@@ -67,7 +67,7 @@ def plan_trainings(
 
 
 def _check_begun(training: Training) -> None:
-    """Refuses a folder whose run the same command did not begin."""
+    """Raises InputError if the folder holds a run of another configuration or of other records."""
     run = training.run
     if latest_checkpoint(run) is None:
         return
@@ -85,13 +85,13 @@ def _check_begun(training: Training) -> None:
 
 
 def train_all(trainings: Sequence[Training]) -> dict[Path, str]:
-    """Trains each in turn; one that has reached its minutes is left as it is.
+    """Trains one run after another; a run that has reached its minutes is left as it is.
 
     Returns:
       Folder of each run that could not be trained -> why.
 
     Raises:
-      KeyboardInterrupt: a training was ended by Ctrl-C or SIGTERM; its message says what was saved.
+      KeyboardInterrupt: Ctrl-C or SIGTERM ended a training; the message says what was saved.
     """
     problems: dict[Path, str] = {}
     for number, training in enumerate(trainings, 1):
@@ -110,7 +110,7 @@ def train_all(trainings: Sequence[Training]) -> dict[Path, str]:
             problems[run] = str(error)
             continue
         finally:
-            # Graphs are cycles, and hold the decoded crops of their records.
+            # TensorFlow's graphs are reference cycles that hold the decoded crops of their records.
             gc.collect()
         if result.interrupted:
             raise KeyboardInterrupt(

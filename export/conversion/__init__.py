@@ -1,1 +1,1 @@
-"""`.pb` -> ONNX, TFLite, SavedModel, the parity of each checked."""
+"""`.pb` -> ONNX, TFLite or SavedModel, each with a parity check."""

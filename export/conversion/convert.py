@@ -13,7 +13,7 @@ from senet_landmark.export.conversion.formats import NAMES, SUFFIXES, Format
 from senet_landmark.export.conversion.onnx_model import write_onnx
 from senet_landmark.export.conversion.saved_model import (
     CONTRACT,
-    check_place,
+    check_folder,
     saved_model_engine,
     saved_model_written_whole,
 )
@@ -30,25 +30,25 @@ RUN_BY: dict[str, tuple[EngineName, ...]] = {
     ".onnx": ("onnxruntime", "opencv"),
     ".tflite": ("tflite",),
 }
-"""Suffix -> the engines that must give what the `.pb` gives."""
+"""Suffix -> the engines whose outputs must equal those of the `.pb`."""
 
 CHECKED = 32
-"""Crops that the two forms are compared on, at most."""
+"""Largest number of crops for the parity check."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was made of a `.pb`, and how it was checked.
+    """The result of a conversion, and of its parity check.
 
     Attributes:
       path: the file, or the folder of a SavedModel.
       contract: the `.json` that goes with it.
       megabytes: size of the file, or of all files of the folder (10^6 bytes).
-      differences: output -> the largest difference to the `.pb` over the crops, in the unit of
+      differences: output -> the largest difference from the `.pb` over the crops, in the unit of
         `parity.TOLERANCES`.
-      crops: how many.
-      checked_in: the engines that ran it.
-      quantised: what the step to 8 bits costs and brings; None where there was none.
+      crops: number of crops that were compared.
+      checked_in: the engines that ran the new file.
+      quantised: what 8 bits cost and gain; None for the other formats.
     """
 
     path: Path
@@ -69,109 +69,119 @@ def convert(
 ) -> Conversion:
     """Converts a frozen model.
 
-    A file beside the `.pb` under its name shares its `.json`, and the `.pb` stands for it from then
-    on (`choose_engine`). Any other gets a `.json` of its own beside it, a SavedModel one inside
-    (`assets.extra/contract.json`).
+    A file beside the `.pb` with the same name shares the `.json` of the `.pb`. From then on whoever
+    loads the `.pb` may get this file (`choose_engine`). Any other file gets a `.json` for itself
+    beside it; a SavedModel has the contract inside (`assets.extra/contract.json`).
 
     Args:
       model: a `.pb` with its `.json`, or the name of one that ships.
-      to: what to make. `tflite-int8` has 8-bit weights and activations but for its last layers, and
+      to: the format. `tflite-int8` has 8-bit weights and activations except in its last layers, and
         float32 input and outputs.
-      out: where; None: `MODEL.onnx`, `MODEL.tflite`, `MODEL-int8.tflite` or the folder
-        `MODEL_savedmodel` beside the model, of one that ships in the current folder.
-      records: records to check on, by default varied crops of the embedded portrait; `tflite-int8`
-        needs them: it is calibrated on their training split and measured on their held-out one.
+      out: the file or folder to write; None: `MODEL.onnx`, `MODEL.tflite`, `MODEL-int8.tflite` or
+        the folder `MODEL_savedmodel` beside the model; for a model that ships, in the current
+        folder.
+      records: records for the check; by default varied crops of the embedded portrait.
+        `tflite-int8` needs records: it is calibrated on their training split and measured on their
+        held-out split.
 
     Returns:
-      What was made. What lay at `out` is replaced only after the check.
+      The conversion. An older file at `out` is replaced only after the check.
 
     Raises:
       InputError: the model, its `.json` or the records are absent, damaged or do not go together;
-        an unknown format; a name that does not fit it; the converter is not installed or fails; or
-        the outcome differs from the `.pb` by more than `parity.TOLERANCES`, of 8 bits: its NME by
-        more than `quantise.TOLERANCE`.
+        the format is unknown; the file's name does not fit the format; the converter is not
+        installed or fails; or the new file differs from the `.pb` by more than `parity.TOLERANCES`
+        (8 bits: its NME is more than `quantise.TOLERANCE` times that of the `.pb`).
     """
     if to not in NAMES:
         raise InputError(f"Unknown format {to!r}. Known: {', '.join(NAMES)}.")
-    source = find_model(model)
-    if source.suffix != ".pb":
-        raise InputError(f"{source}: give the .pb that `senet-landmark freeze` wrote.")
-    contract = load_contract(source)
-    out = Path(out) if out is not None else _default_place(model, source, to)
-    own = contract
+    pb = find_model(model)
+    if pb.suffix != ".pb":
+        raise InputError(f"{pb}: give the .pb that `senet-landmark freeze` wrote.")
+    contract = load_contract(pb)
+    out = Path(out) if out is not None else _default_path(model, pb, to)
+    new_contract = contract
     if to == "savedmodel":
-        check_place(out)
+        check_folder(out)
     else:
-        own = _contract_at(out, source, contract, to)
+        new_contract = _contract_at(out, pb, contract, to)
     if to == "tflite-int8" and records is None:
         raise InputError(
             "tflite-int8 needs --records: it is calibrated on their training faces and measured on "
             "their held-out ones. Make some with `senet-landmark build-records`."
         )
     if to == "savedmodel":
-        return _saved_model(source, contract, out, real_crops(contract, records))
-    return _file(source, contract, own, out, to, records)
+        return _saved_model(pb, contract, out, real_crops(contract, records))
+    return _file(pb, contract, new_contract, out, to, records)
 
 
-def _saved_model(source: Path, contract: Contract, out: Path, crops: np.ndarray) -> Conversion:
-    expected = load_engine(source, contract, "tensorflow")(crops)
-    with saved_model_written_whole(out, source, replace(contract, conversions={})) as folder:
-        found = saved_model_engine(folder, contract)(crops)
-        largest = differences(found, expected, f"{out}: not written. It differs from {source}")
+def _saved_model(pb: Path, contract: Contract, out: Path, crops: np.ndarray) -> Conversion:
+    expected = load_engine(pb, contract, "tensorflow")(crops)
+    with saved_model_written_whole(out, pb, replace(contract, conversions={})) as folder:
+        outputs = saved_model_engine(folder, contract)(crops)
+        largest = differences(outputs, expected, f"{out}: not written. It differs from {pb}")
     return Conversion(out, out / CONTRACT, _megabytes(out), largest, len(crops), ("tensorflow",))
 
 
 def _file(
-    source: Path,
+    pb: Path,
     contract: Contract,
-    own: Contract,
+    new_contract: Contract,
     out: Path,
     to: Format,
     records: Path | str | None,
 ) -> Conversion:
-    """Writes the file and its contract, `own` as far as it is known yet."""
-    expect = load_engine(source, contract, "tensorflow")
+    """Writes the file and its contract: `new_contract` with the file's digest and metrics."""
+    expect = load_engine(pb, contract, "tensorflow")
     crops = real_crops(contract, records)
     cost: quantise.Cost | None = None
     beside: dict[str, str] = {}
     with written_whole(out) as temporary:
         try:
             if to == "onnx":
-                write_onnx(source, contract, temporary)
+                write_onnx(pb, contract, temporary)
             elif to == "tflite":
-                quantise.write_tflite(source, contract, temporary)
+                quantise.write_tflite(pb, contract, temporary)
             else:
-                cost = quantise.write_int8(source, contract, temporary, Path(str(records)), expect)
+                cost = quantise.write_int8(pb, contract, temporary, Path(str(records)), expect)
         except InputError:
             raise
-        except Exception as error:  # a converter raises what it likes
+        except Exception as error:  # a converter may raise any exception
             raise InputError(
-                f"{out}: not written. {source} cannot be converted "
-                f"({type(error).__name__}: {error})."
+                f"{out}: not written. {pb} cannot be converted ({type(error).__name__}: {error})."
             ) from error
-        problem: str | None = f"{out}: not written. It differs from {source}"
+        problem: str | None = f"{out}: not written. It differs from {pb}"
         if cost:
-            quantise.check_cost(cost, f"{out}: not written. {source}")
-            own, problem = replace(own, metrics={**own.metrics, **cost.metrics}), None
-        new = replace(own, conversions={out.suffix: sha256(temporary)})
-        largest, engines = _compared(temporary, new, crops, expect, problem)
-        # The contract never knows another file than the one that is there.
+            quantise.check_cost(cost, f"{out}: not written. {pb}")
+            new_contract, problem = (
+                replace(new_contract, metrics={**new_contract.metrics, **cost.metrics}),
+                None,
+            )
+        checked = replace(new_contract, conversions={out.suffix: sha256(temporary)})
+        largest, engines = _compared(temporary, checked, crops, expect, problem)
+        # At no time does the contract hold the digest of a file that is not there.
         if others := _beside(out):
-            beside = {k: v for k, v in own.conversions.items() if out.with_suffix(k).name in others}
-            save_contract(out, replace(own, conversions=beside))
+            beside = {
+                suffix: digest
+                for suffix, digest in new_contract.conversions.items()
+                if out.with_suffix(suffix).name in others
+            }
+            save_contract(out, replace(new_contract, conversions=beside))
         else:
             contract_path(out).unlink(missing_ok=True)
-    save_contract(out, replace(own, conversions={**beside, **new.conversions}))
+    save_contract(out, replace(new_contract, conversions={**beside, **checked.conversions}))
     path = contract_path(out)
     return Conversion(out, path, _megabytes(out), largest, len(crops), engines, cost)
 
 
 def real_crops(contract: Contract, records: Path | str | None = None) -> np.ndarray:
-    """Faces as the model is fed them, uint8 [N, H, W, 3]: of records' held-out split, or else the
-    embedded portrait's in boxes that are moved and scaled, every second one mirrored.
+    """Crops of faces for the parity check, uint8 [N, H, W, 3].
+
+    They come from the held-out split of the records. Without records they show the embedded
+    portrait in moved and scaled boxes, every second one mirrored.
 
     Raises:
-      InputError: there are no such records, or their landmarks are of another scheme.
+      InputError: the records are absent, or their landmarks have another scheme.
     """
     if records is not None:
         faces = recorded_faces(Path(records), contract.scheme, contract.crop, contract.size)
@@ -179,74 +189,75 @@ def real_crops(contract: Contract, records: Path | str | None = None) -> np.ndar
     photo, truth = portrait()
     box = geometry.box_from_landmarks(truth)
     generator = np.random.default_rng(0)
-    found = []
+    crops = []
     for index in range(CHECKED):
         x, y, scale = generator.uniform((-0.1, -0.1, 0.8), (0.1, 0.1, 1.3))
         moved = geometry.correct_box(box, geometry.BoxCorrection((x, y), (scale, scale)))
         crop, _ = geometry.crop_face(photo, moved, contract.crop, contract.size)
-        found.append(crop[:, ::-1] if index % 2 else crop)
-    return np.stack(found)
+        crops.append(crop[:, ::-1] if index % 2 else crop)
+    return np.stack(crops)
 
 
-def _default_place(model: Path | str, source: Path, to: Format) -> Path:
-    by_name = not Path(model).is_file()  # what is installed is not the user's to add to
-    return (Path() if by_name else source.parent) / f"{source.stem}{NAMES[to]}"
+def _default_path(model: Path | str, pb: Path, to: Format) -> Path:
+    by_name = not Path(model).is_file()  # nothing is added to an installed package
+    return (Path() if by_name else pb.parent) / f"{pb.stem}{NAMES[to]}"
 
 
 def _beside(out: Path) -> list[str]:
     """Names of the other model files that share the `.json` of `out`."""
-    every = [out.with_suffix(suffix) for suffix in (".pb", ".onnx", ".tflite")]
-    return [path.name for path in every if path != out and path.is_file()]
+    files = [out.with_suffix(suffix) for suffix in (".pb", ".onnx", ".tflite")]
+    return [path.name for path in files if path != out and path.is_file()]
 
 
-def _contract_at(out: Path, source: Path, contract: Contract, to: Format) -> Contract:
-    """The contract that the `.json` beside `out` is to hold, but for the new file itself.
+def _contract_at(out: Path, pb: Path, contract: Contract, to: Format) -> Contract:
+    """The contract for the `.json` beside `out`, without the digest of the new file.
 
     Raises:
-      InputError: the name does not fit the format, or that `.json` is another model's.
+      InputError: the name does not fit the format, or that `.json` belongs to another model.
     """
     suffix = SUFFIXES[to]
     if out.suffix != suffix or out.is_dir():
         raise InputError(f"{out}: the name of a file for --to {to} ends in {suffix}.")
-    mine = contract_path(out).resolve() == contract_path(source).resolve()
-    if mine and to == "tflite-int8":
-        # Who loads the .pb would get the 8 bits without having asked for them.
+    same_json = contract_path(out).resolve() == contract_path(pb).resolve()
+    if same_json and to == "tflite-int8":
+        # Otherwise whoever loads the .pb would get 8 bits without asking for them.
         raise InputError(
-            f"{out}: {source.name} stands for the .tflite of its own name, and must not become "
-            f"less exact by it. Give another name, as {source.stem}-int8.tflite."
+            f"{out}: whoever loads {pb.name} would run this less exact file in its place. Give "
+            f"another name, as {pb.stem}-int8.tflite."
         )
-    if mine:
+    if same_json:
         return contract
     path = contract_path(out)
     if path.is_file() and "sha256" not in (read_json(path) or ()):
         raise InputError(
-            f"{out}: would replace {path.name}, which is no model's. Give another name."
+            f"{out}: would replace {path.name}, which belongs to no model. Give another name."
         )
     if not (others := _beside(out)):
         return replace(contract, conversions={})
-    known = load_contract(out.with_name(others[0])) if path.is_file() else None
-    exact = known is not None and not set(quantise.METRICS) & set(known.metrics)
-    if known is None or known.sha256 != contract.sha256 or to == "tflite-int8" or not exact:
+    present = load_contract(out.with_name(others[0])) if path.is_file() else None
+    exact = present is not None and not set(quantise.METRICS) & set(present.metrics)
+    if present is None or present.sha256 != contract.sha256 or to == "tflite-int8" or not exact:
         raise InputError(
             f"{out}: would share {path.name} with {' and '.join(others)}, which it does not belong "
             "to. Give another name or folder."
         )
-    return known
+    return present
 
 
 def _compared(
     path: Path, contract: Contract, crops: np.ndarray, expect: Engine, problem: str | None
 ) -> tuple[dict[str, float], tuple[EngineName, ...]]:
-    """The largest differences of a file's outputs, by all its engines, and these.
+    """The largest differences of a file's outputs from the `.pb`'s, and the engines that ran it.
 
-    Of all crops at once and of the first alone, as some runtimes take one batch only.
+    Each engine runs all crops at once, and then the first crop alone: some runtimes accept only one
+    batch size.
 
     Args:
       path: the new file.
-      contract: its own.
-      crops: what it is run on.
+      contract: its contract.
+      crops: uint8 [N, H, W, 3].
       expect: the `.pb`'s engine.
-      problem: see `differences`; None: any difference will do.
+      problem: see `differences`; None: a difference of any size is accepted.
     """
     expected = expect(crops)
     largest: dict[str, float] = dict.fromkeys(expected, 0.0)
@@ -254,22 +265,22 @@ def _compared(
     for name in engines:
         run = load_engine(path, contract, name)
         for count in (len(crops), 1):
-            found, wanted = run(crops[:count]), {k: v[:count] for k, v in expected.items()}
+            outputs, wanted = run(crops[:count]), {k: v[:count] for k, v in expected.items()}
             if problem is None:
-                each = _apart(found, wanted)
+                each = _distances(outputs, wanted)
             else:
-                each = differences(found, wanted, f"{problem} in {ENGINES[name].title}")
+                each = differences(outputs, wanted, f"{problem} in {ENGINES[name].title}")
             largest = {key: max(value, each[key]) for key, value in largest.items()}
     return largest, engines
 
 
 def _installed(name: EngineName) -> bool:
-    # LiteRT is part of TensorFlow, too.
+    # TensorFlow brings LiteRT along.
     return name != "onnxruntime" or importlib.util.find_spec("onnxruntime") is not None
 
 
-def _apart(found: Outputs, expected: Outputs) -> dict[str, float]:
-    return {name: float(np.abs(found[name] - expected[name]).max()) for name in expected}
+def _distances(outputs: Outputs, expected: Outputs) -> dict[str, float]:
+    return {name: float(np.abs(outputs[name] - expected[name]).max()) for name in expected}
 
 
 def _megabytes(path: Path) -> float:

@@ -1,4 +1,4 @@
-"""What `convert` makes of a `.pb`: the formats by their names, and how their files are called."""
+"""The formats that `convert` writes: their names, and the names of their files."""
 
 Format = str
 """Name of a format, a key of `NAMES`."""
@@ -9,7 +9,7 @@ NAMES: dict[Format, str] = {
     "tflite-int8": "-int8.tflite",
     "savedmodel": "_savedmodel",
 }
-"""Format -> what is put behind the model's name where the user gives none."""
+"""Format -> what follows the model's name in the default name of the file or folder."""
 
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "tflite": ".tflite", "tflite-int8": ".tflite"}
-"""Format -> how its files end; a SavedModel is a folder."""
+"""Format -> suffix of its file; a SavedModel is a folder."""

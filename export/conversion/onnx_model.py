@@ -7,11 +7,11 @@ from senet_landmark.frozen.contract import Contract
 from senet_landmark.frozen.graph import read_graph
 
 OPSET = 10
-"""Version of ONNX's operators: the newest that OpenCV before 4.8 reads of all networks. Later ones
-have the limits of a Clip and the axes of a Squeeze as inputs."""
+"""Version of ONNX's operators: the newest with which OpenCV before 4.8 reads all networks. In later
+versions the limits of a Clip and the axes of a Squeeze are inputs."""
 
 BATCH = "batch"
-"""What the file calls its free first dimension."""
+"""Name of the free first dimension in the file."""
 
 
 def write_onnx(model: Path, contract: Contract, out: Path) -> None:
@@ -36,6 +36,6 @@ def write_onnx(model: Path, contract: Contract, out: Path) -> None:
     )
     for tensor in (*converted.graph.input, *converted.graph.output):
         first = tensor.type.tensor_type.shape.dim[0]
-        if first.dim_param:  # tf2onnx numbers it anew at each call
+        if first.dim_param:  # tf2onnx gives it a new number at each call
             first.dim_param = BATCH
     out.write_bytes(converted.SerializeToString(deterministic=True))

@@ -1,8 +1,8 @@
-"""A frozen graph as a `.tflite`: of 32-bit numbers, or of 8-bit ones but for its last layers.
+"""A frozen graph as a `.tflite`: in 32 bits, or in 8 bits except for its last layers.
 
 Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-Inference", CVPR 2018: weights and activations in 8 bits, their ranges from real faces. The soft
-argmax stays as it is: in 8 bits a softmax over 256 places is mostly zeros.
+Inference", CVPR 2018: weights and activations in 8 bits, their ranges measured on real faces. The
+soft argmax stays in float: in 8 bits a softmax over 256 positions is mostly zeros.
 """
 
 import tempfile
@@ -26,16 +26,16 @@ from senet_landmark.frozen.contract import Contract
 from senet_landmark.frozen.graph import read_graph
 
 TOLERANCE = 1.05
-"""The NME with 8 bits over that without, at most."""
+"""Largest ratio of the NME with 8 bits to the NME with 32 bits."""
 
 LEAST, MOST = 100, 300
-"""Training faces that the ranges are measured on."""
+"""Smallest and largest number of training faces for the calibration of the ranges."""
 
 HELD_OUT = 1000
-"""Held-out faces that the NME is measured on, at most."""
+"""Largest number of held-out faces for the NME."""
 
 ROUNDS = 50
-"""Timed runs of each form."""
+"""Timed runs of each file."""
 
 METRICS = ("int8_nme_inter_ocular", "float_nme_inter_ocular")
 """Keys of a contract's `metrics`: the NME of this file on the held-out faces, and the `.pb`'s."""
@@ -43,14 +43,16 @@ METRICS = ("int8_nme_inter_ocular", "float_nme_inter_ocular")
 
 @dataclass(frozen=True)
 class Cost:
-    """What 8 bits cost, and what they bring.
+    """What 8 bits cost in accuracy, and what they gain in size and speed.
 
     Attributes:
-      nme: inter-ocular, in percent, on `held_out` faces; `float_nme`: that of the `.pb`.
-      held_out: how many faces.
-      calibrated_on: training faces that the ranges are from.
-      float_megabytes: size of the `.tflite` of 32-bit numbers (10^6 bytes).
-      latency_ms: median of one crop with one thread in LiteRT; `float_latency_ms`: of that file.
+      nme: inter-ocular NME in percent on `held_out` faces.
+      float_nme: the same of the `.pb`.
+      held_out: number of held-out faces.
+      calibrated_on: number of training faces for the calibration.
+      float_megabytes: size of the 32-bit `.tflite` (10^6 bytes).
+      latency_ms: median milliseconds of one crop in LiteRT with one thread.
+      float_latency_ms: the same of the 32-bit `.tflite`.
     """
 
     nme: float
@@ -63,27 +65,28 @@ class Cost:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The two NMEs by their `METRICS`."""
+        """The two NMEs under their `METRICS` keys."""
         return dict(zip(METRICS, (round(self.nme, 4), round(self.float_nme, 4)), strict=True))
 
 
 def write_tflite(model: Path, contract: Contract, out: Path) -> None:
-    """Converts a `.pb` to a `.tflite` of 32-bit numbers, for one crop at a time."""
+    """Converts a `.pb` to a 32-bit `.tflite`, for one crop at a time."""
     out.write_bytes(_converter(model, contract).convert())
 
 
 def write_int8(model: Path, contract: Contract, out: Path, records: Path, expect: Engine) -> Cost:
-    """Converts a `.pb` to a `.tflite` of 8-bit numbers with float32 input and outputs.
+    """Converts a `.pb` to an 8-bit `.tflite` with float32 input and outputs.
 
     Args:
       model: the `.pb`.
       contract: the model's.
       out: the file to write.
-      records: its training split gives the ranges, its held-out one the NME.
+      records: folder of records; the ranges are calibrated on the training split, the NME is
+        measured on the held-out split.
       expect: the `.pb`'s engine.
 
     Raises:
-      InputError: too few training faces, or the records are of another scheme.
+      InputError: there are too few training faces, or the records have another landmark scheme.
     """
     training, held_out = (
         recorded_faces(records, contract.scheme, contract.crop, contract.size, split)
@@ -92,7 +95,7 @@ def write_int8(model: Path, contract: Contract, out: Path, records: Path, expect
     crops = training.crops(MOST)
     if len(crops) < LEAST:
         raise InputError(
-            f"{records}: has {len(crops)} training faces; 8 bits need {LEAST} to be calibrated on."
+            f"{records}: has {len(crops)} training faces; the calibration of 8 bits needs {LEAST}."
         )
     out.write_bytes(_quantised(_converter(model, contract), crops))
     faces, truth = held_out.crops(HELD_OUT), held_out.landmarks(HELD_OUT)
@@ -102,15 +105,15 @@ def write_int8(model: Path, contract: Contract, out: Path, records: Path, expect
     before = _mean_nme(expect, faces, truth, scheme)
     after = _mean_nme(tflite_engine(out, contract), faces, truth, scheme)
     with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "float.tflite"
-        write_tflite(model, contract, plain)
-        times = _latencies([out, plain], contract, crops[:1].astype(np.float32))
-        size = plain.stat().st_size
+        float_file = Path(folder) / "float.tflite"
+        write_tflite(model, contract, float_file)
+        times = _latencies([out, float_file], contract, crops[:1].astype(np.float32))
+        size = float_file.stat().st_size
     return Cost(after, before, len(faces), len(crops), round(size / 1e6, 3), times[0], times[1])
 
 
 def check_cost(cost: Cost, problem: str) -> None:
-    """Raises InputError, beginning with `problem`, where the NME grew by more than `TOLERANCE`."""
+    """Raises InputError, which begins with `problem`, if the NME grew by more than `TOLERANCE`."""
     if not cost.nme <= TOLERANCE * cost.float_nme:
         raise InputError(
             f"{problem} loses too much: NME on {cost.held_out} held-out faces is {cost.nme:.2f}% "
@@ -119,7 +122,7 @@ def check_cost(cost: Cost, problem: str) -> None:
 
 
 def _mean_nme(run: Engine, crops: np.ndarray, truth: np.ndarray, scheme: Scheme) -> float:
-    """In percent, of the crop's own unit: that is one in x and y where crops are square."""
+    """Inter-ocular NME in percent, in normalised coordinates: correct only for square crops."""
     known = np.isfinite(truth).all(axis=2)
     predicted = run(crops)["landmarks"]
     return 100 * float(nme(predicted, truth, scheme, "inter_ocular", known).mean())
@@ -128,7 +131,7 @@ def _mean_nme(run: Engine, crops: np.ndarray, truth: np.ndarray, scheme: Scheme)
 def _converter(model: Path, contract: Contract) -> Any:
     import tensorflow.compat.v1 as tf
 
-    graph = read_graph(model, contract, batch=1)  # of a graph of a fixed batch, too
+    graph = read_graph(model, contract, batch=1)  # also where the graph has a fixed batch
     with tempfile.TemporaryDirectory() as folder:
         single = Path(folder) / "single.pb"
         single.write_bytes(graph.SerializeToString())
@@ -140,7 +143,7 @@ def _converter(model: Path, contract: Contract) -> Any:
 
 
 def _quantised(converter: Any, crops: np.ndarray) -> bytes:
-    """The file of 8-bit numbers whose ranges are those in `crops`."""
+    """The bytes of the 8-bit file; its ranges are calibrated on `crops`."""
     import tensorflow as tf
 
     def dataset() -> Iterator[list[np.ndarray]]:
@@ -151,9 +154,9 @@ def _quantised(converter: Any, crops: np.ndarray) -> bytes:
     converter.representative_dataset = dataset
     tools = tf.lite.experimental
     with warnings.catch_warnings():
-        # It runs the model in tf.lite.Interpreter, which is soon to leave TensorFlow.
+        # The converter uses tf.lite.Interpreter, which TensorFlow will remove.
         warnings.filterwarnings("ignore", message="(?s).*tf.lite.Interpreter is deprecated")
-        # The only public way to leave chosen operations out.
+        # The only public way to exclude chosen operations.
         debugger = tools.QuantizationDebugger(converter=converter, debug_dataset=dataset)
         debugger.options = tools.QuantizationDebugOptions(
             denylisted_nodes=last_layers(debugger.calibrated_model)
@@ -163,40 +166,42 @@ def _quantised(converter: Any, crops: np.ndarray) -> bytes:
 
 
 def last_layers(model: bytes) -> list[str]:
-    """Names of what the last operations of a `.tflite` give: those that are kept in float.
+    """Names of the outputs of the last operations of a `.tflite`, which stay in float.
 
-    All that follows the last fully connected layer; of maps the softmax, its products with
-    constants, and the convolution that makes the maps.
+    These are all operations after the last fully connected layer. In a network with maps they are
+    the softmax, its products with constants, and the convolution that makes the maps.
     """
     from tensorflow.lite.python import schema_py_generated as schema
     from tensorflow.lite.tools import flatbuffer_utils
 
-    read = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
-    graph, kinds = read.subgraphs[0], schema.BuiltinOperator
-    codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in read.operatorCodes]
-    maker = {tensor: node for node in graph.operators for tensor in node.outputs}
+    flatbuffer = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    graph, kinds = flatbuffer.subgraphs[0], schema.BuiltinOperator
+    codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in flatbuffer.operatorCodes]
+    producer = {tensor: node for node in graph.operators for tensor in node.outputs}
 
     def kind(tensor: int) -> int | None:
-        return codes[maker[tensor].opcodeIndex] if tensor in maker else None
+        return codes[producer[tensor].opcodeIndex] if tensor in producer else None
 
-    def of_maps(tensor: int) -> bool:
+    def comes_from_softmax(tensor: int) -> bool:
         if kind(tensor) in (None, kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D):
             return False
-        return kind(tensor) == kinds.SOFTMAX or any(map(of_maps, maker[tensor].inputs))
+        return kind(tensor) == kinds.SOFTMAX or any(
+            map(comes_from_softmax, producer[tensor].inputs)
+        )
 
-    found: dict[int, None] = {}  # a set that keeps its order
+    last: dict[int, None] = {}  # a set that keeps its order
     waiting = list(graph.outputs)
     while waiting:
         tensor = waiting.pop()
-        if kind(tensor) is None or tensor in found:
+        if kind(tensor) is None or tensor in last:
             continue
-        inputs = list(maker[tensor].inputs)
-        if kind(tensor) == kinds.FULLY_CONNECTED and not any(map(of_maps, inputs)):
+        inputs = list(producer[tensor].inputs)
+        if kind(tensor) == kinds.FULLY_CONNECTED and not any(map(comes_from_softmax, inputs)):
             continue
-        found[tensor] = None
+        last[tensor] = None
         if kind(tensor) not in (kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D):
             waiting += inputs
-    return [graph.tensors[tensor].name.decode() for tensor in found]
+    return [graph.tensors[tensor].name.decode() for tensor in last]
 
 
 def _latencies(files: list[Path], contract: Contract, crop: np.ndarray) -> list[float]:

@@ -16,10 +16,10 @@ from senet_landmark.frozen.graph import import_graph
 from senet_landmark.io.files import write_json
 
 SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
-"""`serving_default`: input `image`, outputs `landmarks` and what else the contract has."""
+"""`serving_default`: input `image`, outputs `landmarks` and the contract's other outputs."""
 
 CONTRACT = Path("assets.extra", "contract.json")
-"""Where the contract is in the folder: what is in `assets.extra` is the user's own, and goes with
+"""Where the contract is in the folder: TensorFlow leaves `assets.extra` to users and copies it with
 the model (TensorFlow, "saved_model/README.md")."""
 
 SERVING = [tf.saved_model.tag_constants.SERVING]
@@ -27,9 +27,9 @@ SERVING = [tf.saved_model.tag_constants.SERVING]
 
 @contextlib.contextmanager
 def saved_model_written_whole(out: Path, model: Path, contract: Contract) -> Iterator[Path]:
-    """Yields a temporary folder with the SavedModel; renames it to `out` when the block ends well.
+    """Yields a temporary folder with the SavedModel; renames it to `out` if the block succeeds.
 
-    After an exception `out` is as it was before.
+    After an exception `out` is unchanged.
 
     Args:
       out: the folder to write; an older SavedModel there is replaced.
@@ -38,23 +38,23 @@ def saved_model_written_whole(out: Path, model: Path, contract: Contract) -> Ite
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
-        made = Path(temporary) / "made"
-        _write(made, model, contract)
-        yield made
-        # A folder cannot be renamed onto another that holds something.
+        folder = Path(temporary) / "made"
+        _write(folder, model, contract)
+        yield folder
+        # A folder cannot be renamed to the name of a folder that is not empty.
         older = Path(temporary) / "older"
         if out.exists():
             out.rename(older)
         try:
-            made.rename(out)
+            folder.rename(out)
         except OSError:
             if older.exists():
                 older.rename(out)
             raise
 
 
-def check_place(out: Path) -> None:
-    """Raises InputError where a SavedModel must not be written: on other files."""
+def check_folder(out: Path) -> None:
+    """Raises InputError if `out` is a file's name, or holds anything but a SavedModel."""
     if out.suffix in (".pb", ".onnx", ".tflite", ".json"):
         raise InputError(
             f"{out}: a SavedModel is a folder; give a name that does not end in {out.suffix}."
@@ -71,7 +71,7 @@ def saved_model_engine(folder: Path, contract: Contract) -> Engine:
     """The SavedModel's serving signature, run in a session.
 
     Raises:
-      InputError: the folder holds no SavedModel with the signature of the contract.
+      InputError: the folder holds no SavedModel with the signature that the contract describes.
     """
     with tf.Graph().as_default() as graph:
         session = tf.Session(graph=graph)
@@ -85,8 +85,8 @@ def saved_model_engine(folder: Path, contract: Contract) -> Engine:
     size = contract.input.shape[0]
 
     def run(crops: np.ndarray) -> Outputs:
-        found: Outputs = session.run(names, {image: crops.astype(np.float32, copy=False)})
-        return found
+        outputs: Outputs = session.run(names, {image: crops.astype(np.float32, copy=False)})
+        return outputs
 
     return in_batches(run, size) if size > 0 else run
 
@@ -100,7 +100,7 @@ def _write(folder: Path, model: Path, contract: Contract) -> None:
             session,
             SERVING,
             {SIGNATURE: tf.saved_model.predict_signature_def({"image": image}, tensors)},
-            strip_default_attrs=True,  # TensorFlow 1.15 does not know the newer ones
+            strip_default_attrs=True,  # TensorFlow 1.15 does not know the newer attributes
         )
         builder.save()
     write_json(folder / CONTRACT, to_json(contract))

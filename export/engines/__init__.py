@@ -1,1 +1,1 @@
-"""One file a runtime, and a registry. Imports nothing above the contract."""
+"""One file for each runtime, and a registry. Imports nothing above the contract."""

@@ -1,4 +1,4 @@
-"""What the engines share: the function that each of them is, and batches over threads."""
+"""What the engines share: their type, a function; and batches split over threads."""
 
 import os
 from collections.abc import Callable
@@ -11,57 +11,57 @@ import numpy as np
 from senet_landmark.frozen.contract import Contract
 
 Outputs = dict[str, np.ndarray]
-"""The contract's outputs by their names: landmarks, float32 [N, K, 2], and where the model has them
-variance [N, K], pose [N, 3] and attributes [N, C]."""
+"""Name of an output in the contract -> its values: landmarks, float32 [N, K, 2]; if the model has
+them also variance [N, K], pose [N, 3] and attributes [N, C]."""
 
 Engine = Callable[[np.ndarray], Outputs]
-"""Crops, uint8 or float32 [N, H, W, 3], RGB 0 to 255 -> the model's outputs. May be called from
-several threads at once."""
+"""Crops, uint8 or float32 [N, H, W, 3], RGB 0 to 255 -> the model's outputs. Several
+threads may call it at once."""
 
 Loader = Callable[[Path, Contract, int], Engine]
 """(file, its contract, threads; 0: the engine's own choice) -> the engine, ready to run. Raises
-InputError where the runtime is not installed, or cannot run the file."""
+InputError if the runtime is not installed, or cannot run the file."""
 
 EngineName = Literal["opencv", "onnxruntime", "tflite", "tensorflow", "tensorflow2"]
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def over_threads(start: Callable[[int], Engine], threads: int) -> Engine:
-    """Shares a batch among threads, each with a part of the crops.
+    """Splits a batch over threads; each thread runs a part of the crops.
 
-    Faces side by side gain more than threads that share one face, which takes about a millisecond.
-    A lone face is one thread's, which is steady on a busy machine; where the caller gives a number
-    of threads, they share it.
+    This gains more than several threads on one face, which takes only about a millisecond. A single
+    face gets one thread, so that its time is steady on a busy machine; if the caller gives a number
+    of threads, all of them share the face.
 
     Args:
-      start: threads that share a crop -> an engine that may be called from several threads, and
-        lets others run while it works (releases Python's lock).
-      threads: for a batch; 0: one a core.
+      start: number of threads for one crop -> an engine that several threads may call, and that
+        releases Python's global lock while it works.
+      threads: threads for a batch; 0: one for each core.
     """
-    one = start(1)
-    lone = start(threads) if threads > 1 else one
+    part_engine = start(1)
+    single_engine = start(threads) if threads > 1 else part_engine
     count = threads or cores()
     if count < 2:
-        return one
+        return part_engine
     pool = ThreadPoolExecutor(count, thread_name_prefix="engine")
 
     def shared(crops: np.ndarray) -> Outputs:
         if len(crops) < 2:
-            return lone(crops)
-        parts = list(pool.map(one, np.array_split(crops, min(count, len(crops)))))
+            return single_engine(crops)
+        parts = list(pool.map(part_engine, np.array_split(crops, min(count, len(crops)))))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     return shared
 
 
 def in_batches(run: Engine, size: int) -> Engine:
-    """Feeds a graph that takes exactly `size` crops with any number of them."""
+    """An engine for any number of crops, from one whose graph takes exactly `size` crops."""
 
     def batched(crops: np.ndarray) -> Outputs:
         missing = -len(crops) % size

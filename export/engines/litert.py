@@ -12,32 +12,32 @@ from senet_landmark.frozen.contract import Contract
 
 
 def tflite_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
-    """A `.tflite` in LiteRT, or in TensorFlow's interpreter where that is not installed.
+    """A `.tflite` in LiteRT, or in TensorFlow's interpreter if LiteRT is not installed.
 
     Args:
-      model: the `.tflite`, of batch 1.
+      model: the `.tflite`, with batch size 1.
       contract: the model's.
-      threads: cores for a batch; 0: all. One face is one thread's, unless a number is given.
+      threads: processor cores for a batch; 0: all, but one for a single face.
 
     Raises:
-      InputError: neither is installed, or the file is no model.
+      InputError: neither is installed, or the file is no TFLite model of this project.
     """
     return over_threads(lambda shared: _pool(model, contract, shared), threads)
 
 
 def _pool(model: Path, contract: Contract, threads: int) -> Engine:
-    """An engine of as many interpreters as threads ask for it at once, with `threads` each."""
+    """An engine with one interpreter for each thread that calls it at once; each has `threads`."""
     first = _interpreter(model, threads)
     try:
-        (given,) = first.get_input_details()
-        found = {details["name"]: details["index"] for details in first.get_output_details()}
+        (image,) = first.get_input_details()
+        indices = {details["name"]: details["index"] for details in first.get_output_details()}
         outputs = {
-            name: (found[tensor.operation], tensor.shape[1:])
+            name: (indices[tensor.operation], tensor.shape[1:])
             for name, tensor in contract.outputs.items()
         }
     except (KeyError, ValueError) as error:
         raise InputError(f"{model}: is not a TFLite model of this project ({error}).") from error
-    # An interpreter holds the values of one run: each run takes one, and puts it back.
+    # An interpreter holds the values of one run, so each run takes one out and puts it back.
     idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
     idle.put(first)
 
@@ -49,7 +49,7 @@ def _pool(model: Path, contract: Contract, threads: int) -> Engine:
         try:
             results: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
             for crop in crops.astype(np.float32, copy=False):
-                interpreter.set_tensor(given["index"], crop[None])
+                interpreter.set_tensor(image["index"], crop[None])
                 interpreter.invoke()
                 for name, (index, _) in outputs.items():
                     results[name].append(interpreter.get_tensor(index))
@@ -64,7 +64,7 @@ def _pool(model: Path, contract: Contract, threads: int) -> Engine:
 
 
 def _interpreter(model: Path, threads: int = 1) -> Any:
-    """The file in an interpreter with `threads` threads, ready to run.
+    """An interpreter of the file with `threads` threads, ready to run.
 
     Raises:
       InputError: as `tflite_engine`.

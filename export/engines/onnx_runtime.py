@@ -16,7 +16,7 @@ def onnxruntime_engine(model: Path, contract: Contract, threads: int = 0) -> Eng
     Args:
       model: the `.onnx`.
       contract: the model's.
-      threads: cores for a batch; 0: all. One face is one thread's, unless a number is given.
+      threads: processor cores for a batch; 0: all, but one for a single face.
 
     Raises:
       InputError: ONNX Runtime is not installed, or cannot read the file.
@@ -27,18 +27,18 @@ def onnxruntime_engine(model: Path, contract: Contract, threads: int = 0) -> Eng
         session = _session(model, threads)
 
         def run(crops: np.ndarray) -> Outputs:
-            found = session.run(names, {contract.input.name: crops.astype(np.float32, copy=False)})
-            return dict(zip(contract.outputs, found, strict=True))
+            values = session.run(names, {contract.input.name: crops.astype(np.float32, copy=False)})
+            return dict(zip(contract.outputs, values, strict=True))
 
         return run
 
-    if contract.input.shape[0] > 0:  # a graph of a fixed batch cannot take parts of one
+    if contract.input.shape[0] > 0:  # a graph with a fixed batch cannot take parts of a batch
         return start(threads or cores())
     return over_threads(start, threads)
 
 
 def _session(model: Path, threads: int = 1) -> Any:
-    """The file in a session of ONNX Runtime whose operations have `threads` threads.
+    """A session of ONNX Runtime with the file; its operations use `threads` threads.
 
     Raises:
       InputError: as `onnxruntime_engine`.
@@ -51,7 +51,7 @@ def _session(model: Path, threads: int = 1) -> Any:
         ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    # Threads that spin while they wait would take the processor from others.
+    # Threads that spin while they wait would take the processor from other programs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     try:

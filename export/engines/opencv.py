@@ -14,14 +14,14 @@ from senet_landmark.frozen.contract import Contract
 
 
 def reads_tensorflow() -> bool:
-    """Whether this OpenCV has the TensorFlow importer, which is leaving OpenCV."""
+    """Whether this OpenCV has the TensorFlow importer, which newer releases drop."""
     return hasattr(cv2.dnn, "readNetFromTensorflow")
 
 
 def suffixes() -> tuple[str, ...]:
-    """What this OpenCV runs, the better first.
+    """The suffixes of the files that this OpenCV runs, the better one first.
 
-    From 5 on its ONNX importer is the newer and the faster one; that of 4 wants a fixed batch.
+    In OpenCV 5 the ONNX importer is newer and faster; that of OpenCV 4 needs a fixed batch.
     """
     if not reads_tensorflow():
         return (".onnx",)
@@ -34,7 +34,7 @@ def opencv_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
     Args:
       model: a `.pb` or an `.onnx`.
       contract: the model's.
-      threads: OpenCV has one number for the whole process, which is set where this is not 0.
+      threads: OpenCV has one number of threads for the whole process; it is set if this is not 0.
 
     Raises:
       InputError: OpenCV cannot read the file, or was built without the TensorFlow importer.
@@ -43,27 +43,27 @@ def opencv_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
     if not onnx and not reads_tensorflow():
         raise InputError(
             f"{model}: this OpenCV ({cv2.__version__}) has no TensorFlow importer. Make an .onnx "
-            "of it: `senet-landmark convert --to onnx`."
+            "from it: `senet-landmark convert --to onnx`."
         )
     outputs = contract.outputs
     names = [tensor.name if onnx else tensor.operation for tensor in outputs.values()]
     lock = threading.Lock()  # a net holds the values of one run
 
     def run(crops: np.ndarray) -> Outputs:
-        # OpenCV keeps TensorFlow graphs in its own channel order: [N, C, H, W].
+        # OpenCV runs TensorFlow graphs in its own channel order: [N, C, H, W].
         ordered = crops if onnx else crops.transpose(0, 3, 1, 2)
         with lock:
             net.setInput(np.ascontiguousarray(ordered, dtype=np.float32))
-            # A lone output is not named: an older `.pb` has its name on a closing identity, which
-            # OpenCV 5 drops.
-            found = net.forward(names) if len(names) > 1 else [net.forward()]
-            # The arrays of some releases are views of the net's own memory.
+            # A single output is taken without its name: in an older `.pb` the name is that of a
+            # closing identity operation, which OpenCV 5 drops.
+            results = net.forward(names) if len(names) > 1 else [net.forward()]
+            # In some releases the arrays are views of the net's own memory.
             return {
                 name: np.array(values, np.float32).reshape(len(crops), *tensor.shape[1:])
-                for (name, tensor), values in zip(outputs.items(), found, strict=True)
+                for (name, tensor), values in zip(outputs.items(), results, strict=True)
             }
 
-    free = contract.input.shape[0] < 1
+    free_batch = contract.input.shape[0] < 1
     width, height = contract.size
     if threads:
         cv2.setNumThreads(threads)
@@ -71,12 +71,12 @@ def opencv_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
         try:
             read = cv2.dnn.readNetFromONNX if onnx else cv2.dnn.readNetFromTensorflow
             net = read(str(model))
-            # A layer may fail only when it runs.
+            # Some layers fail only when they run.
             run(np.zeros((max(contract.input.shape[0], 1), height, width, 3), np.float32))
         except (cv2.error, ValueError) as error:
             raise InputError(f"{model}: OpenCV cannot run this graph ({error}).") from error
-    # OpenCV 4 settles the shapes of an .onnx for one crop when it reads it, for some operations.
-    return in_batches(run, 1) if onnx and free and _major() < 5 else run
+    # When OpenCV 4 reads an .onnx, it fixes the shapes of some operations for one crop.
+    return in_batches(run, 1) if onnx and free_batch and _major() < 5 else run
 
 
 def _major() -> int:
@@ -85,11 +85,11 @@ def _major() -> int:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Hides OpenCV's own log; what fails raises an error that says it in a line.
+    """Hides OpenCV's own log; a failure still raises an error with a message.
 
-    Of a graph, 5 complains of a fixed batch before its older engine takes it.
+    OpenCV 5, for example, complains about a fixed batch before its older engine reads the graph.
     """
-    # OpenCV 4.11 has no `cv2.utils.logging`, and nothing to complain of either.
+    # OpenCV 4.11 has no `cv2.utils.logging`, and prints no such complaints.
     logging = getattr(cv2.utils, "logging", None)
     if not logging:
         yield

@@ -1,4 +1,4 @@
-"""Which engine runs a model: chosen by name, or by what is installed, the fastest first."""
+"""Which engine runs a model: the one that is named, or the fastest that is installed."""
 
 import importlib.util
 from collections.abc import Callable
@@ -18,11 +18,11 @@ class EngineSpec(NamedTuple):
     """One runtime.
 
     Attributes:
-      title: as its makers write it.
-      load: makes the engine.
-      suffixes: () -> what files it runs, the better first.
-      modules: packages of which one must be installed.
-      takes_threads: whether it can be given a number of threads.
+      title: its name as its makers write it.
+      load: loads a file into the engine.
+      suffixes: () -> suffixes of the files that it runs, the better one first.
+      modules: modules; one of them must be installed.
+      takes_threads: whether the caller can set its number of threads.
     """
 
     title: str
@@ -49,7 +49,7 @@ MODEL_SUFFIXES = (".pb", ".onnx", ".tflite")
 
 
 class Choice(NamedTuple):
-    """An engine, and the file that it runs."""
+    """An engine, and the model file that it runs."""
 
     engine: EngineName
     file: Path
@@ -58,16 +58,17 @@ class Choice(NamedTuple):
 def choose_engine(model: Path | str, contract: Contract, name: EngineName | None = None) -> Choice:
     """Which engine runs a model, and which of its files.
 
-    A `.pb` also stands for the `.onnx` and `.tflite` that `convert` wrote beside it, as its
-    contract says; any other file stands for itself.
+    For a `.pb` the choice includes the `.onnx` and `.tflite` that `convert` wrote beside it, if its
+    contract names them; for any other file there is only the file itself.
 
     Args:
       model: a `.pb`, `.onnx` or `.tflite`.
       contract: the model's.
-      name: the engine; None: the first of `ENGINES` that is installed and finds a file.
+      name: the engine; None: the first of `ENGINES` that is installed and has a file to run.
 
     Raises:
-      InputError: an unknown engine or suffix, or none that runs the model; which, and what to do.
+      InputError: the engine or the suffix is unknown, or no engine can run the model; the message
+        says what to do.
     """
     model = Path(model)
     if model.suffix not in MODEL_SUFFIXES:
@@ -84,40 +85,40 @@ def choose_engine(model: Path | str, contract: Contract, name: EngineName | None
             return Choice(engine, files[suffix])
     if name is None:
         raise InputError(
-            f"{model}: nothing is installed that runs it; `pip install onnxruntime` for an .onnx, "
-            "`pip install ai-edge-litert` for a .tflite."
+            f"{model}: no engine that runs it is installed; `pip install onnxruntime` for an "
+            ".onnx, `pip install ai-edge-litert` for a .tflite."
         )
-    wanted = ENGINES[name].suffixes()
-    remedy = f"make one: `senet-landmark convert --model {model} --to {wanted[0][1:]}`"
-    if model.suffix != ".pb" or ".pb" in wanted:
-        able = [e for e, spec in ENGINES.items() if model.suffix in spec.suffixes()]
-        remedy = f"use {' or '.join(able)}"
-    raise InputError(f"{model}: {name} runs {' and '.join(wanted)}, not this file; {remedy}.")
+    suffixes = ENGINES[name].suffixes()
+    remedy = f"make one: `senet-landmark convert --model {model} --to {suffixes[0][1:]}`"
+    if model.suffix != ".pb" or ".pb" in suffixes:
+        suitable = [e for e, spec in ENGINES.items() if model.suffix in spec.suffixes()]
+        remedy = f"use {' or '.join(suitable)}"
+    raise InputError(f"{model}: {name} runs {' and '.join(suffixes)}, not this file; {remedy}.")
 
 
 def _files(model: Path, contract: Contract) -> dict[str, Path]:
-    """Suffix -> file, of all that the model is there as."""
-    found = {model.suffix: model}
+    """Suffix -> file, for all files of the model: itself, and its conversions beside it."""
+    files = {model.suffix: model}
     if model.suffix == ".pb":
         for suffix in contract.conversions:
             if (beside := model.with_suffix(suffix)).is_file():
-                found[suffix] = beside
-    return found
+                files[suffix] = beside
+    return files
 
 
 def load_engine(
     model: Path | str, contract: Contract, name: EngineName | None = None, threads: int = 0
 ) -> Engine:
-    """The engine called `name`, ready to run `model`; None: as `choose_engine` chooses.
+    """The engine `name`, ready to run `model`; without a name the choice of `choose_engine`.
 
     Args:
       model: a `.pb`, `.onnx` or `.tflite`.
       contract: the model's.
-      name: of the engine.
-      threads: processor cores for a batch; 0: what the engine thinks best.
+      name: name of the engine.
+      threads: processor cores for a batch; 0: the engine's own choice.
 
     Raises:
-      InputError: as `choose_engine`; the engine is not installed; or cannot run the file.
+      InputError: as `choose_engine`; or the engine is not installed or cannot run the file.
     """
     chosen = choose_engine(model, contract, name)
     engine = ENGINES[chosen.engine].load(chosen.file, contract, threads)

@@ -1,4 +1,4 @@
-"""TensorFlow: a `.pb` in a session of a graph, or wrapped as a function for TensorFlow 2."""
+"""TensorFlow: a `.pb` in a session, or wrapped as a function for TensorFlow 2."""
 
 from pathlib import Path
 
@@ -16,11 +16,11 @@ def tensorflow_engine(model: Path, contract: Contract, threads: int = 0) -> Engi
     Args:
       model: a `.pb`.
       contract: the model's.
-      threads: of the session; 0: one a core. Unless TF_OVERRIDE_GLOBAL_THREADPOOL is set to 1 in
-        the environment, the first session of a process decides for all.
+      threads: threads of the session; 0: one for each core. Unless the environment variable
+        TF_OVERRIDE_GLOBAL_THREADPOOL is 1, the first session of a process decides for all.
 
     Raises:
-      InputError: the file is no graph, or lacks the tensors that its contract names.
+      InputError: the file holds no graph, or lacks tensors that its contract names.
     """
     import tensorflow.compat.v1 as tf
 
@@ -35,19 +35,19 @@ def tensorflow_engine(model: Path, contract: Contract, threads: int = 0) -> Engi
     call = session.make_callable([tensors[name] for name in outputs], [tensors["image"]])
 
     def run(crops: np.ndarray) -> Outputs:
-        found = call(crops.astype(np.float32, copy=False))
-        return dict(zip(outputs, found, strict=True))
+        values = call(crops.astype(np.float32, copy=False))
+        return dict(zip(outputs, values, strict=True))
 
     return run
 
 
 def tensorflow2_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
-    """The same graph wrapped as a function, for programs of TensorFlow 2 (eager execution).
+    """The same graph wrapped as a function, for programs with TensorFlow 2's eager execution.
 
     Args:
       model: a `.pb`.
       contract: the model's.
-      threads: must be 0: TensorFlow 2 has one number for the whole process, its own.
+      threads: must be 0: TensorFlow 2 has one number of threads for the whole process.
 
     Raises:
       InputError: as `tensorflow_engine`; or eager execution is off.
@@ -72,7 +72,7 @@ def tensorflow2_engine(model: Path, contract: Contract, threads: int = 0) -> Eng
     )
 
     def run(crops: np.ndarray) -> Outputs:
-        found = function(tf.constant(crops, tf.float32))
-        return {name: value.numpy() for name, value in zip(outputs, found, strict=True)}
+        values = function(tf.constant(crops, tf.float32))
+        return {name: value.numpy() for name, value in zip(outputs, values, strict=True)}
 
     return run

@@ -1,4 +1,4 @@
-"""How long runs take that take turns: engines beside each other, files beside each other."""
+"""The time of runs that take turns: of several engines, or of several files."""
 
 import statistics
 import time
@@ -13,32 +13,32 @@ Key = TypeVar("Key")
 
 
 def alternated(runs: Mapping[Key, Run], rounds: int) -> dict[Key, dict[str, Any]]:
-    """Times runs that take turns, so that what else the machine does hits all alike.
+    """Times runs that take turns, so that other load on the machine affects all of them alike.
 
-    In each round each is run twice, and the second run is timed: what ran before has emptied the
-    caches.
+    In each round every run is done twice, and the second one is timed: the run before it has
+    replaced what was in the caches.
 
     Args:
-      runs: whatever names a run -> the run.
-      rounds: timed runs of each; at least 1.
+      runs: key of a run -> the run.
+      rounds: timed runs of each key; at least 1.
 
     Returns:
-      Of each, in ms: `median`; `quartiles`, low and high; `cpu`, the median of the processor's
+      For each key, in ms: `median`; `quartiles`, low and high; `cpu`, the median of the processor
       time, which other programs change less.
     """
     times: dict[Key, list[tuple[float, float]]] = {key: [] for key in runs}
     keys = list(runs)
     for number in range(rounds):
-        for place in range(len(keys)):
-            # Another one begins each round: who comes first may have the cold start.
-            key = keys[(place + number) % len(keys)]
+        for position in range(len(keys)):
+            # Each round begins with another key: the first run may have a cold start.
+            key = keys[(position + number) % len(keys)]
             runs[key]()
             times[key].append(_time(runs[key]))
     return {key: _summary(measured) for key, measured in times.items()}
 
 
 def _time(run: Run) -> tuple[float, float]:
-    """Milliseconds of the clock, and of the processor."""
+    """Milliseconds of wall time, and of processor time."""
     wall, processor = time.perf_counter(), time.process_time()
     run()
     return 1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - processor)

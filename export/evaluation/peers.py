@@ -1,4 +1,4 @@
-"""Other people's models behind one interface, so that they are measured as this project's are."""
+"""Models of others behind the interface `Landmarker`, so that all models are measured alike."""
 
 import importlib.util
 from collections.abc import Callable, Mapping
@@ -17,21 +17,21 @@ from senet_landmark.face.geometry import Box, BoxCorrection, CropSpec
 from senet_landmark.face.schemes import SCHEMES, Scheme
 
 CORRECTIONS: Mapping[str, BoxCorrection] = {
-    source: correction for source, correction in default_corrections().items()
+    box_source: correction for box_source, correction in default_corrections().items()
 }
 
 Find = Callable[[np.ndarray, Box], np.ndarray | None]
-"""(photo, canonical face box) -> its points [len(points), 2] in photo pixels, None for no face."""
+"""(photo, canonical face box) -> points [len(points), 2] in photo pixels; None: no face."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A `Landmarker` of someone else's; it has landmarks alone.
+    """A `Landmarker` of others; it gives landmarks alone.
 
     Attributes:
       name, scheme, points, note, attribute_names, own_boxes: see `Landmarker`.
-      find: the model, on one face.
-      corrections: source of a box -> correction to the canonical box.
+      find: runs the model on one face.
+      corrections: source of a face box -> correction to the canonical box.
     """
 
     name: str
@@ -44,36 +44,38 @@ class Peer:
     own_boxes: bool = True
 
     def outputs(
-        self, photo: np.ndarray, boxes: np.ndarray, source: str | None
+        self, photo: np.ndarray, boxes: np.ndarray, box_source: str | None
     ) -> dict[str, np.ndarray]:
         """See `Landmarker.outputs`; `landmarks` alone."""
-        return {"landmarks": self.landmarks(photo, boxes, source)}
+        return {"landmarks": self.landmarks(photo, boxes, box_source)}
 
-    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str | None) -> np.ndarray:
+    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, box_source: str | None) -> np.ndarray:
         """The `landmarks` of `Landmarker.outputs`.
 
-        Boxes of an annotation count as canonical where `corrections` says nothing of them; those
-        of a detector that it does not name are refused.
+        Boxes of an annotation count as canonical if `corrections` does not name them. Boxes of a
+        detector that it does not name raise InputError.
         """
         if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
             raise InputError(f"A photo is uint8 [H, W, 3] RGB, not {photo.dtype} {photo.shape}.")
-        known = {ANNOTATION: BoxCorrection(), **self.corrections}
-        if source not in known:
-            raise InputError(f"{self.name} knows boxes from {', '.join(known)}; not {source!r}.")
-        found = np.full((len(boxes), self.scheme.points, 2), np.nan, np.float32)
-        for face, box in zip(found, np.asarray(boxes, np.float64), strict=True):
+        corrections = {ANNOTATION: BoxCorrection(), **self.corrections}
+        if box_source not in corrections:
+            raise InputError(
+                f"{self.name} knows boxes from {', '.join(corrections)}; not {box_source!r}."
+            )
+        landmarks = np.full((len(boxes), self.scheme.points, 2), np.nan, np.float32)
+        for face, box in zip(landmarks, np.asarray(boxes, np.float64), strict=True):
             if not np.isfinite(box).all() or (box[2:] - box[:2]).min() <= 0:
                 raise InputError(f"Face box {np.round(box, 1).tolist()} has no area.")
-            predicted = self.find(photo, geometry.correct_box(box, known[source]))
+            predicted = self.find(photo, geometry.correct_box(box, corrections[box_source]))
             if predicted is not None:
                 face[list(self.points)] = predicted
-        return found
+        return landmarks
 
 
 def invert_correction(correction: BoxCorrection) -> BoxCorrection:
-    """From the canonical box back to the source's: the inverse under `geometry.correct_box`."""
+    """The correction from the canonical box back: the inverse under `geometry.correct_box`."""
     (dx, dy), (width, height) = correction.shift, correction.scale
-    # The shift is in sizes of the box that it is applied to, which is now the canonical one.
+    # A shift is measured in sizes of the box that it is applied to: now the canonical box.
     return BoxCorrection(shift=(-dx / width, -dy / height), scale=(1 / width, 1 / height))
 
 
@@ -82,17 +84,17 @@ def invert_correction(correction: BoxCorrection) -> BoxCorrection:
 DLIB_MODEL = "shape_predictor_68_face_landmarks.dat"
 
 DLIB_NOTE = (
-    "Trained on 300-W as a whole, by its author's account (davisking/dlib issue 359): the test "
-    "photos of HELEN and LFPW must be taken for seen. Made for the boxes of dlib's HOG detector; "
-    "boxes of another source are brought to their place and size. Gives whole pixels."
+    "Its author trained it on the whole of 300-W (davisking/dlib issue 359): assume that it has "
+    "seen the test photos of HELEN and LFPW. It was made for the boxes of dlib's HOG detector; "
+    "boxes of another source are brought to their place and size. It gives whole pixels."
 )
 
 
 def find_dlib_model(path: Path | str | None = None) -> Path:
-    """The file of dlib's 68-point predictor: the given one, else face_recognition_models'.
+    """The file of dlib's 68-point predictor: `path`, else that of face_recognition_models.
 
     Raises:
-      InputError: there is none; says where to get it.
+      InputError: the file is absent; the message says where to get it.
     """
     if path is not None:
         if not Path(path).is_file():
@@ -103,7 +105,7 @@ def find_dlib_model(path: Path | str | None = None) -> Path:
     for folder in (package and package.submodule_search_locations) or ():
         if (model := Path(folder) / "models" / DLIB_MODEL).is_file():
             return model
-    raise InputError(f"dlib's {DLIB_MODEL} is not at hand. Get it {_WHERE}, and give its path.")
+    raise InputError(f"dlib's {DLIB_MODEL} was not found. Get it {_WHERE}, and give its path.")
 
 
 _WHERE = "by `pip install face_recognition_models` or from http://dlib.net/files/"
@@ -115,17 +117,17 @@ def load_dlib_predictor(
 ) -> Peer:
     """dlib's 68-point predictor (Kazemi and Sullivan, "One Millisecond Face Alignment", CVPR 2014).
 
-    It was trained on boxes of dlib's HOG detector, and starts from their place and size. A
-    detection is given to it as it is. Any other box is brought to the canonical one, and from there
-    to dlib's by the inverse of the correction that takes dlib's there; what it cannot restore is
-    that a detector's box is square and does not follow the pose.
+    It was trained on boxes of dlib's HOG detector, and starts from their place and size. It gets
+    such a detection unchanged. Any other box is brought to the canonical box, and from there to
+    dlib's by the inverse of dlib's correction. One difference remains: a detector's box is square
+    and does not follow the pose.
 
     Args:
-      path: the model's file; None looks for it (`find_dlib_model`).
-      corrections: source of a box -> correction to the canonical box; must have `dlib`.
+      path: the model's file; None: as `find_dlib_model` finds it.
+      corrections: source of a face box -> correction to the canonical box; `dlib` must be there.
 
     Raises:
-      InputError: there is no file, or it holds no predictor of 68 points.
+      InputError: the file is absent, or holds no predictor of 68 points.
     """
     path = find_dlib_model(path)
     try:
@@ -154,22 +156,22 @@ def load_dlib_predictor(
 # --- MediaPipe -------------------------------------------------------------------------------
 
 MEDIAPIPE_NOTE = (
-    "The 51 inner points only, taken from its mesh by a published table; the 17 of the contour "
-    "have no vertex of their own there. Where the mesh defines a point otherwise than 300-W does, "
-    "the difference counts as error. Its own detector must find the face within the crop; a face "
-    "that it misses has no points."
+    "Only the 51 inner points, which a published table takes from its mesh; the 17 points of the "
+    "contour have no vertex in the mesh. Where the mesh defines a point in another way than 300-W, "
+    "the difference counts as error. Its own detector must find the face in the crop; a face that "
+    "it misses has no points."
 )
 
 MEDIAPIPE_CROP = CropSpec(margins=(0.25, 0.25, 0.25, 0.25))
-"""Room for MediaPipe's detector. 0.25, 0.5 and 1 are within 0.3% NME on 160 photos."""
+"""Room for MediaPipe's detector. On 160 photos 0.25, 0.5 and 1 differ by at most 0.3% NME."""
 
 MEDIAPIPE_SIDE = 512
-"""Of the crop in pixels; MediaPipe's networks take 128 (detector) and 192 (mesh) from it."""
+"""Side of the crop in pixels; MediaPipe's detector takes 128 pixels from it, its mesh 192."""
 
-# For the points 17 to 67 of 300-W, the vertices of the mesh whose mean each is: Yan, mediapipe2dlib
-# 1.0 (github.com/PeizhiYan/Mediapipe_2_Dlib_Landmarks, 2024). A later version there has other ends
-# of the brows (156, 383) and nostrils (98, 327): on 160 photos of 300W-LP and YTF those
-# are farther from the annotation, 3.8% against 3.6% and 6.5% against 6.2% NME.
+# Each point from 17 to 67 of 300-W is the mean of these vertices of the mesh: Yan, mediapipe2dlib
+# 1.0 (github.com/PeizhiYan/Mediapipe_2_Dlib_Landmarks, 2024). A later version has other ends of the
+# brows (156, 383) and other nostrils (98, 327). On 160 photos of 300W-LP and YTF these are farther
+# from the annotation: 3.8% NME against 3.6%, and 6.5% against 6.2%.
 MESH_TO_INNER_68 = (
     *((70,), (63,), (105,), (66,), (107,)),  # brows
     *((336,), (296,), (334,), (293,), (300,)),
@@ -188,13 +190,13 @@ def load_mediapipe(
 ) -> Peer:
     """MediaPipe's Face Mesh with attention (Grishchenko et al., "Attention Mesh", 2020).
 
-    Its releases before 0.10.30 carry detector and mesh in the wheel and need no download; later
-    ones have neither. It runs on a crop about the box, and of the meshes that it finds there the
-    one that fits the box is taken. Of 300-W's points it has the 51 inner ones (`MEDIAPIPE_NOTE`).
-    The peer keeps the state of a call: one per thread.
+    Releases before 0.10.30 have detector and mesh in the wheel and need no download; later ones
+    have neither. The peer runs on a crop around the box and takes the mesh that fits the box. It
+    gives the 51 inner points of 300-W (`MEDIAPIPE_NOTE`). It holds the state of a call: use one
+    peer per thread.
 
     Args:
-      corrections: source of a box -> correction to the canonical box.
+      corrections: source of a face box -> correction to the canonical box.
 
     Raises:
       InputError: MediaPipe is absent, or is a release without Face Mesh.
@@ -202,17 +204,17 @@ def load_mediapipe(
     try:
         from mediapipe.python.solutions import face_mesh
     except (ImportError, AttributeError, TypeError) as error:
-        # The last two come from a NumPy or protobuf that is too new for it.
+        # A NumPy or protobuf that is too new for MediaPipe raises the last two.
         raise InputError(
-            f"MediaPipe's Face Mesh cannot be loaded ({error}). It needs a release that has it "
-            "inside: pip install 'mediapipe>=0.10.14,<0.10.30', on Python 3.9 to 3.12."
+            f"MediaPipe's Face Mesh cannot be loaded ({error}). Install a release that has it: "
+            "pip install 'mediapipe>=0.10.14,<0.10.30', on Python 3.9 to 3.12."
         ) from error
     mesh = face_mesh.FaceMesh(static_image_mode=True, max_num_faces=4, refine_landmarks=True)
 
     def find(photo: np.ndarray, box: Box) -> np.ndarray | None:
         size = (MEDIAPIPE_SIDE, MEDIAPIPE_SIDE)
         crop, transform = geometry.crop_face(photo, box, MEDIAPIPE_CROP, size)
-        # MediaPipe's coordinates are shares of the picture from edge to edge, as a crop's are here.
+        # MediaPipe's coordinates are shares of the picture from edge to edge, like those of a crop.
         faces = [
             np.array([(vertex.x, vertex.y) for vertex in face.landmark])
             for face in mesh.process(crop).multi_face_landmarks or ()
@@ -235,4 +237,4 @@ PEERS: dict[str, Callable[[Path | None], Peer]] = {
     "dlib": load_dlib_predictor,
     "mediapipe": lambda dlib_model: load_mediapipe(),
 }
-"""Name -> how the peer is loaded, given the file of dlib's model."""
+"""Name -> function that loads the peer, given the file of dlib's model."""

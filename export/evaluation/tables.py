@@ -1,4 +1,4 @@
-"""The tables of an evaluation's page, as rows of texts for its template."""
+"""The tables of the evaluation page, as rows of texts for its template."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,17 +9,20 @@ from senet_landmark.evaluation.metrics import NORMALISERS
 from senet_landmark.evaluation.statistics import LIMITS
 from senet_landmark.face.schemes import Scheme
 
-LOW = (*(f"nme_{kind}" for kind in NORMALISERS), *(f"failure_rate_{x:.2f}" for x in LIMITS))
-HIGH = tuple(f"auc_{x:.2f}" for x in LIMITS)
+LOWER_IS_BETTER = (
+    *(f"nme_{kind}" for kind in NORMALISERS),
+    *(f"failure_rate_{x:.2f}" for x in LIMITS),
+)
+HIGHER_IS_BETTER = tuple(f"auc_{x:.2f}" for x in LIMITS)
 
 
 def labels_of(results: Sequence[Measured]) -> list[str]:
-    """The models' names; files of one name in different folders are numbered."""
-    seen: Counter[tuple[str, str]] = Counter()
+    """The models' names; files with the same name in different folders get numbers."""
+    counts: Counter[tuple[str, str]] = Counter()
     labels = []
     for result in results:
-        seen[result.name, result.boxes] += 1
-        number = seen[result.name, result.boxes]
+        counts[result.name, result.boxes] += 1
+        number = counts[result.name, result.boxes]
         labels.append(f"{result.name} ({number})" if number > 1 else result.name)
     return labels
 
@@ -30,24 +33,28 @@ def summary(
     labels: list[str],
     scheme: Scheme,
 ) -> list[dict[str, Any]]:
-    """The rows of the summary. The best are those of the same boxes and the same landmarks."""
+    """The rows of the summary. The best is chosen among equal boxes and equal landmarks."""
     rows = []
-    for result, own, label in zip(results, figures, labels, strict=True):
+    for result, one, label in zip(results, figures, labels, strict=True):
         rivals = [
             other
             for rival, other in zip(results, figures, strict=True)
             if (rival.boxes, rival.points) == (result.boxes, result.points)
         ]
         cells = []
-        for key in (*LOW[: len(NORMALISERS)], *HIGH, *LOW[len(NORMALISERS) :]):
-            choose = max if key in HIGH else min
-            # As printed: what looks equal is equal.
+        for key in (
+            *LOWER_IS_BETTER[: len(NORMALISERS)],
+            *HIGHER_IS_BETTER,
+            *LOWER_IS_BETTER[len(NORMALISERS) :],
+        ):
+            choose = max if key in HIGHER_IS_BETTER else min
+            # Compared as printed: figures that look equal are equal.
             best = choose(round(rival[key], 2) for rival in rivals)
             cells.append(
                 {
-                    "value": f"{own[key]:.2f}",
-                    "interval": _interval(own["interval_95"][key]),
-                    "best": len(rivals) > 1 and round(own[key], 2) == best,
+                    "value": f"{one[key]:.2f}",
+                    "interval": _interval(one["interval_95"][key]),
+                    "best": len(rivals) > 1 and round(one[key], 2) == best,
                 }
             )
         rows.append(
@@ -55,8 +62,8 @@ def summary(
                 "label": label,
                 "boxes": result.boxes,
                 "points": f"{len(result.points)} of {scheme.points} landmarks",
-                "n": own["n"],
-                "missed": own["missed_faces"],
+                "n": one["n"],
+                "missed": one["missed_faces"],
                 "cells": cells,
             }
         )
@@ -70,15 +77,15 @@ def _interval(ends: Sequence[float] | None) -> str:
 def absent(
     results: Sequence[Measured], labels: Sequence[str], scheme: Scheme
 ) -> list[tuple[str, str]]:
-    """Model -> the landmarks that it does not predict, of the models that lack some."""
-    found = {}
+    """(model, the landmarks that it does not predict), for the models that lack some."""
+    missing = {}
     for result, label in zip(results, labels, strict=True):
-        lacking = sorted(set(range(scheme.points)) - set(result.points))
-        if lacking:
-            whole = [g for g, p in scheme.groups.items() if set(p) <= set(lacking)]
+        indices = sorted(set(range(scheme.points)) - set(result.points))
+        if indices:
+            whole = [g for g, p in scheme.groups.items() if set(p) <= set(indices)]
             named = f" ({', '.join(whole)})" if whole else ""
-            found[label] = f"{_ranges(lacking)}{named}"
-    return list(found.items())
+            missing[label] = f"{_ranges(indices)}{named}"
+    return list(missing.items())
 
 
 def _ranges(numbers: Sequence[int]) -> str:
@@ -98,57 +105,59 @@ def by_group(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> dict[s
     rows = [
         {
             "label": label,
-            "boxes": own["boxes"],
-            "cells": [_number(own["by_group"][name]) for name in names],
+            "boxes": one["boxes"],
+            "cells": [_number(one["by_group"][name]) for name in names],
         }
-        for own, label in zip(figures, labels, strict=True)
+        for one, label in zip(figures, labels, strict=True)
     ]
     return {"names": names, "rows": rows}
 
 
 def by_part(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """The tables by subset, yaw and each attribute: those that exist."""
-    attributes = dict.fromkeys(name for own in figures for name in own["by_attribute"])
-    tables = [("subset", "subset", [own["by_subset"] for own in figures])]
-    tables += [("yaw", "yaw", [own["by_yaw"] for own in figures])]
+    """The tables by subset, by yaw and by each attribute that the faces have."""
+    attributes = dict.fromkeys(name for one in figures for name in one["by_attribute"])
+    tables = [("subset", "subset", [one["by_subset"] for one in figures])]
+    tables += [("yaw", "yaw", [one["by_yaw"] for one in figures])]
     tables += [
-        (f"attribute-{number}", name, [own["by_attribute"].get(name, {}) for own in figures])
+        (f"attribute-{number}", name, [one["by_attribute"].get(name, {}) for one in figures])
         for number, name in enumerate(attributes)
     ]
-    found = []
+    page_tables = []
     for key, title, tables_of in tables:
-        # A detector may have missed all faces of a class.
+        # With one model all faces of a class may be missed, so the names are those of all models.
         names = sorted({name for table in tables_of for name in table})
         rows = [
             {
                 "label": label,
-                "boxes": own["boxes"],
+                "boxes": one["boxes"],
                 "cells": [_part(table.get(name)) for name in names],
             }
-            for own, label, table in zip(figures, labels, tables_of, strict=True)
+            for one, label, table in zip(figures, labels, tables_of, strict=True)
         ]
         if names:
-            found.append({"id": key, "title": title, "names": names, "rows": rows})
-    return found
+            page_tables.append({"id": key, "title": title, "names": names, "rows": rows})
+    return page_tables
 
 
-def further(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """The tables of pose and attributes, of the models that predict them: those that exist."""
-    found = []
+def auxiliary(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The tables of pose and attributes, for the models that predict these auxiliary tasks."""
+    page_tables = []
     for key, title in (("pose_mae", "Pose"), ("attribute_accuracy", "Attributes")):
-        able = [(own, label) for own, label in zip(figures, labels, strict=True) if key in own]
-        names = list(dict.fromkeys(name for own, _ in able for name in own[key]))
+        predicting = [
+            (one, label) for one, label in zip(figures, labels, strict=True) if key in one
+        ]
+        names = list(dict.fromkeys(name for one, _ in predicting for name in one[key]))
         rows = [
             {
                 "label": label,
-                "boxes": own["boxes"],
-                "cells": [_number(own[key].get(name)) for name in names],
+                "boxes": one["boxes"],
+                "cells": [_number(one[key].get(name)) for name in names],
             }
-            for own, label in able
+            for one, label in predicting
         ]
         if rows:
-            found.append({"id": key, "title": title, "names": names, "rows": rows})
-    return found
+            page_tables.append({"id": key, "title": title, "names": names, "rows": rows})
+    return page_tables
 
 
 def _part(part: dict[str, Any] | None) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-// The landmarks of one face:  landmarks MODEL.onnx PHOTO LEFT TOP RIGHT BOTTOM
+// Prints the landmarks of one face:  landmarks MODEL.onnx PHOTO LEFT TOP RIGHT BOTTOM
 // The box is tight: brows to chin, jaw to jaw. Before OpenCV 5 MODEL.pb runs as well.
 // g++ -O2 landmarks.cpp -o landmarks $(pkg-config --cflags --libs opencv4)
 #include <cstdio>
@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
     const double side = (1 + 2 * margin) * std::max(right - left, bottom - top);
     const double x = (left + right - side) / 2, y = (top + bottom - side) / 2;
 
-    const int factor = std::max(int(side / size), 1);  // a finer photo is averaged first
+    const int factor = std::max(int(side / size), 1);  // a large face is reduced first
     const cv::Point before(cvFloor(x) - factor, cvFloor(y) - factor);
     const cv::Point behind(cvCeil(x + side) + factor, cvCeil(y + side) + factor);
     const cv::Rect part = cv::Rect(before, behind) & cv::Rect(cv::Point(), photo.size());

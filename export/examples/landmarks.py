@@ -1,4 +1,4 @@
-"""The landmarks of one face with OpenCV and NumPy alone, or with ONNX Runtime: to copy from.
+"""The landmarks of one face with OpenCV and NumPy alone, or with ONNX Runtime; copy what you need.
 
 python landmarks.py MODEL.onnx PHOTO LEFT TOP RIGHT BOTTOM [onnxruntime]
 
@@ -13,12 +13,12 @@ import numpy as np
 SIZE, MARGIN = 128, 0.125
 
 
-def cut_out(photo: np.ndarray, box: list[float]) -> tuple[np.ndarray, np.ndarray, float]:
-    """The face as the network sees it, uint8 [128, 128, 3]; its corner and side in the photo."""
+def crop_face(photo: np.ndarray, box: list[float]) -> tuple[np.ndarray, np.ndarray, float]:
+    """The crop for the network, uint8 [128, 128, 3]; its top left corner and side in the photo."""
     left, top, right, bottom = box
     side = (1 + 2 * MARGIN) * max(right - left, bottom - top)
     corner = np.array([left + right - side, top + bottom - side]) / 2
-    factor = max(int(side / SIZE), 1)  # a finer photo is averaged first
+    factor = max(int(side / SIZE), 1)  # a large face is reduced first
     first = np.maximum(np.floor(corner).astype(int) - factor, 0)
     last = np.minimum(np.ceil(corner + side).astype(int) + factor, photo.shape[1::-1])
     cells = (last - first) // factor
@@ -32,7 +32,7 @@ def cut_out(photo: np.ndarray, box: list[float]) -> tuple[np.ndarray, np.ndarray
 
 
 def with_opencv(model: str, image: np.ndarray) -> np.ndarray:
-    """The points [1, 68, 2] of an RGB image float32 [1, 128, 128, 3], in shares of its sides."""
+    """The points [1, 68, 2], as shares of its sides, in an RGB image float32 [1, 128, 128, 3]."""
     net = cv2.dnn.readNet(model)
     onnx = model.endswith(".onnx")
     net.setInput(image if onnx else np.ascontiguousarray(image.transpose(0, 3, 1, 2)))
@@ -54,7 +54,7 @@ if __name__ == "__main__":
     photo = cv2.imread(name)
     if photo is None:
         sys.exit(f"{name}: cannot be read as a photo")
-    crop, corner, side = cut_out(photo, [float(value) for value in box])
+    crop, corner, side = crop_face(photo, [float(value) for value in box])
     image = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB)[None].astype(np.float32)  # [1, 128, 128, 3]
     run = with_onnxruntime if sys.argv[7:] == ["onnxruntime"] else with_opencv
     for x, y in run(model, image).reshape(-1, 2) * side + corner:

@@ -1,1 +1,1 @@
-"""A run's checkpoint -> `.pb` and contract, their parity checked."""
+"""A run's checkpoint -> `.pb` and contract, with a parity check."""

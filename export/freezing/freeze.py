@@ -16,7 +16,7 @@ from senet_landmark.data_tools.datasets.registry import DATASETS, photos_of
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import Engine
 from senet_landmark.export.engines.registry import load_engine
-from senet_landmark.export.freezing.old_tensorflow import younger_parts
+from senet_landmark.export.freezing.old_tensorflow import newer_parts
 from senet_landmark.export.freezing.parity import differences
 from senet_landmark.export.freezing.recorded_faces import RecordedFaces, recorded_faces
 from senet_landmark.export.inference.confidence import (
@@ -42,25 +42,25 @@ from senet_landmark.networks.weights import Weights, assign_weights
 from senet_landmark.training.checkpoints import load_run, load_state, weights_of
 
 FORBIDDEN = ("FusedBatchNorm", "Dropout", "Random", "Queue", "Iterator", "Variable", "PyFunc")
-"""Operations that have no place in a frozen graph, by the beginning or a part of their names."""
+"""Parts of names of operations that a frozen graph must not have."""
 
 
 CHECKED, FITTED = 32, 300
-"""Held-out faces that outputs are compared on, and that the confidence is fitted to, at most."""
+"""Largest numbers of held-out faces for the parity check, and for fitting the confidence."""
 
 
 @dataclass(frozen=True)
 class FreezeResult:
-    """What freezing made, and how it was checked.
+    """The frozen model, and the result of its parity check.
 
     Attributes:
       model: path of the `.pb`.
       contract: path of its `.json`.
-      checkpoint: path of the weights.
-      differences: output -> largest difference to the checkpoint over `faces` crops, in the unit of
-        `parity.TOLERANCES`.
-      faces: crops that it was checked on.
-      megabytes: size of the `.pb`.
+      checkpoint: path of the checkpoint with the weights.
+      differences: output -> largest difference from the checkpoint over `faces` crops, in the unit
+        of `parity.TOLERANCES`.
+      faces: number of crops in the parity check.
+      megabytes: size of the `.pb` (10^6 bytes).
     """
 
     model: str
@@ -74,19 +74,19 @@ class FreezeResult:
 def freeze(
     run: Path | str, out: Path | str, *, records: Path | str | None = None, batch_size: int = 0
 ) -> FreezeResult:
-    """Freezes the best weights of a run, or its latest, into one file.
+    """Freezes the best weights of a run, or its latest weights, into one file.
 
     Args:
       run: folder of a training run.
       out: the `.pb` to write; the contract goes beside it as `.json`.
-      records: records with real crops to check on; by default those the run was trained on.
-      batch_size: N of the graph's input; 0: any.
+      records: records with real crops for the parity check; by default those of the run.
+      batch_size: N of the graph's input; 0: any number.
 
     Returns:
-      What was made. The files are written only after the check on real crops.
+      The frozen model. The files are written only after the parity check on real crops.
 
     Raises:
-      InputError: `out` does not end in .pb, the run has no checkpoint, the records are gone, or
+      InputError: `out` does not end in .pb, the run has no checkpoint, the records are absent, or
         an output of the frozen graph differs from the checkpoint's by more than its tolerance
         (`parity.TOLERANCES`).
     """
@@ -124,46 +124,46 @@ def freeze(
 
 
 def with_confidence(contract: Contract, engine: Engine, faces: RecordedFaces) -> Contract:
-    """The contract with how sure its model is of points and faces, fitted to `faces`."""
+    """The contract with the curves of confidence and of expected error, fitted to `faces`."""
     scheme = contract.landmark_scheme
-    found, spread = with_spread(engine, faces.crops(FITTED), scheme)
-    _, beside = with_spread(engine, faces.crops_beside(FITTED), scheme)
-    errors = np.linalg.norm(found["landmarks"] - faces.landmarks(FITTED), axis=2)
+    outputs, spread = with_spread(engine, faces.crops(FITTED), scheme)
+    _, spread_beside = with_spread(engine, faces.crops_beside(FITTED), scheme)
+    errors = np.linalg.norm(outputs["landmarks"] - faces.landmarks(FITTED), axis=2)
     return replace(
         contract,
-        confidence=fit_confidence(spread, beside),
+        confidence=fit_confidence(spread, spread_beside),
         expected_error=fit_expected_errors(spread, errors),
-        metrics={**contract.metrics, "face_auc": round(100 * separation(spread, beside), 2)},
+        metrics={**contract.metrics, "face_auc": round(100 * separation(spread, spread_beside), 2)},
     )
 
 
 def _outputs_of(
     network: NetworkConfig, points: int, weights: Weights, where: str, crops: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The checkpoint's own outputs on `crops`."""
+    """The outputs of the checkpoint on `crops`."""
     with tf.Graph().as_default(), tf.Session() as session:
         model = build_model(network, points, is_training=False)
         assign_weights(session, weights, where)
-        found: dict[str, np.ndarray] = session.run(model.outputs, {model.image: crops})
-        return found
+        outputs: dict[str, np.ndarray] = session.run(model.outputs, {model.image: crops})
+        return outputs
 
 
 def frozen_graph(
     network: NetworkConfig, points: int, weights: Weights, where: str, batch_size: int = 0
 ) -> tf.GraphDef:
-    """The graph with constants for variables and folded batch norm.
+    """The graph with constants in place of variables, and with folded batch norm.
 
     Args:
-      network: which network.
-      points: landmarks of its scheme.
-      weights: of its variables.
-      where: what they are from, for messages.
-      batch_size: N of the graph's input; 0: any.
+      network: the network.
+      points: number of landmarks.
+      weights: values of its variables.
+      where: where the weights come from, for messages.
+      batch_size: N of the graph's input; 0: any number.
 
     Raises:
-      InputError: the weights are another network's.
-      RuntimeError: the network has an operation that training alone needs, or that TensorFlow 1.15
-        does not know: a mistake in its code.
+      InputError: the weights belong to another network.
+      RuntimeError: the graph has an operation that only training needs, or that TensorFlow 1.15
+        does not know: a mistake in the network's code.
     """
     with tf.Graph().as_default() as graph, tf.Session() as session:
         model = build_model(network, points, is_training=False, batch_size=batch_size or None)
@@ -177,33 +177,35 @@ def frozen_graph(
     if left:
         raise RuntimeError(f"training operations are left in the frozen graph: {left}")
     portable = _portable(_named(folded, names))
-    if younger := younger_parts(portable):
-        raise RuntimeError(f"the frozen graph has what TensorFlow 1.15 does not know: {younger}")
+    if newer := newer_parts(portable):
+        raise RuntimeError(
+            f"TensorFlow 1.15 does not know these parts of the frozen graph: {newer}"
+        )
     return portable
 
 
 def _named(graph_def: tf.GraphDef, outputs: list[str]) -> tf.GraphDef:
-    """The operation behind each output's closing identity has the output's name itself.
+    """Removes the closing identity of each output and gives its name to the operation before it.
 
-    OpenCV 5 drops those identities, and several outputs are told apart by their names alone.
+    OpenCV 5 drops such identities, and then does not know the outputs by their names.
     """
     names = {
         node.input[0]: node.name
         for node in graph_def.node
         if node.op == "Identity" and node.name in outputs
     }
-    found = tf.GraphDef(versions=graph_def.versions)
+    renamed = tf.GraphDef(versions=graph_def.versions)
     for node in graph_def.node:
         if node.name not in names.values():
-            own = found.node.add()
-            own.CopyFrom(node)
-            own.name = names.get(node.name, node.name)
-            own.input[:] = [names.get(name, name) for name in node.input]
-    return found
+            copy = renamed.node.add()
+            copy.CopyFrom(node)
+            copy.name = names.get(node.name, node.name)
+            copy.input[:] = [names.get(name, name) for name in node.input]
+    return renamed
 
 
 def _portable(graph_def: tf.GraphDef) -> tf.GraphDef:
-    """Without attributes that only say the default, which older programs do not know."""
+    """The graph without attributes that hold their default: older programs may not know them."""
     meta = tf.MetaGraphDef(graph_def=graph_def)
     meta.meta_info_def.stripped_op_list.CopyFrom(
         tf.train.export_meta_graph(graph_def=graph_def).meta_info_def.stripped_op_list
@@ -218,6 +220,7 @@ def _portable(graph_def: tf.GraphDef) -> tf.GraphDef:
 
 
 def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_size: int) -> Contract:
+    """The contract of a run's weights at `step`, without digest and confidence."""
     state = load_state(run)
     metrics = {}
     nme = state.figures.get("nme_inter_ocular", state.best_nme)
@@ -245,48 +248,51 @@ def _contract(run: Path, config: Config, info: RecordsInfo, step: int, batch_siz
 
 
 def _datasets(config: Config, info: RecordsInfo) -> list[str]:
-    """The data sets that weights saw, those of what they started from too.
+    """The data sets that the weights, and the weights they started from, were trained on.
 
-    Of further records, or a run, that are gone, the folder's name.
+    If a folder of more records or of a run is gone, its name stands in for its data sets.
     """
-    found = _datasets_of_records(config, info)
+    datasets = _datasets_of_records(config, info)
     start, seen = config.train.start_from, set[str]()
-    while start and start not in seen:  # a folder may have been made anew from what began with it
+    while start and start not in seen:  # runs may start from each other: a folder is reused
         seen.add(start)
         try:
             if model := frozen_start(start):
-                told = load_contract(model).training.get("dataset", Path(start).stem)
-                found += str(told).split(", ")
+                trained_on = load_contract(model).training.get("dataset", Path(start).stem)
+                datasets += str(trained_on).split(", ")
                 break
             config, info, _ = load_run(start)
         except InputError:
-            found.append(Path(start).name)
+            datasets.append(Path(start).name)
             break
-        found += _datasets_of_records(config, info)
+        datasets += _datasets_of_records(config, info)
         start = config.train.start_from
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(datasets))
 
 
 def _datasets_of_records(config: Config, info: RecordsInfo) -> list[str]:
-    found = [info.dataset]
+    datasets = [info.dataset]
     for folder in map(Path, config.train.more_records):
         try:
-            found.append(load_records_info(folder).dataset)
+            datasets.append(load_records_info(folder).dataset)
         except InputError:
-            found.append(folder.name)
-    return found
+            datasets.append(folder.name)
+    return datasets
 
 
 def _licence(datasets: list[str]) -> str:
-    """The terms of weights that were trained on these data sets."""
-    whole = f"Weights follow the terms of their training data ({', '.join(datasets)})"
+    """The licence of weights that were trained on these data sets."""
+    terms = f"Weights follow the terms of their training data ({', '.join(datasets)})"
     photos = dict.fromkeys(map(photos_of, datasets))
     research = [name for name in photos if name in DATASETS and DATASETS[name].research_only]
-    return f"{whole}; for research only: {', '.join(research)}." if research else f"{whole}."
+    return f"{terms}; for research only: {', '.join(research)}." if research else f"{terms}."
 
 
 def tensors(network: NetworkConfig, points: int, batch_size: int = 0) -> dict[str, Any]:
-    """The fields of a `Contract` about the graph's boundary. Args as `frozen_graph`."""
+    """The fields of a `Contract` that describe the graph's inputs and outputs.
+
+    Args as in `frozen_graph`.
+    """
     width, height = get_network(network.name).input_size
     count = batch_size or -1
     fields: dict[str, Any] = {

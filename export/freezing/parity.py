@@ -1,4 +1,4 @@
-"""Whether two forms of one model give the same: a checkpoint, a `.pb`, what it was converted to."""
+"""Parity: whether two forms of a model (checkpoint, `.pb`, conversion) give the same outputs."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -21,23 +21,23 @@ TOLERANCES = {
     "pose": Tolerance(0.01, "degrees"),
     "attributes": Tolerance(1e-4, "of a probability"),
 }
-"""Output of a model -> how far two forms of it may differ."""
+"""Output of a model -> the largest difference between two forms of the model."""
 
 Outputs = Mapping[str, np.ndarray]
 
 
-def differences(found: Outputs, expected: Outputs, problem: str) -> dict[str, float]:
+def differences(outputs: Outputs, expected: Outputs, problem: str) -> dict[str, float]:
     """The largest difference of each output, in its unit.
 
     Args:
-      found: name of an output -> its values.
+      outputs: name of an output -> its values.
       expected: the same outputs of the other form, on the same crops.
-      problem: what a message begins with: the file that was not written, and what differs.
+      problem: the beginning of the error message: the file that was not written, and what differs.
 
     Raises:
       InputError: an output differs by more than its tolerance, or is NaN.
     """
-    largest = {name: float(np.abs(found[name] - expected[name]).max()) for name in expected}
+    largest = {name: float(np.abs(outputs[name] - expected[name]).max()) for name in expected}
     for name, difference in largest.items():
         most, unit = TOLERANCES[name]
         if not difference <= most:  # also when it is NaN
@@ -46,7 +46,7 @@ def differences(found: Outputs, expected: Outputs, problem: str) -> dict[str, fl
 
 
 def described(largest: Mapping[str, float]) -> str:
-    """`landmarks to 1.2e-07 of the crop, pose to …`, of what `differences` gives."""
+    """`landmarks to 1.2e-07 of the crop, pose to …`: the result of `differences` as text."""
     return ", ".join(
         f"{name} to {value:.1e} {TOLERANCES[name].unit}" for name, value in largest.items()
     )

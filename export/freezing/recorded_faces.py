@@ -1,4 +1,4 @@
-"""Crops of recorded faces, as a model is fed them: to compare, to calibrate, to fit on."""
+"""Crops of recorded faces as a model gets them: for parity checks, calibration and fitting."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.face import geometry
 
 CACHE_MB = 1000
-"""Memory for decoded pictures."""
+"""Megabytes of memory for decoded pictures."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class RecordedFaces:
     """The faces of one split of records, for models of one crop and input size.
 
     Attributes:
-      store: their records.
-      crop: from canonical face box to crop.
-      size: (width, height) of a network's input in pixels.
+      store: the records of the faces.
+      crop: how the canonical face box becomes the crop.
+      size: (width, height) of the network's input in pixels.
     """
 
     store: RecordStore
@@ -29,32 +29,33 @@ class RecordedFaces:
     size: tuple[int, int]
 
     def crops(self, most: int) -> np.ndarray:
-        """Crops of the first `most` faces, uint8 [N, H, W, 3], as a network is fed them."""
+        """Crops of the first `most` faces, uint8 [N, H, W, 3], as the network gets them."""
         return np.stack([self._crop(index)[0] for index in range(min(most, len(self.store)))])
 
     def landmarks(self, most: int) -> np.ndarray:
         """The true landmarks of `crops`, [N, K, 2], normalised by the crop; NaN where unknown."""
-        found = []
+        landmarks = []
         for index in range(min(most, len(self.store))):
             points = geometry.apply(self._pixels(index), self.store.record(index).landmarks)
-            found.append(geometry.apply(self._crop(index)[1], points))
-        return np.stack(found)
+            landmarks.append(geometry.apply(self._crop(index)[1], points))
+        return np.stack(landmarks)
 
     def crops_beside(self, most: int) -> np.ndarray:
-        """Crops that show no whole face, uint8 [N, H, W, 3]: what a lost face's box holds.
+        """Crops that show no whole face, uint8 [N, H, W, 3]: examples of a box whose face is lost.
 
-        In turn one that is shifted by 0.7 to 1.2 of its side in any direction, and a third of one.
+        They alternate: a third of a face's crop, moved at random, and a crop that is moved by 0.7
+        to 1.2 of its side in a random direction.
         """
         generator = np.random.default_rng(0)
-        found = []
+        crops = []
         for index in range(min(most, len(self.store))):
-            angle, far = generator.uniform(0, 2 * np.pi), generator.uniform(0.7, 1.2)
+            angle, distance = generator.uniform(0, 2 * np.pi), generator.uniform(0.7, 1.2)
             if index % 2:
-                move = far * np.array([np.cos(angle), np.sin(angle)])
-                found.append(self._crop(index, 1, move)[0])
+                move = distance * np.array([np.cos(angle), np.sin(angle)])
+                crops.append(self._crop(index, 1, move)[0])
             else:
-                found.append(self._crop(index, 1 / 3, generator.uniform(-1, 1, 2))[0])
-        return np.stack(found)
+                crops.append(self._crop(index, 1 / 3, generator.uniform(-1, 1, 2))[0])
+        return np.stack(crops)
 
     def _pixels(self, index: int) -> np.ndarray:
         """From normalised coordinates of a recorded picture to its pixels."""
@@ -64,9 +65,9 @@ class RecordedFaces:
     def _crop(
         self, index: int, scale: float = 1, shift: np.ndarray | tuple[float, float] = (0, 0)
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `geometry.crop_face`, of one face's box, its centre moved, its sides scaled."""
+        """`geometry.crop_face` for a face's box with a moved centre and scaled sides."""
         spec = self.crop
-        if np.any(shift):  # beside the face there may be nothing to clip to
+        if np.any(shift):  # a moved box may lie outside the picture
             spec = replace(spec, clip=False)
         corners = self.store.record(index).box.reshape(2, 2)
         box = geometry.apply(self._pixels(index), corners).ravel()
@@ -83,10 +84,10 @@ def recorded_faces(
     size: tuple[int, int],
     split: str | None = None,
 ) -> RecordedFaces:
-    """The faces of a split of the records in `folder`; None: of the held-out one.
+    """The faces of a split of the records in `folder`; None: of the held-out split.
 
     Raises:
-      InputError: there are no such records, or their landmarks are of another scheme.
+      InputError: the records are absent, or their landmarks have another scheme.
     """
     info = load_records_info(folder)
     if info.scheme != scheme:

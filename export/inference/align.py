@@ -1,4 +1,4 @@
-"""The upright face chip that recognition models want."""
+"""The upright face chip that face recognition models take."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655],
      [70.7299, 92.2041]]
 )  # fmt: skip
-"""Where eyes, nose tip and corners of the mouth are in a chip of 112 pixels: the reference points
-of ArcFace (Deng et al., CVPR 2019) and of the models that follow it."""
+"""Positions of eyes, nose tip and corners of the mouth in a chip of 112 pixels: the reference
+points of ArcFace (Deng et al., CVPR 2019) and of the models that follow it."""
 
 
 def align_face(
@@ -21,17 +21,17 @@ def align_face(
 ) -> np.ndarray:
     """Turns, scales and moves a face to where recognition models expect it.
 
-    The similarity that brings five of its points closest to `TEMPLATE` (Umeyama, "Least-squares
-    estimation of transformation parameters between two point patterns", PAMI 1991).
+    It uses the similarity transform that brings five points closest to `TEMPLATE` (Umeyama,
+    "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991).
 
     Args:
       photo: RGB uint8 [H, W, 3].
-      landmarks: [K, 2] in its pixels.
-      scheme: theirs.
+      landmarks: [K, 2] in photo pixels.
+      scheme: their landmark scheme.
       size: side of the chip in pixels, at least 8.
 
     Returns:
-      RGB uint8 [size, size, 3]; black where it reaches beyond the photo.
+      RGB uint8 [size, size, 3]; black where the chip reaches beyond the photo.
 
     Raises:
       InputError: the scheme lacks the five points, they coincide, or the size is too small.

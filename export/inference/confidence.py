@@ -1,9 +1,10 @@
-"""How sure a model is: of each point of a face, and that it sees a face at all.
+"""How sure a model is of each landmark, and that a crop shows a face.
 
-Both come from a point's spread: the deviation of the map that the point is the expectation of; a
-model without maps is also asked about the mirrored crop, and its spread is how far the two answers
-lie apart. Freezing fits to held-out faces how far from the truth points of a spread are, and how
-the mean spread tells faces from crops beside them; the contract has both.
+Both come from the spread of a point. In a model with maps a point is the expectation of a map, and
+its spread is the map's standard deviation. A model without maps also runs on the mirrored crop; the
+spread is the distance between the two predictions. Freezing fits two curves to held-out faces:
+the expected error of a point with a given spread, and the probability that a crop with a given mean
+spread shows a face. The contract has both curves.
 """
 
 import numpy as np
@@ -14,30 +15,30 @@ from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import Confidence, ExpectedError
 
 LEAST = 1e-4
-"""The smallest spread that is told from others, as a share of the crop's side."""
+"""Smaller spreads count as this one; a share of the crop's side."""
 
 BINS = 16
-"""Parts of equally many points that the mean error is taken of."""
+"""Number of bins, with equally many points each, whose mean errors are fitted."""
 
 
 def with_spread(run: Engine, crops: np.ndarray, scheme: Scheme) -> tuple[Outputs, np.ndarray]:
-    """What a model says of crops uint8 [N, H, W, 3], and the spread of its points, [N, K].
+    """The model's outputs on crops uint8 [N, H, W, 3], and the spread of its points [N, K].
 
     The spread is a share of the crop's side.
     """
-    found = run(crops)
-    if "variance" in found:
-        return found, np.sqrt(np.maximum(found["variance"], 0))
+    outputs = run(crops)
+    if "variance" in outputs:
+        return outputs, np.sqrt(np.maximum(outputs["variance"], 0))
     mirrored = run(np.ascontiguousarray(crops[:, :, ::-1]))["landmarks"]
     pairs = zip(crops, mirrored, strict=True)
-    back = np.stack([mirror_face(crop, points, scheme)[1] for crop, points in pairs])
-    return found, np.linalg.norm(back - found["landmarks"], axis=2)
+    mirrored_back = np.stack([mirror_face(crop, points, scheme)[1] for crop, points in pairs])
+    return outputs, np.linalg.norm(mirrored_back - outputs["landmarks"], axis=2)
 
 
 def face_confidence(curve: Confidence | None, spread: np.ndarray) -> np.ndarray:
-    """The probability that each crop shows a face, float64 [N], of spreads [N, K].
+    """The probability that each crop shows a face, float64 [N], from the spreads [N, K].
 
-    NaN where there is no curve.
+    NaN without a curve.
     """
     if curve is None:
         return np.full(len(spread), np.nan)
@@ -46,9 +47,9 @@ def face_confidence(curve: Confidence | None, spread: np.ndarray) -> np.ndarray:
 
 
 def expected_errors(curve: ExpectedError | None, spread: np.ndarray) -> np.ndarray:
-    """How far from its true place each point is on average, [N, K] as a share of the crop's side.
+    """The expected distance of each point from its true position, [N, K].
 
-    NaN where there is no curve.
+    It is a share of the crop's side; NaN without a curve.
     """
     if curve is None:
         return np.full(spread.shape, np.nan)
@@ -58,9 +59,9 @@ def expected_errors(curve: ExpectedError | None, spread: np.ndarray) -> np.ndarr
 def fit_confidence(faces: np.ndarray, others: np.ndarray) -> Confidence:
     """Fits the curve to the spreads of faces [N, K] and of crops without a face [M, K].
 
-    The logarithm of the mean is taken for normally distributed in both, with one deviation (Fisher,
-    "The use of multiple measurements in taxonomic problems", 1936, in one dimension), and both for
-    equally frequent.
+    It assumes that the logarithm of the mean spread is normally distributed in both, with the same
+    variance (Fisher, "The use of multiple measurements in taxonomic problems", 1936, in one
+    dimension), and that both are equally frequent.
     """
     of_faces, of_others = _log_mean(faces), _log_mean(others)
     variance = max(float(of_faces.var() + of_others.var()) / 2, 1e-6)
@@ -70,10 +71,10 @@ def fit_confidence(faces: np.ndarray, others: np.ndarray) -> Confidence:
 
 
 def fit_expected_errors(spread: np.ndarray, errors: np.ndarray) -> ExpectedError:
-    """Fits a power law to the mean errors of points of like spread; both [N, K], NaN left out."""
+    """Fits a power law to mean errors of points with similar spread; both [N, K], NaN left out."""
     known = np.isfinite(spread) & np.isfinite(errors)
     order = np.argsort(spread[known], kind="stable")
-    parts = [
+    log_means = [
         (np.log(np.maximum(part[0].mean(), LEAST)), np.log(max(part[1].mean(), 1e-9)))
         for part in zip(
             np.array_split(spread[known][order], BINS),
@@ -82,9 +83,9 @@ def fit_expected_errors(spread: np.ndarray, errors: np.ndarray) -> ExpectedError
         )
         if len(part[0])
     ]
-    x, y = np.array(parts).T
+    x, y = np.array(log_means).T
     exponent = float(np.polyfit(x, y, 1)[0]) if np.ptp(x) > 1e-6 else 0.0
-    exponent = max(exponent, 0.0)  # a larger spread is never the surer
+    exponent = max(exponent, 0.0)  # a larger spread never means a smaller error
     return ExpectedError(
         scale=float(f"{np.exp((y - exponent * x).mean()):.6g}"), exponent=round(exponent, 4)
     )
@@ -100,4 +101,5 @@ def separation(faces: np.ndarray, others: np.ndarray) -> float:
 
 
 def _log_mean(spread: np.ndarray) -> np.ndarray:
+    """The logarithm of the mean spread of each face, [N]."""
     return np.asarray(np.log(np.maximum(spread.mean(axis=1), LEAST)))

@@ -1,4 +1,4 @@
-"""What a model of landmarks is to those who measure it: this project's, or someone else's."""
+"""The interface through which landmark models are measured: this project's, and those of others."""
 
 from typing import Protocol
 
@@ -8,11 +8,11 @@ from senet_landmark.face.schemes import Scheme
 
 
 class Landmarker(Protocol):
-    """A model that finds landmarks in face boxes: a `Predictor`, or a `Peer` of an evaluation."""
+    """A model that finds landmarks in face boxes: a `Predictor`, or a `Peer`."""
 
     @property
     def name(self) -> str:
-        """What a report calls it."""
+        """Its name in a report."""
 
     @property
     def scheme(self) -> Scheme:
@@ -28,29 +28,29 @@ class Landmarker(Protocol):
 
     @property
     def own_boxes(self) -> bool:
-        """Whether it always brings boxes to those that it was made for."""
+        """Whether it always corrects boxes to those that it was made for."""
 
     @property
     def note(self) -> str:
-        """What a reader of its figures must know; empty where there is nothing."""
+        """What a reader of its figures must know; may be empty."""
 
     def outputs(
-        self, photo: np.ndarray, boxes: np.ndarray, source: str | None
+        self, photo: np.ndarray, boxes: np.ndarray, box_source: str | None
     ) -> dict[str, np.ndarray]:
-        """What the model says of the faces in given boxes.
+        """The model's outputs for the faces in the given boxes.
 
         Args:
           photo: RGB uint8 [H, W, 3].
           boxes: float64 [N, 4] in photo pixels.
-          source: what the boxes are from: `landmarks`, `annotation` or a detector's name. None:
-            take them as they are, where `own_boxes` is false.
+          box_source: where the boxes come from: `landmarks`, `annotation` or a detector's name.
+            None: use them as they are; only if `own_boxes` is false.
 
         Returns:
-          `landmarks`, float32 [N, K, 2] in photo pixels, K landmarks of the scheme; NaN at those
-          that are not in `points`, and for a face where the model finds nothing. Where the model
-          has them `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and `attributes`, float32
-          [N, C], probabilities of the classes of its `attribute_names`.
+          `landmarks`, float32 [N, K, 2] in photo pixels, for the K landmarks of the scheme; NaN for
+          landmarks that are not in `points`, and for a face that the model does not find. If the
+          model has them, `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and `attributes`,
+          float32 [N, C], probabilities of the classes of its `attribute_names`.
 
         Raises:
-          InputError: the photo is not RGB uint8, the source is unknown, or a box has no area.
+          InputError: the photo is not RGB uint8, the box source is unknown, or a box has no area.
         """

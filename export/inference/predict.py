@@ -1,4 +1,4 @@
-"""`senet-landmark predict`: photos and folders -> landmarks in files, and pictures of them."""
+"""`senet-landmark predict`: photos and folders -> files of landmarks, and pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,19 +31,19 @@ def predict_photos(
     """Finds faces and landmarks in photos and folders of photos.
 
     Args:
-      photos: photos, and folders that are searched through.
+      photos: photos, and folders that are searched for photos.
       out: folder for the files of `write` and, for each photo with a face, `NAME_landmarks.jpg`
         with the points.
-      predictor: the model; None: the one that ships.
-      boxes: [N, 4], face boxes of the only photo, instead of a detector's.
-      write: formats of the landmarks.
-      pictures: whether the points are drawn.
-      chip_size: side of the upright chips `NAME_chip_1.png` … that are cut of each face
-        (`export/inference/align.py`); 0: none.
+      predictor: the predictor; None: that of the default model.
+      boxes: [N, 4], face boxes in pixels, in place of a detector's; for a single photo only.
+      write: formats of the landmark files.
+      pictures: whether to write pictures with the points.
+      chip_size: side in pixels of the upright chips `NAME_chip_1.png` … of the faces
+        (`export/inference/align.py`); 0: no chips.
 
     Returns:
-      {"photos": read, "faces": found, "without_face": [paths], "skipped": [{"photo", "reason"}]}.
-      A photo that cannot be read is skipped, counted and named; the others go on.
+      {"photos": number read, "faces": number found, "without_face": [paths],
+      "skipped": [{"photo", "reason"}]}. A photo that cannot be read is skipped, and reported there.
 
     Raises:
       InputError: a path does not exist, a folder holds no photo, boxes are given for several
@@ -56,7 +56,7 @@ def predict_photos(
     predictor = predictor or Predictor()
     results: list[PhotoFaces] = []
     summary: dict[str, Any] = {"photos": 0, "faces": 0, "without_face": [], "skipped": []}
-    taken: set[str] = set()
+    used_stems: set[str] = set()
     for path in tqdm(paths, unit="photo", disable=len(paths) < 2, dynamic_ncols=True):
         try:
             pixels = read_photo(path)
@@ -70,7 +70,7 @@ def predict_photos(
         if not faces:
             summary["without_face"].append(str(path))
             continue
-        stem = _unique(path.stem, taken)
+        stem = _unique(path.stem, used_stems)
         if "pts" in write:
             writers.write_pts_files(out, stem, faces)
         for number, face in enumerate(faces, 1) if chip_size else ():
@@ -92,11 +92,11 @@ def predict_photos(
     return summary
 
 
-def _unique(stem: str, taken: set[str]) -> str:
-    """What a photo's files begin with; those of one name in several folders get a number."""
+def _unique(stem: str, used: set[str]) -> str:
+    """The beginning of a photo's result files; equal names from several folders get a number."""
     name, number = stem, 1
-    while name in taken:
+    while name in used:
         number += 1
         name = f"{stem}_{number}"
-    taken.add(name)
+    used.add(name)
     return name

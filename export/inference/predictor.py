@@ -1,4 +1,4 @@
-"""Photo -> faces with landmarks in photo pixels, from the frozen model alone."""
+"""Photo -> faces with landmarks in photo pixels, with the frozen model alone."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +22,12 @@ from senet_landmark.frozen.models import find_model
 from senet_landmark.io.images import decode_photo, read_photo
 
 RECROP_IOU = (0.25, 0.9)
-"""A face whose landmarks' box overlaps the one that it was cut out by so much (IoU) is cut out anew
-by that of its landmarks: with more the box was good, with less the landmarks are none. Chosen on
-validation faces, as are the passes (docs/lab_notebook.md, 12)."""
+"""A face is cropped again by the box of its landmarks if the IoU of this box and the box of its
+last crop is in this range: above it the last box was good, below it the landmarks are wrong. Chosen
+on validation faces, as is `PASSES` (docs/lab_notebook.md, 12)."""
 
 PASSES = 3
-"""How often a face is looked at, at most, where nothing else is said."""
+"""Default of the largest number of forward passes for a face."""
 
 ColourOrder = Literal["RGB", "BGR"]
 
@@ -37,20 +37,20 @@ Photo = Path | str | bytes | np.ndarray
 
 @dataclass(frozen=True)
 class Face:
-    """One face.
+    """One face in a photo.
 
     Attributes:
-      box: float64 [4], left, top, right, bottom in photo pixels, as detected or given.
+      box: float64 [4], left, top, right, bottom in photo pixels, from the detector or the caller.
       landmarks: float32 [K, 2], 0-based photo pixels; may lie outside the photo.
       score: the detector's score; NaN for a box that the caller gave.
-      confidence: the model's probability that there is a face, 0 to 1 (`confidence.py`); NaN
-        where its contract has no curve.
-      uncertainty: float32 [K], the expected distance of each landmark from its true place, in photo
-        pixels; NaN as with `confidence`.
-      pose: float32 [3], yaw, pitch and roll in degrees (`senet_landmark.face.pose`), as the model
-        predicts them or else as fitted to the landmarks; None where neither can be.
-      attributes: attribute -> name of its most probable class, and that probability; empty where
-        the model predicts none.
+      confidence: the model's probability that the box shows a face, 0 to 1 (`confidence.py`); NaN
+        if the contract has no curve.
+      uncertainty: float32 [K], the expected distance of each landmark from its true position, in
+        photo pixels; NaN like `confidence`.
+      pose: float32 [3], yaw, pitch and roll in degrees (`senet_landmark.face.pose`), predicted by
+        the model, or else fitted to the landmarks; None if neither is possible.
+      attributes: attribute -> (name of its most probable class, probability of this class); empty
+        if the model predicts none.
     """
 
     box: np.ndarray
@@ -63,22 +63,22 @@ class Face:
 
 
 class Predictor:
-    """A frozen model, loaded once, for any number of photos; from several threads at once, too.
+    """A frozen model, loaded once, for any number of photos. Several threads may use it at once.
 
     Args:
       model: path of a `.pb`, `.onnx` or `.tflite` with its `.json` beside it, or the name of one
-        that ships. A `.pb` stands for what it was converted to as well.
-      engine: what runs it; None: the fastest that is installed (`export/engines/registry.py`).
+        that ships; None: the default model. For a `.pb` its conversions may run in its place.
+      engine: the engine; None: the fastest that is installed (`export/engines/registry.py`).
       detector: `dlib`, `dlib_cnn`, or a function of RGB uint8 [H, W, 3] that returns boxes [N, 4]
         and scores [N].
       detector_model: file of dlib's CNN detector, for `dlib_cnn`.
-      passes: how often a face is looked at, at most: each time it is cut out anew by its
-        landmarks, as long as the box was poor. 1: once.
+      passes: largest number of forward passes for a face: as long as its box was poor, it is
+        cropped again by its landmarks. 1: it is cropped once.
       threads: processor cores for the faces of a photo; 0: all.
 
     Raises:
-      InputError: model or contract is absent, damaged, or they do not belong together; or there is
-        no such engine or detector.
+      InputError: model or contract is absent or damaged, or they do not belong together; or the
+        engine or the detector is unknown.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Predictor:
 
     @property
     def name(self) -> str:
-        """What a report calls the model: its file's name, the suffix only where it is no `.pb`."""
+        """The model's name in a report: its file's name, without the suffix `.pb`."""
         return self._path.stem if self._path.suffix == ".pb" else self._path.name
 
     @property
@@ -122,17 +122,17 @@ class Predictor:
 
     @property
     def own_boxes(self) -> bool:
-        """Whether it always brings boxes to those it was made for: no, without a source not."""
+        """Whether it always corrects boxes: no, not without a box source."""
         return False
 
     @property
     def note(self) -> str:
-        """What a reader of its figures must know: nothing."""
+        """What a reader of its figures must know: nothing, so it is empty."""
         return ""
 
     @property
     def detector_source(self) -> str | None:
-        """What the boxes of `detect` are from, as `faces` takes it; None: that is not known."""
+        """The `box_source` of the boxes that `detect` returns; None: unknown."""
         return self._detector.box_source
 
     @overload
@@ -152,65 +152,69 @@ class Predictor:
         *,
         order: ColourOrder = "RGB",
     ) -> list[Face] | list[list[Face]]:
-        """Finds the faces of a photo, and what the model says of them, all in one call of it.
+        """Finds the faces of a photo, and their landmarks and other outputs in one batch.
 
         Args:
           photo: a path, an encoded photo (bytes), or uint8 [H, W, 3]; or a list of such.
-          boxes: [N, 4], left, top, right, bottom in photo pixels, of one photo: instead of the
-            detector's, tight about the landmarks, brows to chin.
-          order: of an array's channels; that of OpenCV is BGR.
+          boxes: [N, 4], left, top, right, bottom in photo pixels, in place of the detector's;
+            tight around the landmarks, from brows to chin. For a single photo only.
+          order: order of an array's channels; OpenCV's is BGR.
 
         Returns:
-          Faces, best score first or in the order of `boxes`; empty where the detector finds none.
-          Of a list: a list of them for each photo.
+          Faces, best score first or in the order of `boxes`; empty if the detector finds none. For
+          a list of photos a list of faces for each.
 
         Raises:
           InputError: a photo cannot be read, or a box has no area.
         """
         if isinstance(photo, list):
             if boxes is not None:
-                raise InputError("Boxes are of one photo; give the photos of a list singly.")
+                raise InputError("Boxes are of one photo; give the photos of a list one by one.")
             return [self.predict(one, order=order) for one in photo]
         pixels = as_rgb(photo, order)
         if boxes is not None:
             return self.faces(pixels, boxes, LANDMARKS)
-        found, scores = self.detect(pixels)
-        return self.faces(pixels, found, self._detector.box_source, scores)
+        detected, scores = self.detect(pixels)
+        return self.faces(pixels, detected, self._detector.box_source, scores)
 
     def detect(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The detector's boxes float64 [N, 4] in a photo RGB uint8 [H, W, 3], and scores [N]."""
-        found, scores = self._detector.find(photo)
-        return np.asarray(found, np.float64).reshape(-1, 4), np.asarray(scores, np.float64)
+        """The detector's boxes, float64 [N, 4], and scores [N], for a photo RGB uint8 [H, W, 3]."""
+        boxes, scores = self._detector.find(photo)
+        return np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(scores, np.float64)
 
     def faces(
         self,
         photo: np.ndarray,
         boxes: np.ndarray,
-        source: str | None,
+        box_source: str | None,
         scores: np.ndarray | None = None,
     ) -> list[Face]:
-        """The faces in given boxes; all args but `scores` as in `outputs`.
+        """The faces in the given boxes.
 
         Args:
           photo: RGB uint8 [H, W, 3].
           boxes: [N, 4] in photo pixels.
-          source: what the boxes are from.
-          scores: [N], the detector's.
+          box_source: where the boxes come from, as in `outputs`.
+          scores: [N], the detector's scores; None: unknown.
         """
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-        found = self._outputs(photo, boxes, source, unsure=True)
+        outputs = self._outputs(photo, boxes, box_source, with_confidence=True)
         if scores is None:
             scores = np.full(len(boxes), np.nan)
         return [
-            self._face(boxes[i], float(scores[i]), {name: of[i] for name, of in found.items()})
+            self._face(
+                boxes[i], float(scores[i]), {name: rows[i] for name, rows in outputs.items()}
+            )
             for i in range(len(boxes))
         ]
 
     def _face(self, box: np.ndarray, score: float, outputs: dict[str, np.ndarray]) -> Face:
         attributes = {}
         if "attributes" in outputs:
-            shares = split_probabilities(outputs["attributes"][None], self.contract.attribute_names)
-            for name, (values,) in shares.items():
+            probabilities = split_probabilities(
+                outputs["attributes"][None], self.contract.attribute_names
+            )
+            for name, (values,) in probabilities.items():
                 best = int(values.argmax())
                 attributes[name] = (get_attribute(name).classes[best], float(values[best]))
         landmarks = outputs["landmarks"]
@@ -218,7 +222,7 @@ class Predictor:
         if pose is None:
             try:
                 pose = np.array(pose_of(landmarks, self.scheme), np.float32)
-            except ValueError:  # points that no head can have, or a scheme without such a fit
+            except ValueError:  # points that fit no head, or a scheme without a pose fit
                 pose = None
         return Face(
             box,
@@ -230,80 +234,83 @@ class Predictor:
             attributes,
         )
 
-    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, source: str | None) -> np.ndarray:
-        """The `landmarks` of `outputs`, float32 [N, K, 2] in photo pixels; all else as there."""
-        return self.outputs(photo, boxes, source)["landmarks"]
+    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, box_source: str | None) -> np.ndarray:
+        """The `landmarks` of `outputs`, float32 [N, K, 2] in photo pixels; arguments as there."""
+        return self.outputs(photo, boxes, box_source)["landmarks"]
 
     def outputs(
-        self, photo: np.ndarray, boxes: np.ndarray, source: str | None
+        self, photo: np.ndarray, boxes: np.ndarray, box_source: str | None
     ) -> dict[str, np.ndarray]:
-        """What the model says of the faces in given boxes, all in one call of it.
+        """The model's outputs for the faces in the given boxes, all in one batch.
 
-        Where the predictor makes several passes, the faces whose landmarks' box is far from that of
-        the last look (`RECROP_IOU`) are cut out anew by it, in a further call.
+        With several passes, the faces whose landmarks' box differs from the box of their last crop
+        (`RECROP_IOU`) are cropped again by it, for another forward pass.
 
         Args:
           photo: RGB uint8 [H, W, 3].
           boxes: float64 [N, 4] in photo pixels.
-          source: what the boxes are from, a key of the contract's `box_corrections`: `dlib`, or
-            `landmarks` for canonical boxes; `annotation` and other detectors count as canonical
-            where the contract says nothing of them; None leaves the boxes as they are.
+          box_source: where the boxes come from, a key of the contract's `box_corrections`: `dlib`,
+            or `landmarks` for canonical boxes. Boxes of `annotation` and of other detectors count
+            as canonical if the contract does not name them. None: the boxes are not corrected.
 
         Returns:
-          `landmarks`, float32 [N, K, 2] in photo pixels; where the model has them `pose`, float32
+          `landmarks`, float32 [N, K, 2] in photo pixels. If the model has them, `pose`, float32
           [N, 3], yaw, pitch and roll in degrees, and `attributes`, float32 [N, C], probabilities of
           the classes of each of the contract's `attribute_names`, one attribute after the other.
 
         Raises:
-          InputError: the photo is not RGB uint8, the source is unknown, or a box has no area.
+          InputError: the photo is not RGB uint8, the box source is unknown, or a box has no area.
         """
-        return self._outputs(photo, boxes, source, unsure=False)
+        return self._outputs(photo, boxes, box_source, with_confidence=False)
 
     def _outputs(
-        self, photo: np.ndarray, boxes: np.ndarray, source: str | None, unsure: bool
+        self, photo: np.ndarray, boxes: np.ndarray, box_source: str | None, with_confidence: bool
     ) -> dict[str, np.ndarray]:
-        """As `outputs`; if `unsure` also `uncertainty` [N, K] in pixels and `confidence` [N]."""
+        """`outputs`; `with_confidence` adds `uncertainty` [N, K] in pixels and `confidence` [N]."""
         check_rgb(photo)
-        none = geometry.BoxCorrection()
-        known: dict[str | None, geometry.BoxCorrection] = {None: none}
-        known |= dict.fromkeys((ANNOTATION, *DETECTORS), none)
-        known.update(self.contract.box_corrections)
-        if source not in known:
-            names = ", ".join(name for name in known if name)
-            raise InputError(f"The model knows boxes from {names}; not {source!r}.")
+        no_correction = geometry.BoxCorrection()
+        corrections: dict[str | None, geometry.BoxCorrection] = {None: no_correction}
+        corrections |= dict.fromkeys((ANNOTATION, *DETECTORS), no_correction)
+        corrections.update(self.contract.box_corrections)
+        if box_source not in corrections:
+            names = ", ".join(name for name in corrections if name)
+            raise InputError(f"The model knows boxes from {names}; not {box_source!r}.")
         if not len(boxes):
             return {
                 name: np.zeros((0, *tensor.shape[1:]), np.float32)
                 for name, tensor in self.contract.outputs.items()
                 if name != "variance"
             }
-        canonical = np.stack([geometry.correct_box(box, known[source]) for box in boxes])
-        found = self._look(photo, canonical, unsure)
-        boxes_of = dict(enumerate(canonical))  # index of a face -> the box of its last look
+        canonical = np.stack([geometry.correct_box(box, corrections[box_source]) for box in boxes])
+        outputs = self._forward(photo, canonical, with_confidence)
+        boxes_of = dict(enumerate(canonical))  # index of a face -> the box of its last crop
         for _ in range(self._passes - 1):
-            own = {i: self._own_box(found["landmarks"][i], photo) for i in boxes_of}
+            landmark_boxes = {
+                i: self._landmark_box(outputs["landmarks"][i], photo) for i in boxes_of
+            }
             boxes_of = {
                 i: box
-                for i, box in own.items()
+                for i, box in landmark_boxes.items()
                 if box is not None
                 and RECROP_IOU[0] <= geometry.iou(box, boxes_of[i]) < RECROP_IOU[1]
             }
             if not boxes_of:
                 break
             faces = list(boxes_of)
-            again = self._look(photo, np.stack(list(boxes_of.values())), unsure)
-            if unsure:  # what is no face comes to look like one in some box: a face does in each
-                again["confidence"] = np.minimum(again["confidence"], found["confidence"][faces])
+            again = self._forward(photo, np.stack(list(boxes_of.values())), with_confidence)
+            if with_confidence:
+                # A real face looks like a face in every crop, other things only in some.
+                again["confidence"] = np.minimum(again["confidence"], outputs["confidence"][faces])
             for name, values in again.items():
-                found[name][faces] = values
-        return found
+                outputs[name][faces] = values
+        return outputs
 
     def align(self, photo: Photo, face: Face, size: int = TEMPLATE_SIDE) -> np.ndarray:
-        """The upright chip RGB uint8 [size, size, 3] of a face (`align_face`); its photo as RGB."""
+        """The upright chip of a face, RGB uint8 [size, size, 3] (`align_face`); arrays are RGB."""
         return align_face(as_rgb(photo), face.landmarks, self.scheme, size)
 
-    def _own_box(self, landmarks: np.ndarray, photo: np.ndarray) -> np.ndarray | None:
-        """`canonical_box`, if a crop can be cut by it."""
+    def _landmark_box(self, landmarks: np.ndarray, photo: np.ndarray) -> np.ndarray | None:
+        """`canonical_box`, or None if it gives no crop."""
         box = self.canonical_box(landmarks)
         try:
             if box is not None:
@@ -313,45 +320,47 @@ class Predictor:
         return box
 
     def canonical_box(self, landmarks: np.ndarray) -> np.ndarray | None:
-        """The box by which a face of these landmarks [K, 2] is cut out; None: they are none."""
+        """The box by which a face with landmarks [K, 2] is cropped; None if they span no box."""
         try:
             return canonical_box(landmarks, self.scheme.name)
         except InputError:
             return None
 
-    def _look(self, photo: np.ndarray, boxes: np.ndarray, unsure: bool) -> dict[str, np.ndarray]:
-        """What the model says of canonical boxes, in photo pixels; as `_outputs`."""
+    def _forward(
+        self, photo: np.ndarray, boxes: np.ndarray, with_confidence: bool
+    ) -> dict[str, np.ndarray]:
+        """One forward pass on the crops of canonical boxes [N, 4]; results as in `_outputs`."""
         size = (photo.shape[1], photo.shape[0])
         regions = np.stack([geometry.crop_box(box, self.contract.crop, size) for box in boxes])
         transforms = [geometry.to_crop(region) for region in regions]
         crops = np.stack([geometry.warp(photo, t, self.contract.size) for t in transforms])
         spread = None
-        if unsure:
-            found, spread = with_spread(self._run, crops, self.scheme)
+        if with_confidence:
+            outputs, spread = with_spread(self._run, crops, self.scheme)
         else:
-            found = self._run(crops)
-        # Copies: some runtimes give arrays that must not be written to.
-        found = {name: np.array(values, np.float32) for name, values in found.items()}
-        found.pop("variance", None)
-        moved = [
+            outputs = self._run(crops)
+        # Copies: the arrays of some runtimes are read-only.
+        outputs = {name: np.array(values, np.float32) for name, values in outputs.items()}
+        outputs.pop("variance", None)
+        in_photo = [
             geometry.apply(geometry.invert(transform), points)
-            for transform, points in zip(transforms, found["landmarks"], strict=True)
+            for transform, points in zip(transforms, outputs["landmarks"], strict=True)
         ]
-        found["landmarks"] = np.stack(moved).astype(np.float32)
+        outputs["landmarks"] = np.stack(in_photo).astype(np.float32)
         if spread is not None:
-            found["confidence"] = face_confidence(self.contract.confidence, spread)
-            # Where a crop is not square, its side is the geometric mean of the two.
+            outputs["confidence"] = face_confidence(self.contract.confidence, spread)
+            # The side of a crop that is not square is the geometric mean of its two sides.
             sides = np.sqrt((regions[:, 2:] - regions[:, :2]).prod(1))
             errors = expected_errors(self.contract.expected_error, spread)
-            found["uncertainty"] = (errors * sides[:, None]).astype(np.float32)
-        return found
+            outputs["uncertainty"] = (errors * sides[:, None]).astype(np.float32)
+        return outputs
 
 
 def as_rgb(photo: Photo, order: ColourOrder = "RGB") -> np.ndarray:
-    """A photo as RGB uint8 [H, W, 3]: read, decoded, or with its channels in that order.
+    """A photo as RGB uint8 [H, W, 3]: a path is read, bytes are decoded, an array is reordered.
 
     Raises:
-      InputError: it cannot be read, or is an array of another kind.
+      InputError: it cannot be read, or is an array of another type or shape.
     """
     if isinstance(photo, bytes):
         return decode_photo(photo)
@@ -364,6 +373,6 @@ def as_rgb(photo: Photo, order: ColourOrder = "RGB") -> np.ndarray:
 
 
 def check_rgb(photo: np.ndarray) -> None:
-    """Raises InputError unless the array is uint8 [H, W, 3] and holds a pixel."""
+    """Raises InputError unless the array is uint8 [H, W, 3] with at least one pixel."""
     if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
         raise InputError(f"A photo is uint8 [H, W, 3], not {photo.dtype} {photo.shape}.")

@@ -29,49 +29,49 @@ class PhotoFaces(NamedTuple):
 
 
 def face_json(face: Face) -> dict[str, Any]:
-    """A face as in `landmarks.json`; what is not known is left out.
+    """A face as in `landmarks.json`; unknown values are left out.
 
     `box`, `landmarks` and `uncertainty` in photo pixels to a hundredth; `score` of the detector;
     `confidence`, 0 to 1; `pose`: `yaw`, `pitch` and `roll` in degrees; `attributes`: attribute ->
     `class` and `probability`.
     """
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "box": [round(float(v), 2) for v in face.box],
         "landmarks": np.round(face.landmarks.astype(np.float64), 2).tolist(),
     }
     for name, value in (("score", face.score), ("confidence", face.confidence)):
         if math.isfinite(value):
-            found[name] = round(value, 4)
+            fields[name] = round(value, 4)
     if face.uncertainty.size and np.isfinite(face.uncertainty).all():
-        found["uncertainty"] = np.round(face.uncertainty.astype(np.float64), 2).tolist()
+        fields["uncertainty"] = np.round(face.uncertainty.astype(np.float64), 2).tolist()
     if face.pose is not None:
         angles = zip(POSE, face.pose, strict=True)
-        found["pose"] = {name: round(float(angle), 2) for name, angle in angles}
+        fields["pose"] = {name: round(float(angle), 2) for name, angle in angles}
     if face.attributes:
-        found["attributes"] = {
-            name: {"class": label, "probability": round(share, 4)}
-            for name, (label, share) in face.attributes.items()
+        fields["attributes"] = {
+            name: {"class": label, "probability": round(probability, 4)}
+            for name, (label, probability) in face.attributes.items()
         }
-    return found
+    return fields
 
 
 def write_landmarks_json(out: Path, photos: Sequence[PhotoFaces]) -> None:
-    """`landmarks.json`: [{"image": path, "faces": [`face_json`]}], a photo without faces too."""
-    found = [
+    """`landmarks.json`: [{"image": path, "faces": [`face_json`]}]; `faces` may be empty."""
+    entries = [
         {"image": str(photo), "faces": [face_json(face) for face in faces]}
         for photo, faces in photos
     ]
-    write_json(out / "landmarks.json", found)
+    write_json(out / "landmarks.json", entries)
 
 
 def write_landmarks_csv(out: Path, photos: Sequence[PhotoFaces], scheme: Scheme) -> None:
-    """`landmarks.csv`: a line a face, as `data_tools/datasets/csv_files.py` reads it.
+    """`landmarks.csv`: one line for each face, as `data_tools/datasets/csv_files.py` reads it.
 
-    What was predicted can be looked through, mended, and trained on. Paths are relative to `out`.
+    So predictions can be inspected, corrected, and trained on. Paths are relative to `out`.
     """
     columns = ["photo", *BOX, "score", "confidence", *POSE]
-    every = [face for _, faces in photos for face in faces]
-    attributes = [name for name in ATTRIBUTES if every and name in every[0].attributes]
+    all_faces = [face for _, faces in photos for face in faces]
+    attributes = [name for name in ATTRIBUTES if all_faces and name in all_faces[0].attributes]
     points = [f"{axis}{i}" for i in range(scheme.points) for axis in "xy"]
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -92,23 +92,23 @@ def write_landmarks_csv(out: Path, photos: Sequence[PhotoFaces], scheme: Scheme)
 def write_dlib_xml(out: Path, photos: Sequence[PhotoFaces]) -> None:
     """`landmarks.xml`: dlib's own format, for its `imglab` and its shape predictor's training.
 
-    Coordinates are whole pixels, as dlib reads no others. Paths are relative to `out`.
+    Coordinates are whole pixels, because dlib reads no others. Paths are relative to `out`.
     """
     root = ElementTree.Element("dataset")
     images = ElementTree.SubElement(root, "images")
     for photo, faces in photos:
         image = ElementTree.SubElement(images, "image", file=_relative(photo, out))
         for face in faces:
-            found = full_object_detection(face)
+            detection = full_object_detection(face)
             box = ElementTree.SubElement(
                 image,
                 "box",
-                top=str(found.rect.top()),
-                left=str(found.rect.left()),
-                width=str(found.rect.width()),
-                height=str(found.rect.height()),
+                top=str(detection.rect.top()),
+                left=str(detection.rect.left()),
+                width=str(detection.rect.width()),
+                height=str(detection.rect.height()),
             )
-            for number, part in enumerate(found.parts()):
+            for number, part in enumerate(detection.parts()):
                 name = f"{number:02d}"
                 ElementTree.SubElement(box, "part", name=name, x=str(part.x), y=str(part.y))
     ElementTree.indent(root)
@@ -127,7 +127,7 @@ def write_pts_files(out: Path, stem: str, faces: Sequence[Face]) -> None:
 def full_object_detection(face: Face) -> Any:
     """The face as `dlib.full_object_detection`: whole pixels, a rectangle that includes its edges.
 
-    It goes where dlib's shape predictor's results go, e.g. into `dlib.get_face_chip`.
+    It can replace a result of dlib's shape predictor, e.g. in `dlib.get_face_chip`.
     """
     points = dlib.points()
     for x, y in face.landmarks.tolist():
@@ -136,7 +136,7 @@ def full_object_detection(face: Face) -> Any:
 
 
 def _relative(photo: Path, out: Path) -> str:
-    """The photo's path seen from the folder `out`; absolute where there is no such path."""
+    """The photo's path relative to the folder `out`; absolute if there is no relative path."""
     try:
         return Path(os.path.relpath(photo.resolve(), out.resolve())).as_posix()
     except ValueError:  # another drive on Windows

@@ -1,1 +1,1 @@
-"""Models annotate the photos of a data set."""
+"""Pseudo-labels: trained models annotate the photos of a data set."""

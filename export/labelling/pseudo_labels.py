@@ -1,9 +1,9 @@
 """Pseudo-labels: trained models annotate the photos of a data set that has fewer landmarks.
 
-Lee, "Pseudo-Label", ICML workshop 2013. The mean of several models and of their views of the
-mirrored photo is better than one look, and their disagreement tells the faces that they do not
-know. The landmarks that the data set does have tell the rest: a face is left out whose labels are
-far from these.
+Lee, "Pseudo-Label", ICML workshop 2013. Each model predicts on the photo and on its mirror image.
+The mean of all these predictions is better than a single one; where they disagree, the models are
+unsure, and the face is left out. A face is also left out if its labels are far from the landmarks
+that the data set has.
 """
 
 import csv
@@ -23,7 +23,7 @@ from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.measuring import AnnotatedFace, as_truth, scheme_problem
 from senet_landmark.evaluation.metrics import nme
-from senet_landmark.export.evaluation.face_sources import Photos, source_of
+from senet_landmark.export.evaluation.face_sources import Photos, face_source_of
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.face.attributes import get_attribute
 from senet_landmark.face.boxes import LANDMARKS, canonical_box
@@ -48,37 +48,39 @@ def write_pseudo_labels(
     """Annotates a data set's training faces; `build-records --dataset csv` reads what it writes.
 
     Args:
-      models: of one landmark scheme; `.pb`, `.onnx` or `.tflite` files, or names of models that
-        ship.
-      faces: the data set. Faces that it publishes for testing, and others of the same identity, are
-        left out.
+      models: `.pb`, `.onnx` or `.tflite` files, or names of models that ship; all with the same
+        landmark scheme.
+      faces: the data set. Faces that it publishes for testing, and other faces of the same
+        identity, are left out.
       out: folder for `labels.csv`, `report.json` and `contact_sheet.png`.
-      most_error: percent of the face box's size by which labels may differ, in the mean, from the
-        data set's landmarks.
-      most_disagreement: the same, by which the single looks may differ from their mean.
+      most_error: largest mean distance of a label from the data set's landmarks, in percent of the
+        size of the face box.
+      most_disagreement: largest mean distance of the single predictions from their mean, in percent
+        of the size of the face box.
 
     Returns:
-      The report: counts of the faces `labelled`, `far` from the data set's landmarks, and
-      `doubtful`; `median_error` and `median_disagreement` in percent of the box's size;
+      The report: number of faces `labelled`, `far` from the data set's landmarks, and `doubtful`
+      (the models disagree); `median_error` and `median_disagreement` in percent of the box's size;
       `skipped`: faces that could not be read, with the reason.
 
     Raises:
-      InputError: a model of another scheme than the first's, or that cannot be compared with the
-        data set's landmarks; or nothing to label.
+      InputError: the models have different landmark schemes, or a scheme that cannot be compared
+        with the data set's landmarks; or no face can be labelled.
     """
     predictors = [Predictor(model) for model in models]
     skipped: list[dict[str, str]] = []
-    every = faces.entries()
-    tested = {entry.identity for entry in every if entry.test}
-    entries = {entry.source: entry for entry in every if entry.identity not in tested}
-    source = source_of(faces, [LANDMARKS], None, skipped)
-    scheme = _common_scheme(predictors, source.scheme)
+    all_entries = faces.entries()
+    tested = {entry.identity for entry in all_entries if entry.test}
+    entries = {entry.source: entry for entry in all_entries if entry.identity not in tested}
+    face_source = face_source_of(faces, [LANDMARKS], None, skipped)
+    scheme = _common_scheme(predictors, face_source.scheme)
     labelled: list[tuple[AnnotatedFace, np.ndarray]] = []
     pictures: list[np.ndarray] = []
     distances: list[tuple[float, float]] = []
     counts = {"labelled": 0, "far": 0, "doubtful": 0}
-    for face in tqdm(_wanted(source.photos(), entries), total=len(entries), unit="face"):
-        label, error, disagreement = _label(predictors, face, source.scheme)
+    faces_to_label = _listed_faces(face_source.photos(), entries)
+    for face in tqdm(faces_to_label, total=len(entries), unit="face"):
+        label, error, disagreement = _label(predictors, face, face_source.scheme)
         distances.append((error, disagreement))
         if not error <= most_error:
             counts["far"] += 1
@@ -113,8 +115,8 @@ def write_pseudo_labels(
     return report
 
 
-def _common_scheme(predictors: Sequence[Predictor], known: Scheme) -> Scheme:
-    """What all predict, where the `known` landmarks can be made of it. Raises InputError if not."""
+def _common_scheme(predictors: Sequence[Predictor], true_scheme: Scheme) -> Scheme:
+    """The scheme of all models. Raises InputError if there is none, or labels cannot be checked."""
     first = predictors[0]
     for predictor in predictors:
         if predictor.scheme.name != first.scheme.name:
@@ -122,32 +124,33 @@ def _common_scheme(predictors: Sequence[Predictor], known: Scheme) -> Scheme:
                 f"{predictor.name} predicts {predictor.scheme.name}, {first.name} "
                 f"{first.scheme.name}: give models of one landmark scheme."
             )
-    if problem := scheme_problem(first.name, first.scheme.name, known.name):
+    if problem := scheme_problem(first.name, first.scheme.name, true_scheme.name):
         raise InputError(f"{problem} Its labels could not be checked.")
     return first.scheme
 
 
 def _label(
-    predictors: Sequence[Predictor], face: AnnotatedFace, known: Scheme
+    predictors: Sequence[Predictor], face: AnnotatedFace, true_scheme: Scheme
 ) -> tuple[np.ndarray, float, float]:
-    """The mean of all looks [K, 2]; its distance from the truth, and theirs from it, in percent."""
+    """The label [K, 2], the mean of all predictions; its error and their spread in percent."""
     scheme = predictors[0].scheme
-    looks = np.stack([look for one in predictors for look in both_looks(one, face)])
-    label = looks.mean(axis=0)
-    told = as_truth(label[None], scheme, known)
-    error = nme(told, face.truth[None], known, "bbox_size")
-    spread = nme(looks, np.repeat(label[None], len(looks), 0), scheme, "bbox_size")
+    predictions = np.stack([points for one in predictors for points in both_predictions(one, face)])
+    label = predictions.mean(axis=0)
+    converted = as_truth(label[None], scheme, true_scheme)
+    error = nme(converted, face.truth[None], true_scheme, "bbox_size")
+    spread = nme(predictions, np.repeat(label[None], len(predictions), 0), scheme, "bbox_size")
     return label, 100 * float(error[0]), 100 * float(spread.mean())
 
 
-def _wanted(
+def _listed_faces(
     photos: Iterator[list[AnnotatedFace]], entries: dict[str, Entry]
 ) -> Iterator[AnnotatedFace]:
-    return (face for of in photos for face in of if face.source in entries)
+    """The faces that are in `entries`."""
+    return (face for faces in photos for face in faces if face.source in entries)
 
 
-def both_looks(predictor: Predictor, face: AnnotatedFace) -> list[np.ndarray]:
-    """A model's landmarks [K, 2] of a face, seen as it is and mirrored, in the landmarks' box."""
+def both_predictions(predictor: Predictor, face: AnnotatedFace) -> list[np.ndarray]:
+    """A model's landmarks [K, 2] on the photo and on its mirror image, in the landmarks' box."""
     box = face.boxes[LANDMARKS]
     assert box is not None
     width = face.photo.shape[1]
@@ -165,14 +168,16 @@ def _rows(
     scheme: Scheme,
     out: Path,
 ) -> Iterator[list[object]]:
-    """The lines of `labels.csv`; attributes that the data set has stay with their faces."""
+    """The lines of `labels.csv`, with the attributes that the data set has."""
     names = list(dict.fromkeys(name for face, _ in labelled for name in face.attributes))
     points = [f"{axis}{i}" for i in range(scheme.points) for axis in "xy"]
     yield ["photo", "identity", "subset", *names, *points]
     for face, label in labelled:
         entry = entries[face.source]
         classes = [
-            get_attribute(name).classes.index(known) if (known := face.attributes.get(name)) else ""
+            get_attribute(name).classes.index(class_name)
+            if (class_name := face.attributes.get(name))
+            else ""
             for name in names
         ]
         photo = os.path.relpath(entry.photo, out)
@@ -182,6 +187,8 @@ def _rows(
 
 def _picture(photo: np.ndarray, label: np.ndarray, scheme: Scheme) -> np.ndarray:
     box = canonical_box(label, scheme.name)
-    to = to_crop(crop_box(box, CropSpec(), (photo.shape[1], photo.shape[0])))
+    transform = to_crop(crop_box(box, CropSpec(), (photo.shape[1], photo.shape[0])))
     size = (160, 160)
-    return draw_points(warp(photo, to, size), apply(to_pixels(size), apply(to, label)))
+    return draw_points(
+        warp(photo, transform, size), apply(to_pixels(size), apply(transform, label))
+    )

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Makes the weights of this folder: make.sh DATA OUT
 #
-# DATA holds 300W_LP/, ytf/ and mtfl/ as published. OUT gets records, runs and the models; the same
-# command goes on where it was stopped. Three to six hours on two cores, as they are busy.
+# DATA holds 300W_LP/, ytf/ and mtfl/ as published. OUT gets records, runs and the models. After a
+# stop the same command goes on. It takes three to six hours on two cores, depending on their load.
 set -euo pipefail
 data=$(realpath "$1")
 mkdir -p "$2"
 cd "$2"
 
-records() { # OUT OPTIONS; finished ones stay
+records() { # OUT OPTIONS; finished records are kept
   [ -e "$1/report.json" ] || senet-landmark build-records --out "$@"
 }
 label() { # MODEL DATASET ROOT NAME
@@ -24,19 +24,19 @@ attributes() {
     --network.attributes gender smile glasses head_pose --loss.attribute-weights 4 4 4 4 "$@"
 }
 slow=(--schedule.initial 2e-3 --schedule.final 1e-5)
-# Last, without mirrored faces and, but for attributes, made labels: annotations lie a little to one
-# side, and the mean of a face and its mirror image does not.
+# The last steps use no mirrored faces and, except for attributes, no pseudo-labels: annotations have
+# a small bias to one side, which the mean of a face and its mirror image does not have.
 unmirrored=(--augment.no-mirror --train.no-keep-best --schedule.final 1e-5 --schedule.warmup-steps 50
   --train.ema-decay 0.998)
 last() { train --train.more-records records-turned records-ytf "${unmirrored[@]}" "$@"; }
 
-# Frontal photos; the same turned out of plane; frames of videos, a fifth of the people kept apart.
+# Frontal photos; the same faces turned out of plane; video frames, a fifth of the people held out.
 senet-landmark turn-views --root "$data/300W_LP" --views 1 --out turned
 records records --dataset 300w_lp --root "$data/300W_LP"
 records records-turned --dataset 300w_lp --root turned
 records records-ytf --dataset ytf --root "$data/ytf" --records.test 0.2
 
-# A teacher labels MTFL; the large model goes on from it, labels MTFL anew, and goes on again.
+# A teacher labels MTFL. The large model starts from the teacher, labels MTFL again, and is trained on.
 train --run start --steps 3100
 mixed records-turned records-ytf \
   --run teacher --train.start-from start --steps 7800 --schedule.initial 4e-3 --schedule.final 2e-4
@@ -52,8 +52,8 @@ mixed records records-turned records-ytf records-ytf records-mtfl-by-first \
 last --run senet-68 --train.start-from mirrored --steps 3000 --schedule.initial 5e-4
 freeze senet-68
 
-# The large model labels MTFL and 300W anew: one learns MTFL's attributes with these labels, the small
-# one learns from these and the annotations.
+# The large model labels MTFL and 300W. The model with attributes learns from the labels of MTFL, the
+# small model from all these labels and the annotations.
 label senet-68.pb mtfl "$data/mtfl" mtfl
 label senet-68.pb 300w_lp "$data/300W_LP" 300w
 attributes --run attributes-mirrored --train.start-from "$PWD/senet-68" --steps 3000 "${slow[@]}" \

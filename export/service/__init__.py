@@ -1,1 +1,1 @@
-"""The page in the browser, and the HTTP endpoint behind it."""
+"""The page for the browser, and the HTTP endpoint behind it."""

@@ -1,4 +1,4 @@
-"""What the service answers: the models that it has, and the faces that they find in a photo."""
+"""The answers of the service: its models, and the faces that they find in a photo."""
 
 import time
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ from senet_landmark.frozen.models import shipped_models
 
 @dataclass(frozen=True)
 class Models:
-    """What the service answers with.
+    """The loaded models of the service.
 
     Attributes:
       predictors: name -> predictor; the first is the default.
-      detector: of them all.
+      detector: the face detector, shared by all predictors.
     """
 
     predictors: dict[str, Predictor]
@@ -40,31 +40,31 @@ def load_models(
     detector: str = "dlib",
     detector_model: Path | None = None,
 ) -> Models:
-    """Loads each model once.
+    """Loads the models of the service, each once.
 
     Args:
-      models: paths, or names of models that ship; none: all that ship, the default one first.
-      engine: what runs them; None: for each the fastest that is installed.
-      detector: what finds faces, `dlib` or `dlib_cnn`.
-      detector_model: dlib's file, for `dlib_cnn`.
+      models: paths, or names of models that ship; empty: all that ship, the default model first.
+      engine: the engine for all of them; None: for each the fastest that is installed.
+      detector: name of the face detector, `dlib` or `dlib_cnn`.
+      detector_model: file of dlib's CNN detector, for `dlib_cnn`.
 
     Raises:
-      InputError: a model cannot be loaded, or two are called the same.
+      InputError: a model cannot be loaded, or two models have the same name.
     """
     if not models:
         models = shipped_models()
-    found = make_detector(detector, detector_model)
+    face_detector = make_detector(detector, detector_model)
     predictors: dict[str, Predictor] = {}
     for model in models:
-        predictor = Predictor(model, engine, detector=found)
+        predictor = Predictor(model, engine, detector=face_detector)
         if predictor.name in predictors:
             raise InputError(f"{model}: another model is called {predictor.name}, too. Rename one.")
         predictors[predictor.name] = predictor
-    return Models(predictors, found)
+    return Models(predictors, face_detector)
 
 
 def choose_model(models: Models, name: str | None) -> Predictor:
-    """The predictor of that name; None: the default. Raises HTTPException 404."""
+    """The predictor `name`; None: the default. Raises HTTPException 404 for an unknown name."""
     if name is None:
         return next(iter(models.predictors.values()))
     if name not in models.predictors:
@@ -74,7 +74,7 @@ def choose_model(models: Models, name: str | None) -> Predictor:
 
 
 def describe(predictor: Predictor) -> dict[str, Any]:
-    """A model as `/v1/models` lists it; `lines` are for drawing, as in `LINES`."""
+    """The entry of a model in `/v1/models`; `lines` are for drawing, as in `LINES`."""
     contract = predictor.contract
     width, height = contract.size
     return {
@@ -96,30 +96,30 @@ def answer(
     boxes: np.ndarray | None,
     limits: Limits,
 ) -> dict[str, Any]:
-    """The faces of an encoded photo, as `POST /v1/landmarks` answers.
+    """The answer of `POST /v1/landmarks`: the faces of an encoded photo.
 
     Args:
       predictor: the model.
-      detector: that of the predictor.
+      detector: the face detector, the same as the predictor's.
       photo: the file's bytes.
-      boxes: [N, 4], or None for the detector's.
-      limits: of a photo.
+      boxes: [N, 4] in photo pixels; None: the detector finds the faces.
+      limits: limits of a photo's size.
 
     Raises:
-      HTTPException, InputError: the photo or a box is of no use (`export/service/input.py`).
+      HTTPException, InputError: the photo or a box is not valid (`export/service/input.py`).
     """
     start = time.perf_counter()
     pixels = decode_upload(photo, limits)
     decoded = time.perf_counter()
-    source: str | None = LANDMARKS
+    box_source: str | None = LANDMARKS
     scores = None
     if boxes is None:
-        source = detector.box_source
+        box_source = detector.box_source
         boxes, scores = predictor.detect(pixels)
     else:
         check_boxes(boxes, pixels)
     detected = time.perf_counter()
-    faces = predictor.faces(pixels, boxes, source, scores)
+    faces = predictor.faces(pixels, boxes, box_source, scores)
     end = time.perf_counter()
     spans = {
         "decode": decoded - start,

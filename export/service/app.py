@@ -23,11 +23,11 @@ from senet_landmark.export.service.guard import LOCAL_HOSTS, guarded, is_loopbac
 from senet_landmark.export.service.input import (
     Limits,
     check_length,
-    heard_out,
     is_form,
     parse_boxes,
     photo_of,
     read_body,
+    upload_drained,
 )
 
 PAGE = Path(__file__).parent / "templates" / "serve.html"
@@ -37,20 +37,21 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
     """The service as an ASGI application.
 
     Args:
-      models: what it answers with.
-      limits: how much it takes on.
-      local: whether only this machine reaches it; requests under other names are then refused.
+      models: the loaded models.
+      limits: limits of photos and of load; None: the defaults.
+      local: whether only this machine can reach it; requests for other host names are then
+        refused.
     """
     limits = limits or Limits()
     page = PAGE.read_text(encoding="utf-8")
     page_headers = {"Content-Security-Policy": page_policy(page)}
     pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="predict")
     running = asyncio.Semaphore(limits.workers)
-    places = asyncio.Semaphore(limits.workers + limits.queue)
+    accepted = asyncio.Semaphore(limits.workers + limits.queue)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # dlib's detectors belong to a thread, and take most of a second to make: now, then.
+        # Each thread makes its own dlib detector, which takes almost a second: do it now.
         for _worker in range(limits.workers):
             pool.submit(models.detector.find, np.zeros((80, 80, 3), np.uint8))
         yield
@@ -60,7 +61,7 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
         title="senet_landmark",
         version=importlib.metadata.version("senet_landmark"),
         lifespan=lifespan,
-        # FastAPI's pages about an API load their scripts from elsewhere.
+        # FastAPI's pages about the API load scripts from other servers.
         docs_url=None,
         redoc_url=None,
     )
@@ -72,12 +73,12 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
 
     @app.get("/healthz")
     async def health() -> dict[str, str]:
-        """Whether the service is up."""
+        """Whether the service runs."""
         return {"status": "ok"}
 
     @app.get("/v1/models")
     async def list_models() -> dict[str, Any]:
-        """The models, the default one, and the limits of a photo."""
+        """The models, the default model, and the limits of a photo."""
         return {
             "default": next(iter(models.predictors)),
             "models": [describe(predictor) for predictor in models.predictors.values()],
@@ -88,26 +89,26 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
     async def find_landmarks(
         request: Request, model: str | None = None, boxes: str | None = None
     ) -> JSONResponse:
-        """The faces of a photo. `boxes`: left,top,right,bottom;… in its pixels, for no detector."""
-        async with heard_out(request):
+        """The faces of a photo. `boxes`: left,top,right,bottom;… in pixels, for no detector."""
+        async with upload_drained(request):
             predictor = choose_model(models, model)
-            given = parse_boxes(boxes)
+            face_boxes = parse_boxes(boxes)
             content_type = request.headers["content-type"] if is_form(request) else None
             check_length(request, limits)
-            if places.locked():
+            if accepted.locked():
                 raise _busy(limits)
-            async with places:
+            async with accepted:
                 body = await read_body(request, limits)
                 async with running:
                     if await request.is_disconnected():
-                        raise HTTPException(400, "The sender went away.")
+                        raise HTTPException(400, "The client closed the connection.")
 
                     def work() -> dict[str, Any]:
                         photo = photo_of(body, content_type, limits)
-                        return answer(predictor, models.detector, photo, given, limits)
+                        return answer(predictor, models.detector, photo, face_boxes, limits)
 
-                    found = await asyncio.get_running_loop().run_in_executor(pool, work)
-        return JSONResponse(found)
+                    result = await asyncio.get_running_loop().run_in_executor(pool, work)
+        return JSONResponse(result)
 
     return guarded(app, LOCAL_HOSTS if local else None)
 
@@ -115,12 +116,12 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
 def _busy(limits: Limits) -> HTTPException:
     most = limits.workers + limits.queue
     return HTTPException(
-        503, f"{most} photos are under way; try again in a second.", {"Retry-After": "1"}
+        503, f"{most} photos are in work; try again in a second.", {"Retry-After": "1"}
     )
 
 
 def _answer_errors_as_json(app: FastAPI) -> None:
-    """Every error is answered as {"error": what is wrong}."""
+    """Makes every error an answer {"error": message}."""
 
     @app.exception_handler(StarletteHTTPException)
     async def refused(_: Request, error: StarletteHTTPException) -> JSONResponse:
@@ -137,13 +138,13 @@ def _answer_errors_as_json(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def failed(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": "The service failed here; its log says why."}, 500)
+        return JSONResponse({"error": "The service failed; its log says why."}, 500)
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises InputError where the address is taken, or none of this machine.
+    """A socket that listens. Raises InputError if the address is in use, or not of this machine.
 
-    It is had before the models are loaded, so that a port in use is told at once.
+    It is made before the models are loaded, so that the user learns at once that a port is in use.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -157,13 +158,13 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def run(models: Models, bound: socket.socket, limits: Limits | None = None) -> None:
-    """Serves on a socket of `bind` until Ctrl-C; raises KeyboardInterrupt then."""
+    """Serves on a socket from `bind` until Ctrl-C, and then raises KeyboardInterrupt."""
     local = is_loopback(bound.getsockname()[0])
     make_server(make_app(models, limits, local)).run(sockets=[bound])
 
 
 def make_server(app: ASGIApp) -> uvicorn.Server:
-    """The application in uvicorn; it logs failures, and nothing of a photo."""
+    """The application in uvicorn, which logs failures, but nothing about a photo."""
     config = uvicorn.Config(
         app, http="h11", ws="none", loop="asyncio", log_level="warning", access_log=False,
         server_header=False, proxy_headers=False, timeout_graceful_shutdown=5,
@@ -189,4 +190,4 @@ _BODY = {
         },
     }
 }
-"""What FastAPI cannot see of a body that is read as it comes."""
+"""The request body for OpenAPI: FastAPI cannot know it, as the body is read as a stream."""

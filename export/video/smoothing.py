@@ -1,14 +1,14 @@
-"""One-Euro filter: landmarks of a video without jitter, and without much lag in fast motion.
+"""One-Euro filter: landmarks of a video with little jitter, and little lag in fast motion.
 
 Source: Casiez, Roussel and Vogel, "1€ Filter: A Simple Speed-based Low-pass Filter for Noisy Input
 in Interactive Systems", CHI 2012, algorithm 1. Each landmark goes through a low-pass filter whose
-cutoff rises with its speed: slow motion is smoothed much, as there jitter shows; fast motion
-little, as there lag does.
+cutoff rises with its speed: slow motion, in which jitter is visible, is smoothed much; fast motion,
+in which lag is visible, is smoothed little.
 
 Two things differ from the paper. Speeds are in face sizes a second, so that the settings do not
-depend on the photo's resolution or the face's distance. And the cutoff follows the length of the
-velocity vector, the same for x and y, in two parts: that of the face as a whole (the mean of all
-landmarks, which has little noise) and the landmark's own on top of it (an eye that blinks).
+depend on the photo's resolution or the face's distance. And the cutoff, the same for x and y,
+depends on the length of two velocity vectors: that of the whole face (the mean of all landmarks,
+which has little noise), and that of the landmark relative to the face (an eye that blinks).
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class OneEuro:
     """Settings of the filter.
 
     Attributes:
-      least_cutoff: cutoff at rest, in Hz; the lower, the less jitter (the paper's f_c,min).
-      face_gain: by how much the cutoff rises with the speed of the whole face, in Hz for a speed
-        of one face size a second; the higher, the less lag (the paper's beta).
-      own_gain: the same for a landmark's speed relative to the face.
-      speed_cutoff: of the low-pass filter of the speeds, in Hz (the paper's f_c,d).
+      least_cutoff: cutoff at rest, in Hz; a lower one gives less jitter (the paper's f_c,min).
+      face_gain: rise of the cutoff with the speed of the whole face, in Hz for one face size a
+        second; a higher one gives less lag (the paper's beta).
+      own_gain: the same for the speed of a landmark relative to the face.
+      speed_cutoff: cutoff of the low-pass filter for the speeds, in Hz (the paper's f_c,d).
     """
 
     least_cutoff: float = 1.0
@@ -36,13 +36,13 @@ class OneEuro:
 
 @dataclass(frozen=True)
 class Smoothed:
-    """What the filter has made of the landmarks so far.
+    """The state of the filter after a frame.
 
     Attributes:
       points: float64 [K, 2], the smoothed landmarks in pixels.
-      raw: float64 [K, 2], the last ones as they were given.
+      raw: float64 [K, 2], the last landmarks before smoothing.
       velocity: float64 [K, 2], smoothed, in face sizes a second.
-      time: of the last ones, in seconds.
+      time: time of the last landmarks, in seconds.
     """
 
     points: np.ndarray
@@ -52,7 +52,7 @@ class Smoothed:
 
 
 def start_smoothing(landmarks: np.ndarray, time: float) -> Smoothed:
-    """The filter at its first landmarks [K, 2] in pixels: they are as they are."""
+    """The filter's state after its first landmarks [K, 2] in pixels, which are not smoothed."""
     points = np.array(landmarks, np.float64)
     return Smoothed(points, points, np.zeros_like(points), time)
 
@@ -67,15 +67,15 @@ def smooth(
     """Filters the next landmarks of a face.
 
     Args:
-      before: what the last call returned, or `start_smoothing`.
-      landmarks: [K, 2] in pixels; NaN where one is unknown, which its last place stands for.
-      time: in seconds; the steps may be of any length.
-      face_size: of this face, in pixels; the root of the area of its box.
-      settings: of the filter.
+      before: the result of the last call, or of `start_smoothing`.
+      landmarks: [K, 2] in pixels; an unknown one is NaN, and its last position is used.
+      time: in seconds; steps may have any length.
+      face_size: size of the face in pixels: the square root of the area of its box.
+      settings: settings of the filter.
 
     Raises:
-      ValueError: `time` is not later than the last one, the face has no size, or there are more or
-        fewer landmarks than before.
+      ValueError: `time` is not later than the last time, the face has no size, or the number of
+        landmarks differs.
     """
     raw = np.array(landmarks, np.float64)
     step = time - before.time
@@ -87,22 +87,22 @@ def smooth(
         raise ValueError(f"landmarks are {raw.shape}, they were {before.raw.shape}")
     unknown = ~np.isfinite(raw).all(axis=1)
     raw[unknown] = before.raw[unknown]
-    moved = (raw - before.raw) / (step * face_size)
+    speed = (raw - before.raw) / (step * face_size)
     share = _share(settings.speed_cutoff, step)
-    velocity = before.velocity + share * (moved - before.velocity)
-    of_face = velocity.mean(axis=0)
-    own = np.linalg.norm(velocity - of_face, axis=1)
+    velocity = before.velocity + share * (speed - before.velocity)
+    face_velocity = velocity.mean(axis=0)
+    own_speed = np.linalg.norm(velocity - face_velocity, axis=1)
     cutoff = (
         settings.least_cutoff
-        + settings.face_gain * np.linalg.norm(of_face)
-        + settings.own_gain * own
+        + settings.face_gain * np.linalg.norm(face_velocity)
+        + settings.own_gain * own_speed
     )
     points = before.points + _share(cutoff, step)[:, None] * (raw - before.points)
     return Smoothed(points, raw, velocity, time)
 
 
 def _share(cutoff: float | np.ndarray, step: float) -> np.ndarray:
-    """The new value's share in a low-pass filter of a cutoff in Hz, after a step in seconds.
+    """The share of the new value in a low-pass filter with a cutoff in Hz, after a step in seconds.
 
     The paper's alpha (equations 4 and 5).
     """

@@ -1,8 +1,8 @@
-"""Faces of a video followed from frame to frame, each with an identity that stays.
+"""Tracking: the faces of a video are followed from frame to frame, each with a lasting identity.
 
-A face's landmarks say where to look for it in the next frame; the detector, which takes far longer,
-is asked now and then, and when a face is lost. `tracks.py` has what is known of a face, and what
-decides whose it is.
+The landmarks of a face give its box in the next frame. The detector, which takes far longer, runs
+only now and then, and when a face is lost. `tracks.py` holds the state of a face and the rules that
+decide which identity a face has.
 """
 
 from dataclasses import dataclass, replace
@@ -14,41 +14,41 @@ from senet_landmark.export.video import appearance
 from senet_landmark.export.video.smoothing import OneEuro
 from senet_landmark.export.video.tracks import (
     COAST,
-    KEPT,
     LEAST_SIZE,
+    SIMILAR,
     Sighting,
     Track,
-    are_one,
+    are_same_face,
     continued,
     is_new,
-    is_reached,
-    known_again,
+    is_plausible_move,
     new_track,
+    reidentified,
     revived,
     settle,
     size_of,
-    unmistaken,
+    without_mistaken,
 )
 from senet_landmark.face import geometry
 from senet_landmark.face.boxes import LANDMARKS
 
 LEAST_CONFIDENCE = 0.5
-"""The model's probability of a face from which it is one."""
+"""Smallest confidence of a face; below it a box shows no face."""
 
 MOST_LOST = 64
-"""Lost faces that are remembered at once."""
+"""Largest number of lost faces that are remembered."""
 
 
 @dataclass(frozen=True)
 class TrackedFace:
-    """A face of a frame.
+    """A face in a frame, with its identity.
 
     Attributes:
       identity: 1, 2, … in order of appearance; the same in all frames.
-      face: as the model sees it in this frame; its box is the tight one of its landmarks, its score
-        the detector's where it was detected in this frame, else NaN.
-      smoothed: float32 [K, 2], the landmarks after the One-Euro filter, in pixels; as they are
-        where smoothing is off.
+      face: the model's results in this frame. Its box is the tight box of the landmarks. Its score
+        is the detector's if the detector found it in this frame, else NaN.
+      smoothed: float32 [K, 2], the landmarks after the One-Euro filter, in pixels; not smoothed if
+        smoothing is off.
     """
 
     identity: int
@@ -57,19 +57,20 @@ class TrackedFace:
 
 
 class Tracker:
-    """Follows the faces of one video, frame by frame; holds what it knows of them, and no frame.
+    """Follows the faces of one video, frame by frame; it keeps their tracks, but no frames.
 
-    A face that might be a lost one, but is not plain to see, is shown only when that is settled.
-    An identity is never given to another face; where a face was taken for new that turns out to be
-    a lost one, it gets the older identity back, and the younger is never used again.
+    A face that may be a lost one, but is not clearly visible, is returned only after this is
+    decided. An identity is never given to another face. If a face got a new identity and then turns
+    out to be a lost one, it gets the older identity back, and the newer one is never used again.
 
     Args:
-      predictor: finds landmarks and, by its detector, faces.
-      smooth: settings of the filter; None: the landmarks stay as they are.
+      predictor: finds landmarks and, with its detector, faces.
+      smooth: settings of the One-Euro filter; None: no smoothing.
       every: seconds from one detection to the next while no face is lost.
-      memory: seconds for which a lost face's identity is kept for it.
-      detection_side: frames with a longer side are reduced to it for the detector, in pixels; with
-        dlib's, which finds faces of 40 pixels, those of a twelfth of the longer side and more.
+      memory: seconds for which the identity of a lost face is remembered.
+      detection_side: frames with a longer side are reduced to this side, in pixels, for the
+        detector. dlib's detector, which needs 40 pixels, then finds faces from a twelfth of the
+        longer side on.
     """
 
     def __init__(
@@ -96,24 +97,24 @@ class Tracker:
 
         Args:
           frame: RGB uint8 [H, W, 3].
-          time: in seconds, later than that of the last frame; the steps may be of any length.
+          time: in seconds, later than that of the last frame; steps may have any length.
 
         Raises:
-          InputError: the frame is not RGB uint8, or the detector's boxes have no area.
-          ValueError: `time` is not later than before.
+          InputError: the frame is not RGB uint8, or a box of the detector has no area.
+          ValueError: `time` is not later than that of the last frame.
         """
         check_rgb(frame)
         if not time > self._time:
             raise ValueError(f"time must grow: {time} s comes after {self._time} s")
         memory = {True: self._memory, False: COAST}
         tracks = [t for t in self._tracks if time - t.seen <= memory[t.identity > 0]]
-        found = unmistaken(tracks, self._follow(tracks, frame, time), self._time)
-        tracks, found = settle(tracks, found)
+        followed = without_mistaken(tracks, self._follow(tracks, frame, time), self._time)
+        tracks, followed = settle(tracks, followed)
         new: list[Sighting] = []
-        if self._detection_due(tracks, found, time):
+        if self._detection_due(tracks, followed, time):
             self._detected = time
-            new = self._detect(frame, list(found.values()))
-        self._tracks = self._named(self._joined(tracks, found, new, time), time)
+            new = self._detect(frame, list(followed.values()))
+        self._tracks = self._named(self._joined(tracks, followed, new, time), time)
         self._time = time
         present = [t for t in self._tracks if t.seen == time and t.identity]
         return [
@@ -126,57 +127,59 @@ class Tracker:
         return points.astype(np.float32)
 
     def _follow(self, tracks: list[Track], frame: np.ndarray, time: float) -> dict[int, Sighting]:
-        """Index of a track -> its face in this frame, where that is found where it should be."""
-        places: dict[int, np.ndarray] = {}
+        """Index of a track -> its face in this frame, if the face is near its expected position."""
+        expected: dict[int, np.ndarray] = {}
         for index, track in enumerate(tracks):
             box = self._predictor.canonical_box(track.landmarks_at(time))
             if time - track.seen <= COAST and box is not None and _is_within(box, frame):
-                places[index] = box
-        if not places:
+                expected[index] = box
+        if not expected:
             return {}
-        sightings = self._look(frame, np.stack(list(places.values())), LANDMARKS)
-        found = {}
-        for (index, box), sighting in zip(places.items(), sightings, strict=True):
-            if sighting is None or not is_reached(box, sighting.face.box):
+        sightings = self._sightings(frame, np.stack(list(expected.values())), LANDMARKS)
+        followed = {}
+        for (index, box), sighting in zip(expected.items(), sightings, strict=True):
+            if sighting is None or not is_plausible_move(box, sighting.face.box):
                 continue
-            if appearance.likeness(tracks[index].look, sighting.chip) >= KEPT:
-                found[index] = sighting
-        return found
+            if appearance.similarity(tracks[index].look, sighting.chip) >= SIMILAR:
+                followed[index] = sighting
+        return followed
 
-    def _detection_due(self, tracks: list[Track], found: dict[int, Sighting], time: float) -> bool:
-        """Whether to detect: at once when a face is lost, then ever less often, and regularly."""
-        wait = self._every if found else self._every / 2
+    def _detection_due(
+        self, tracks: list[Track], followed: dict[int, Sighting], time: float
+    ) -> bool:
+        """Whether to run the detector: at once when a face is lost, then less and less often."""
+        wait = self._every if followed else self._every / 2
         for index, track in enumerate(tracks):
-            if index not in found:
+            if index not in followed:
                 wait = min(wait, (time - track.seen) / 2)
         return time - self._detected >= wait
 
-    def _detect(self, frame: np.ndarray, known: list[Sighting]) -> list[Sighting]:
-        """The faces that the detector finds, without those that are known already."""
+    def _detect(self, frame: np.ndarray, followed: list[Sighting]) -> list[Sighting]:
+        """The faces that the detector finds, without those that are followed already."""
         small, factor = geometry.shrink(frame, self._detection_side)
         boxes, scores = self._predictor.detect(small)
         boxes = (boxes + 0.5) / factor - 0.5
-        taken = {geometry.best_match(boxes, sighting.face.box) for sighting in known}
-        left = [index for index in range(len(boxes)) if index not in taken]
-        source = self._predictor.detector_source
-        found: list[Sighting] = []
-        for sighting in self._look(frame, boxes[left], source, scores[left]):
+        matched = {geometry.best_match(boxes, sighting.face.box) for sighting in followed}
+        remaining = [index for index in range(len(boxes)) if index not in matched]
+        box_source = self._predictor.detector_source
+        new: list[Sighting] = []
+        for sighting in self._sightings(frame, boxes[remaining], box_source, scores[remaining]):
             if sighting is not None and not any(
-                are_one(sighting.face, other.face) for other in [*known, *found]
+                are_same_face(sighting.face, other.face) for other in [*followed, *new]
             ):
-                found.append(sighting)
-        return found
+                new.append(sighting)
+        return new
 
-    def _look(
+    def _sightings(
         self,
         frame: np.ndarray,
         boxes: np.ndarray,
-        source: str | None,
+        box_source: str | None,
         scores: np.ndarray | None = None,
     ) -> list[Sighting | None]:
-        """The face in each box; None where there is none."""
-        seen: list[Sighting | None] = []
-        for face in self._predictor.faces(frame, boxes, source, scores):
+        """The face in each box after a forward pass; None where the box shows no face."""
+        sightings: list[Sighting | None] = []
+        for face in self._predictor.faces(frame, boxes, box_source, scores):
             box = self._predictor.canonical_box(face.landmarks)
             if (
                 box is None
@@ -184,33 +187,33 @@ class Tracker:
                 or size_of(box) < LEAST_SIZE
                 or face.confidence < LEAST_CONFIDENCE
             ):
-                seen.append(None)
+                sightings.append(None)
             else:
                 chip = appearance.face_chip(frame, face.landmarks, self._predictor.scheme)
-                seen.append(Sighting(replace(face, box=box), chip))
-        return seen
+                sightings.append(Sighting(replace(face, box=box), chip))
+        return sightings
 
     def _joined(
         self,
         tracks: list[Track],
-        found: dict[int, Sighting],
+        followed: dict[int, Sighting],
         new: list[Sighting],
         time: float,
     ) -> list[Track]:
-        """The tracks with this frame's faces; what is new goes to the lost face that it is like."""
-        everyone = [*found.values(), *new]
-        settings = self._smooth or OneEuro()  # the path also says where to look next
-        seen = [continued(tracks[i], s, everyone, time, settings) for i, s in found.items()]
-        seen += [new_track(sighting, everyone, time) for sighting in new]
-        lost = [track for index, track in enumerate(tracks) if index not in found]
-        unnamed = [track for track in seen if not track.identity]
-        for face, old in known_again(unnamed, [t for t in lost if t.identity], time):
-            seen[seen.index(face)] = revived(face, old)
+        """The tracks with this frame's faces; a new face may continue the track of a lost one."""
+        everyone = [*followed.values(), *new]
+        settings = self._smooth or OneEuro()  # the path also predicts the next position
+        visible = [continued(tracks[i], s, everyone, time, settings) for i, s in followed.items()]
+        visible += [new_track(sighting, everyone, time) for sighting in new]
+        lost = [track for index, track in enumerate(tracks) if index not in followed]
+        unnamed = [track for track in visible if not track.identity]
+        for face, old in reidentified(unnamed, [t for t in lost if t.identity], time):
+            visible[visible.index(face)] = revived(face, old)
             lost.remove(old)
-        return [*seen, *sorted(lost, key=lambda track: -track.seen)[:MOST_LOST]]
+        return [*visible, *sorted(lost, key=lambda track: -track.seen)[:MOST_LOST]]
 
     def _named(self, tracks: list[Track], time: float) -> list[Track]:
-        """Gives an identity to those that are new."""
+        """The tracks, with an identity for each new face."""
         lost = [track for track in tracks if track.identity and track.seen < time]
         named = []
         for track in tracks:

@@ -1,20 +1,20 @@
-"""`senet-landmark predict clip.mp4` or `0`: faces followed through a video or a camera's pictures.
+"""`senet-landmark predict clip.mp4` or `0`: follows the faces in a video or in a camera's frames.
 
-What is written
-    NAME_landmarks.mp4   the frames with box, landmarks and identity of each face: of a file those
-                         that could be read, at its mean rate; of a camera at its own pace, frames
-                         repeated or left out so that a second takes a second
+It writes
+    NAME_landmarks.mp4   the frames with box, landmarks and identity of each face. For a file: the
+                         frames that could be read, at the file's mean rate. For a camera: frames
+                         are repeated or left out, so that the video runs in real time
     NAME_landmarks.csv   a line for each face of each frame:
 
-        frame              from 0
-        time               of the frame, in seconds
+        frame              number of the frame, from 0
+        time               time of the frame, in seconds
         identity           1, 2, … in order of appearance; the same in all frames
         left, top, right, bottom      the tight box of the landmarks, pixels of the frame
-        confidence         the model's, 0 to 1; empty where its contract has no curve
+        confidence         the model's, 0 to 1; empty if its contract has no curve
         yaw, pitch, roll   degrees, signs as in `senet_landmark.face.pose`; empty where unknown
-        x0, y0, x1, …      landmarks in 0-based pixels, smoothed unless that is switched off
+        x0, y0, x1, …      landmarks in 0-based pixels; smoothed, unless smoothing is off
 
-Both are written as the video goes, under other names; they have theirs once they are whole.
+Both are written frame by frame under temporary names, and renamed once they are whole.
 """
 
 import contextlib
@@ -44,12 +44,12 @@ from senet_landmark.visualisation.drawing import draw_box, draw_label, draw_poin
 __all__ = ["Clip", "camera_number", "draw_tracked", "is_video", "predict_video"]
 
 MOST_REPEATS = 250
-"""Times that a camera's picture is repeated at most in the annotated video."""
+"""How often a camera's frame is repeated at most in the annotated video."""
 
 COLOURS = (
     (250, 210, 40), (80, 200, 250), (250, 120, 200), (120, 240, 120), (250, 140, 60),
 )  # fmt: skip
-"""Of boxes and numbers, one identity after another."""
+"""Colours of boxes, points and numbers; each identity takes the next one."""
 
 
 def predict_video(
@@ -64,33 +64,35 @@ def predict_video(
 ) -> dict[str, Any]:
     """Follows the faces of a video, and writes a CSV by frame and an annotated video.
 
-    Ctrl-C ends it after the frame that is in work, with whole files of what was read until then; a
-    second one ends it at once, without them.
+    Ctrl-C ends it after the current frame; the files are whole and hold all frames until then. A
+    second Ctrl-C ends it at once, without files.
 
     Args:
       source: a video file, or the number of a camera.
       out: folder for `NAME_landmarks.csv` and `NAME_landmarks.mp4`.
-      predictor: the model; None: the one that ships.
+      predictor: the predictor; None: that of the default model.
       smooth: write smoothed landmarks (`export/video/smoothing.py`).
       every: seconds from one detection to the next while no face is lost.
-      seconds: of the video, after which it is ended; 0: all of it.
+      seconds: stop after this time of the video; 0: at its end.
       pictures: write the annotated video.
 
     Returns:
-      {"frames": read, "faces": in all frames, "identities": different ones, "seconds": of video,
-      "bad_frames": which could not be decoded or used, "ended_early": whether the file ended before
-      the time that it says it takes, or the camera by itself, "interrupted": by Ctrl-C, "csv",
-      "video": their paths}.
+      {"frames": number read, "faces": number in all frames, "identities": number of different ones,
+      "seconds": time of the last frame, "bad_frames": number that could not be decoded or used,
+      "ended_early": whether the file ended before its reported duration, or the camera stopped,
+      "interrupted": whether Ctrl-C ended it, "csv" and "video": paths of the files}.
 
     Raises:
-      InputError: no such file or camera, no video, or no frame of it can be read; the annotated
-        video cannot be written; a number is out of range.
+      InputError: the file or camera is absent, is no video, or none of its frames can be read; the
+        annotated video cannot be written; or a number is out of range.
     """
     if not (every > 0 and seconds >= 0):
-        raise InputError(f"every must be above 0 and seconds not below, not {every} and {seconds}.")
+        raise InputError(
+            f"every must be above 0, and seconds 0 or more; not {every} and {seconds}."
+        )
     clip = Clip(source)
     out = Path(out)
-    found = {"frames": 0, "faces": 0, "identities": 0, "bad_frames": 0, "interrupted": False}
+    summary = {"frames": 0, "faces": 0, "identities": 0, "bad_frames": 0, "interrupted": False}
     last = 0.0
     video = out / f"{clip.name}_landmarks.mp4"
     table = out / f"{clip.name}_landmarks.csv"
@@ -108,29 +110,29 @@ def predict_video(
                     break
                 try:
                     faces = tracker.update(frame.picture, frame.time)
-                except (InputError, cv2.error):  # one bad frame does not end the job
-                    found["bad_frames"] += 1
+                except (InputError, cv2.error):  # one bad frame does not end the video
+                    summary["bad_frames"] += 1
                     continue
                 rows(frame, faces)
                 if annotated:
                     annotated(frame.time, draw_tracked(frame.picture, faces))
-                found["frames"] += 1
-                found["faces"] += len(faces)
-                found["identities"] = max([found["identities"], *(f.identity for f in faces)])
+                summary["frames"] += 1
+                summary["faces"] += len(faces)
+                summary["identities"] = max([summary["identities"], *(f.identity for f in faces)])
                 last = frame.time
                 bar.update()
                 if seconds and frame.time >= seconds:
                     break
-            found["interrupted"] = interrupted.is_set()
-            if not found["frames"]:
+            summary["interrupted"] = interrupted.is_set()
+            if not summary["frames"]:
                 if interrupted.is_set():
                     raise KeyboardInterrupt
                 raise InputError(f"{source}: not one frame of it can be read. Is it whole?")
     finally:
         clip.close()
     return {
-        **found,
-        "bad_frames": found["bad_frames"] + clip.bad_frames,
+        **summary,
+        "bad_frames": summary["bad_frames"] + clip.bad_frames,
         "seconds": round(last, 3),
         "ended_early": clip.ended_early,
         "csv": str(table),
@@ -152,20 +154,20 @@ def draw_tracked(picture: np.ndarray, faces: list[TrackedFace]) -> np.ndarray:
 
 @contextlib.contextmanager
 def _ctrl_c() -> Iterator[threading.Event]:
-    """Makes Ctrl-C an event, so that no frame is left half written; the second one is as usual."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # others get no signals
-        yield asked
+    """Yields an event that Ctrl-C sets, so that frames are finished; a second Ctrl-C interrupts."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # other threads get no signals
+        yield interrupted
         return
     before = signal.getsignal(signal.SIGINT) or signal.default_int_handler
 
-    def ask(*_: Any) -> None:
+    def interrupt(*_: Any) -> None:
         signal.signal(signal.SIGINT, before)
-        asked.set()
+        interrupted.set()
 
-    signal.signal(signal.SIGINT, ask)
+    signal.signal(signal.SIGINT, interrupt)
     try:
-        yield asked
+        yield interrupted
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -185,7 +187,7 @@ def _row(frame: Frame, tracked: TrackedFace) -> list[str | int]:
 
 @contextlib.contextmanager
 def _rows(path: Path, points: int) -> Iterator[Callable[[Frame, list[TrackedFace]], None]]:
-    """A CSV that is written frame by frame, and has its name once it is whole."""
+    """Yields a function that writes a frame to a CSV, which gets its name once it is whole."""
     with written_whole(path) as file, open(file, "w", encoding="utf-8", newline="") as stream:
         rows = csv.writer(stream, lineterminator="\n")
         coordinates = [f"{axis}{i}" for i in range(points) for axis in "xy"]
@@ -200,7 +202,10 @@ def _rows(path: Path, points: int) -> Iterator[Callable[[Frame, list[TrackedFace
 
 @contextlib.contextmanager
 def _annotated(path: Path, clip: Clip) -> Iterator[Callable[[float, np.ndarray], None]]:
-    """Writes RGB frames to an MP4, which has its name once it is whole; of the first one's size."""
+    """Yields a function that writes (time, RGB picture) to an MP4.
+
+    The file gets its name once it is whole. All pictures get the size of the first one.
+    """
     with written_whole(path) as temporary:
         writers: list[Any] = []
         size, written = (0, 0), 0

@@ -1,5 +1,5 @@
-"""`senet-landmark COMMAND`: one file a group of commands; tyro derives the options from functions.
+"""`senet-landmark COMMAND`: one file per group of commands; tyro derives options from functions.
 
-The one package of the core that imports `data_tools` and `export`, inside each command, so that
-`--help` and `predict` start without TensorFlow.
+It is the only package of the core that imports `data_tools` and `export`. Each command imports them
+when it runs, so that `--help` and `predict` start without TensorFlow.
 """

@@ -1,4 +1,4 @@
-"""`senet-landmark COMMAND`: the table of the commands, and what happens when one goes wrong."""
+"""`senet-landmark COMMAND`: the table of the commands, and the messages when a command fails."""
 
 import difflib
 import importlib
@@ -16,12 +16,13 @@ class Command:
     """One command.
 
     Attributes:
-      file: the file here that has its function, named as the command with _ for -; or, where
-        `preset` is set, the function `make_…`, which takes the preset and gives it.
-      summary: what it does, in the list of commands; at most 56 characters.
-      preset: its options have the values of `--preset` as defaults.
+      file: module of this package with the command's function, which has the command's name with _
+        in place of -. If `preset` is set, the module has a function `make_…` instead, which takes
+        the preset and returns the function.
+      summary: what it does, for the list of commands; at most 56 characters.
+      preset: whether the values of `--preset` are the defaults of its options.
       short: setting of `config.json` -> a second, shorter name of its option.
-      unused: settings that it does not read.
+      unused: settings that the command does not read.
     """
 
     file: str
@@ -83,7 +84,7 @@ Train a facial-landmark detector on your data; run it as one frozen graph.
 
 
 def help_text() -> str:
-    """The list of the commands, which fits on a screen."""
+    """The list of the commands; it fits on one screen."""
     lines = [_USAGE]
     for heading, group in GROUPS.items():
         for index, (name, command) in enumerate(group.items()):
@@ -106,8 +107,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {message}", file=sys.stderr)
         return 2
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        file = f"{error.filename}: " if error.filename else ""
+        print(f"error: {file}{error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -147,7 +148,7 @@ def _unknown(name: str) -> str:
 
 
 def _renamed(options: list[str]) -> list[str]:
-    """The options with the names of `config.json`: --train.X was called --loop.X once."""
+    """The options with the names of `config.json`: --loop.X is the old name of --train.X."""
     renamed = []
     for option in options:
         if option.startswith("--loop."):
@@ -160,7 +161,7 @@ def _renamed(options: list[str]) -> list[str]:
 
 
 def _preset_of(options: list[str]) -> Any:
-    """The preset that the options name: its values are the defaults of the others."""
+    """The preset that `--preset` names; its values are the defaults of the other options."""
     from senet_landmark.presets import get_preset
 
     for index, option in enumerate(options):

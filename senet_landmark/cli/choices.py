@@ -1,6 +1,6 @@
-"""Options whose values are the names of a registry: the names are looked up when a parser is made.
+"""Options whose values are names in a registry; the names are looked up when a parser is made.
 
-No name is typed here: a new entry of a registry is at once a choice on the command line.
+No name is repeated here: a new entry in a registry is a choice on the command line at once.
 """
 
 import importlib
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 @dataclass(frozen=True)
 class Choices:
-    """In `Annotated`: the values that an option takes.
+    """For `Annotated`: the values that an option takes.
 
     Attributes:
       names: () -> the values, in the order in which the help shows them.
@@ -22,7 +22,7 @@ class Choices:
 
 
 def _entries(module: str, name: str) -> Choices:
-    """The keys of a registry, or the result of a function, below `senet_landmark`."""
+    """The keys of a registry, or the names that a function returns, in a module of this package."""
 
     def names() -> Iterable[str]:
         registry = getattr(importlib.import_module(f"senet_landmark.{module}"), name)
@@ -32,13 +32,13 @@ def _entries(module: str, name: str) -> Choices:
 
 
 def _literal(module: str, name: str) -> Choices:
-    """The values of a `Literal` below `senet_landmark`."""
+    """The values of a `Literal` in a module of this package."""
     return Choices(
         lambda: typing.get_args(getattr(importlib.import_module(f"senet_landmark.{module}"), name))
     )
 
 
-# Any, as the functions that take them name their values in a Literal of their own.
+# Any, because the functions that take these values have their own Literal types.
 BoxSource = Annotated[Any, _entries("detectors.registry", "box_sources")]
 ConversionName = Annotated[Any, _entries("export.conversion.formats", "NAMES")]
 DatasetName = Annotated[Any, _entries("data_tools.datasets.registry", "DATASETS")]

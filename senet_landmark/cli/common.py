@@ -1,4 +1,4 @@
-"""What the commands share: pairs of names and folders, and how skipped files are told."""
+"""What several commands share: pairs of a name and a folder, and the report of skipped files."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,13 @@ from senet_landmark.errors import InputError
 
 
 def print_skipped(skipped: list[dict[str, str]], where: Path | None = None, most: int = 5) -> None:
-    """Prints to stderr how many faces or photos were skipped, and why the first ones were."""
+    """Prints to stderr how many faces or photos were skipped, and the reasons.
+
+    Args:
+      skipped: entries with the key `reason`.
+      where: file that has all entries; then only the first `most` are printed.
+      most: largest number of reasons.
+    """
     if not skipped:
         return
     print(f"Skipped {len(skipped)}:", file=sys.stderr)
@@ -18,20 +24,20 @@ def print_skipped(skipped: list[dict[str, str]], where: Path | None = None, most
 
 
 def sets_of(on: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """`300w=300w/helen/testset` -> (data set, folder) of each. Raises InputError that says so."""
+    """`300w=300w/helen/testset` -> (data set, folder) of each; else raises InputError."""
     return _pairs(on, "--on", "DATASET=FOLDER, as 300w=300w/helen/testset")
 
 
 def trainings_of(train: tuple[str, ...]) -> list[tuple[str, Path]]:
-    """`senet=records` -> (preset, folder of records) of each. Raises InputError that says so."""
+    """`senet=records` -> (preset, folder of records) of each; else raises InputError."""
     return _pairs(train, "--train", "PRESET=RECORDS, as senet=records")
 
 
-def _pairs(texts: tuple[str, ...], option: str, wanted: str) -> list[tuple[str, Path]]:
-    found = []
+def _pairs(texts: tuple[str, ...], option: str, expected_form: str) -> list[tuple[str, Path]]:
+    pairs = []
     for text in texts:
         name, equals, folder = text.partition("=")
         if not (name and equals and folder):
-            raise InputError(f"{option} {text}: give {wanted}.")
-        found.append((name, Path(folder)))
-    return found
+            raise InputError(f"{option} {text}: give {expected_form}.")
+        pairs.append((name, Path(folder)))
+    return pairs

@@ -22,9 +22,9 @@ def convert(
     Args:
       model: A .pb that freeze wrote, or the name of one that ships.
       to: Format to write; tflite-int8 has a third of the size.
-      out: The file to write, or the folder of a SavedModel. By default it lies beside the model and
-        has its name, with -int8.tflite or _savedmodel at the end. A model that ships is converted
-        into the current folder.
+      out: The file to write, or the folder of a SavedModel. By default it is beside the model and
+        has the model's name, with -int8.tflite or _savedmodel at the end. A model that ships is
+        converted into the current folder.
       records: Records for the check; by default an embedded portrait. tflite-int8 needs them.
     """
     from senet_landmark.runtime import start_tensorflow
@@ -34,17 +34,18 @@ def convert(
     from senet_landmark.export.engines.registry import ENGINES
     from senet_landmark.export.freezing.parity import described
 
-    made = start(model, to, out, records=records)
-    engines = " and ".join(ENGINES[name].title for name in made.checked_in)
-    print(f"{made.path} ({made.megabytes:.2f} MB), with {made.contract}")
-    if not (cost := made.quantised):
+    conversion = start(model, to, out, records=records)
+    engines = " and ".join(ENGINES[name].title for name in conversion.checked_in)
+    print(f"{conversion.path} ({conversion.megabytes:.2f} MB), with {conversion.contract}")
+    if not (cost := conversion.quantised):
         print(
-            f"equal to {model} on {made.crops} crops in {engines}: {described(made.differences)}."
+            f"equal to {model} on {conversion.crops} crops in {engines}: "
+            f"{described(conversion.differences)}."
         )
         return
     print(
         f"NME on {cost.held_out} held-out faces: {cost.nme:.3f}%, that of {model} "
         f"{cost.float_nme:.3f}%; calibrated on {cost.calibrated_on} training faces.\n"
-        f"{made.megabytes:.2f} MB and {cost.latency_ms:.2f} ms a crop, in 32 bits "
+        f"{conversion.megabytes:.2f} MB and {cost.latency_ms:.2f} ms a crop, in 32 bits "
         f"{cost.float_megabytes:.2f} MB and {cost.float_latency_ms:.2f} ms ({engines}, one thread)."
     )

@@ -1,4 +1,4 @@
-"""Commands that make and look at records: turn-views, build-records, inspect."""
+"""Commands that make and inspect records: turn-views, build-records, inspect."""
 
 import shlex
 from collections.abc import Callable
@@ -43,13 +43,13 @@ def turn_views(
     report = write_turned_views(
         root, out, views=views, max_yaw=max_yaw, step=step, seed=seed, workers=workers
     )
-    besides = f"; {report['views_present']} were there" if report["views_present"] else ""
+    details = f"; {report['views_present']} were there" if report["views_present"] else ""
     if report["views"]:
         low, median, high = report["yaw_degrees"]
-        besides += f"; |yaw| {low:.0f} to {high:.0f} degrees, median {median:.0f}"
+        details += f"; |yaw| {low:.0f} to {high:.0f} degrees, median {median:.0f}"
     print(
         f"{report['views']} views of {report['photos']} photos in {report['seconds']} s -> {out}"
-        f"{besides}."
+        f"{details}."
     )
     if report["not_turned_count"]:
         print(f"{report['not_turned_count']} copied without views; {out / 'report.json'} says why.")
@@ -58,7 +58,7 @@ def turn_views(
 
 
 def make_build_records(default: Config) -> Callable[..., None]:
-    """The `build-records` command, its options' defaults being those of a preset."""
+    """The `build-records` command; a preset gives the defaults of its options."""
 
     def build_records(
         root: Path,
@@ -159,7 +159,7 @@ def inspect(
     start_tensorflow()
     from senet_landmark.data_tools.inspection.inspect_records import inspect_records
 
-    found = inspect_records(list(records), out, most=most, workers=workers)
-    kinds = ", ".join(f"{kind} {count}" for kind, count in found["suspects"].items() if count)
-    print(f"{found['faces']} faces. Suspects: {kinds or 'none'}.")
+    report = inspect_records(list(records), out, most=most, workers=workers)
+    kinds = ", ".join(f"{kind} {count}" for kind, count in report["suspects"].items() if count)
+    print(f"{report['faces']} faces. Suspects: {kinds or 'none'}.")
     print(f"Look at {Path(out) / 'inspect.html'}; all suspects are in {Path(out) / 'suspects.csv'}")

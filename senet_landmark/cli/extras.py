@@ -1,4 +1,4 @@
-"""Which extra of this package brings a module that is absent."""
+"""Which extra of this package installs a missing module."""
 
 import importlib.metadata
 import re
@@ -9,20 +9,20 @@ _DISTRIBUTIONS = {
     "multipart": "python-multipart",
     "PIL": "pillow",
 }
-"""Module -> the distribution that has it, where their names differ in more than - and _."""
+"""Module -> its distribution, where the names differ in more than - and _."""
 
 _TITLES = {"tensorflow": "TensorFlow", "scipy": "SciPy", "numpy": "NumPy", "cv2": "OpenCV"}
-"""Module -> its name as its makers write it, where that differs."""
+"""Module -> its name as its makers write it, where it differs."""
 
 
 def missing_message(module: str) -> str | None:
-    """What to install where a module is absent; None: no dependency of this package has it.
+    """What to install for a missing module; None: it belongs to no dependency of this package.
 
     Args:
-      module: its full name, as `ModuleNotFoundError.name` has it.
+      module: its full name, as in `ModuleNotFoundError.name`.
     """
     top = module.partition(".")[0]
-    wanted = _normalised(_DISTRIBUTIONS.get(top, top))
+    distribution = _normalised(_DISTRIBUTIONS.get(top, top))
     try:
         requirements = importlib.metadata.requires("senet_landmark") or []
     except importlib.metadata.PackageNotFoundError:
@@ -30,12 +30,12 @@ def missing_message(module: str) -> str | None:
     extras = []
     for requirement in requirements:
         name = re.match(r"[\w.-]+", requirement)
-        if name and _normalised(name[0]) == wanted:
+        if name and _normalised(name[0]) == distribution:
             extra = re.search(r"extra == ['\"]([\w.-]+)['\"]", requirement)
             extras.append(extra[1] if extra else "")
     if not extras:
         return None
-    # A person who uses a command wants the smallest extra, never the developers' tools.
+    # A user of a command needs the smallest extra, never the developers' tools.
     extra_name = next((extra for extra in extras if extra != "dev"), extras[0])
     package = f'"senet_landmark[{extra_name}]"' if "" not in extras else "senet_landmark"
     title = _TITLES.get(top, top)

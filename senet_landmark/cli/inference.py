@@ -15,7 +15,7 @@ from senet_landmark.errors import InputError
 
 @dataclass(frozen=True)
 class PhotoOptions:
-    """How photos are predicted on."""
+    """Options for photos."""
 
     write: tuple[WriterName, ...] = ("json",)
     """Files to write: landmarks.json, landmarks.csv, a .pts for each face, landmarks.xml of dlib. A
@@ -32,7 +32,7 @@ class PhotoOptions:
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """How videos and the camera are predicted on."""
+    """Options for videos and cameras."""
 
     smooth: bool = True
     """Take the jitter out of the landmarks."""
@@ -97,11 +97,11 @@ def predict(
     failed = []
     for video in video_sources:
         try:
-            found = predict_video(
+            summary = predict_video(
                 video, out, predictor=predictor, smooth=videos.smooth, every=videos.every,
                 seconds=videos.seconds, pictures=pictures,
             )  # fmt: skip
-            _print_video(video, found)
+            _print_video(video, summary)
         except InputError as error:
             if len(sources) == 1:
                 raise
@@ -118,19 +118,19 @@ def predict(
     print_skipped(failed)
 
 
-def _print_video(video: str, found: dict[str, Any]) -> None:
+def _print_video(video: str, summary: dict[str, Any]) -> None:
     print(
-        f"{video}: {found['identities']} people in {found['frames']} frames, "
-        f"{found['seconds']:.1f} s -> {found['video'] or found['csv']}"
+        f"{video}: {summary['identities']} people in {summary['frames']} frames, "
+        f"{summary['seconds']:.1f} s -> {summary['video'] or summary['csv']}"
     )
-    if found["bad_frames"]:
-        print(f"  {found['bad_frames']} frames could not be decoded and are left out")
-    if found["ended_early"]:
+    if summary["bad_frames"]:
+        print(f"  {summary['bad_frames']} frames could not be decoded and are left out")
+    if summary["ended_early"]:
         print("  it ended before the number of frames that it says it has: is it whole?")
 
 
 def _boxes(numbers: tuple[float, ...]):  # type: ignore[no-untyped-def]  # NumPy is slow to import
-    """[N, 4] of 4 N numbers; None of none."""
+    """Face boxes [N, 4] from 4 N numbers; None from no numbers."""
     if not numbers:
         return None
     if len(numbers) % 4:
@@ -141,7 +141,7 @@ def _boxes(numbers: tuple[float, ...]):  # type: ignore[no-untyped-def]  # NumPy
 
 
 def _start_if_needed(engine: str | None) -> None:
-    """Starts TensorFlow for the engine that is its session; no other wants it in graph mode."""
+    """Starts TensorFlow in graph mode for the engine `tensorflow`; no other engine needs it."""
     if engine == "tensorflow":
         from senet_landmark.runtime import start_tensorflow
 

@@ -96,8 +96,8 @@ def evaluate(
     if (root is not None) + (records is not None) + bool(on) != 1:
         raise InputError("Give either the --root of a data set, or --records, or --on.")
     on_sets = sets_of(on)
-    of_records = records or unseen_by or any(name == "records" for name, _ in on_sets)
-    if engine == "tensorflow" or of_records or any(Path(name).is_dir() for name in model):
+    needs_records = records or unseen_by or any(name == "records" for name, _ in on_sets)
+    if engine == "tensorflow" or needs_records or any(Path(name).is_dir() for name in model):
         from senet_landmark.runtime import start_tensorflow
 
         start_tensorflow()
@@ -111,16 +111,16 @@ def evaluate(
     }  # fmt: skip
     if on:
         sets = [faces_at(name, folder, points, unseen_by) for name, folder in on_sets]
-        every = evaluate_sets(models, sets, out, **options)
+        results = evaluate_sets(models, sets, out, **options)
     elif records:
-        every = [evaluate_models(models, Records(records, split), out, **options)]
+        results = [evaluate_models(models, Records(records, split), out, **options)]
     else:
         photos = faces_at(dataset, Path(str(root)), points, unseen_by)
-        every = [evaluate_models(models, photos, out, **options)]
-    for metrics in every:
+        results = [evaluate_models(models, photos, out, **options)]
+    for metrics in results:
         _print_figures(metrics)
         print_skipped(metrics["skipped"], Path(out) / "metrics.json")
-    for name, note in every[0]["notes"].items():
+    for name, note in results[0]["notes"].items():
         print(f"{name}: {note}")
     if on:
         print(f"Look at {Path(out) / 'table.md'}, and evaluation.html in each folder beside it")
@@ -130,22 +130,23 @@ def evaluate(
 
 def _print_figures(metrics: dict[str, Any]) -> None:
     print(metrics["dataset"])
-    for of in metrics["models"]:
-        print(f"{of['model']}, {of['boxes']} boxes: {_line(of)}")
-        low, high = of["interval_95"]["nme_inter_ocular"] or [float("nan")] * 2
-        print(f"  95% of bootstraps: NME {low:.2f} to {high:.2f}%; missed {of['missed_faces']}")
-        for name, part in {**of["by_subset"], **of["by_yaw"]}.items():
+    for figures in metrics["models"]:
+        print(f"{figures['model']}, {figures['boxes']} boxes: {_line(figures)}")
+        low, high = figures["interval_95"]["nme_inter_ocular"] or [float("nan")] * 2
+        missed = figures["missed_faces"]
+        print(f"  95% bootstrap interval: NME {low:.2f} to {high:.2f}%; missed faces: {missed}")
+        for name, part in {**figures["by_subset"], **figures["by_yaw"]}.items():
             print(f"  {name:12} {_line(part)}")
         for title, key, unit in (
             ("pose, mean error", "pose_mae", "°"), ("right classes", "attribute_accuracy", "%"),
         ):  # fmt: skip
-            if key in of:
-                values = ", ".join(f"{name} {value:.2f}{unit}" for name, value in of[key].items())
-                print(f"  {title}: {values}")
+            if key in figures:
+                values = (f"{name} {value:.2f}{unit}" for name, value in figures[key].items())
+                print(f"  {title}: {', '.join(values)}")
 
 
 def _line(figures: dict[str, Any]) -> str:
-    """The two figures that matter most."""
+    """Number of faces, and the two most important errors."""
     return (
         f"n {figures['n']:5}, NME {figures['nme_inter_ocular']:6.2f}% of the eye corners' "
         f"distance, {figures['nme_bbox_size']:5.2f}% of the box's size"

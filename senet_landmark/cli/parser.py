@@ -1,8 +1,8 @@
-"""From a function to a command: tyro derives the options; here they get their names in the help.
+"""From a function to a command: tyro derives the options, this module their names in the help.
 
-Beside what tyro does: the choices of an option come from a registry (`choices.py`), an option that
-may be left out shows the name of its value and no `None`, and the settings of a run are called on
-the command line as they are in `config.json`.
+It adds to tyro: the choices of an option come from a registry (`choices.py`); an optional option
+shows the name of its value and no `None`; and the settings of a run have the same names on the
+command line as in `config.json`.
 """
 
 import dataclasses
@@ -24,20 +24,20 @@ from senet_landmark.cli.choices import SETTINGS, Choices
 from senet_landmark.config import Config
 
 _SHORT_LIST = 24
-"""Characters of choices that the name of a value shows; a longer list follows the sentence."""
+"""Largest length of the choices in the name of a value; longer ones follow the sentence."""
 
 METAVARS = {str: "TEXT", Path: "PATH", int: "INT", float: "FLOAT"}
-"""Type -> what the help calls a value of it."""
+"""Type -> the name of its values in the help."""
 
 _REQUIRED = object()
-"""Default of an option that has none."""
+"""Marks an option without a default."""
 
 _SECTIONS = {hint: name for name, hint in typing.get_type_hints(Config).items()}
 
 
 @dataclass(frozen=True)
 class Value:
-    """In `Annotated`: what the help calls an option's value, as `DATASET=FOLDER`."""
+    """For `Annotated`: the name of an option's value in the help, such as `DATASET=FOLDER`."""
 
     name: str
 
@@ -52,14 +52,14 @@ def run_command(
     """Parses the arguments of one command and runs it.
 
     Args:
-      command: its options are its parameters.
-      name: of the command, as it is typed.
-      arguments: what follows the name.
-      short: setting of `config.json`, as `train.steps` -> a second name of its option.
-      unused: settings that the command does not read, and so does not take.
+      command: the function; its parameters are the options.
+      name: name of the command on the command line.
+      arguments: the arguments after the name.
+      short: setting of `config.json`, such as `train.steps` -> a second name of its option.
+      unused: settings that the command does not read; they are no options of it.
 
     Raises:
-      SystemExit: after `--help`, with 0; after wrong arguments, with 2.
+      SystemExit: with 0 after `--help`, with 2 after wrong arguments.
     """
     registry = ConstructorRegistry()
     registry.struct_rule(_settings_rule(short or {}, frozenset(unused)))
@@ -73,7 +73,7 @@ def run_command(
 
 
 def _with_value_names(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A copy of the function whose annotations say what tyro shows."""
+    """A copy of the function; its annotations hold what tyro shows in the help."""
     assert isinstance(command, types.FunctionType)
     copy = types.FunctionType(
         command.__code__, command.__globals__, command.__name__, command.__defaults__,
@@ -82,8 +82,8 @@ def _with_value_names(command: Callable[..., Any]) -> Callable[..., Any]:
     copy.__kwdefaults__, copy.__doc__ = command.__kwdefaults__, _joined_lines(command.__doc__)
     count = command.__code__.co_argcount
     names = command.__code__.co_varnames[:count]
-    given = command.__defaults__ or ()
-    defaults = dict(zip(names[count - len(given) :], given, strict=True))
+    values = command.__defaults__ or ()
+    defaults = dict(zip(names[count - len(values) :], values, strict=True))
     hints = typing.get_type_hints(command, include_extras=True)
     copy.__annotations__ = {
         key: _option(hint, defaults.get(key, _REQUIRED)) if key in names else hint
@@ -95,17 +95,17 @@ def _with_value_names(command: Callable[..., Any]) -> Callable[..., Any]:
 def _settings_rule(
     short: Mapping[str, str], unused: frozenset[str]
 ) -> Callable[[StructTypeInfo], StructConstructorSpec | None]:
-    """The rule for dataclasses, which are sections of `config.json` or groups of options."""
-    at_work: set[Any] = set()
+    """tyro's rule for dataclasses: they are sections of `config.json`, or groups of options."""
+    in_progress: set[Any] = set()
 
     def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
-        if not dataclasses.is_dataclass(info.type) or info.type in at_work:
+        if not dataclasses.is_dataclass(info.type) or info.type in in_progress:
             return None
-        at_work.add(info.type)  # tyro's own rule is asked below
+        in_progress.add(info.type)  # the call below must reach tyro's own rule
         try:
             spec = ConstructorRegistry.get_struct_spec(info)
         finally:
-            at_work.remove(info.type)
+            in_progress.remove(info.type)
         if not isinstance(spec, StructConstructorSpec):
             return None
         section = _SECTIONS.get(info.type, "")
@@ -124,24 +124,24 @@ def _settings_rule(
 
 
 def _option(hint: Any, default: Any, short: str | None = None, names: Sequence[str] = ()) -> Any:
-    """The annotation with what tyro needs to show the option well.
+    """The annotation with the texts that tyro shows for the option.
 
     Args:
       hint: the annotation.
-      default: None, `()` and an empty text are not shown: the option's sentence says what is done
-        without it.
+      default: the default value; None, `()` and an empty text are not shown, because the option's
+        sentence says what happens without it.
       short: a second name of the option.
-      names: values to show, where the annotation does not have them.
+      names: choices to show, if the annotation does not have them.
     """
     plain = _plain(hint)
     value = _value_name(hint)
-    if value is None:  # a group of options, or a switch
+    if value is None:  # a group of options, or a flag
         return plain
     if names:
         value = "NAME"
     names = names or _choices(hint)
     listed = f"One of {', '.join(names)}." if names else ""
-    # After a sentence of an option that must be given, tyro has room for no more.
+    # After the sentence of a required option tyro shows no more text.
     if names and (default is _REQUIRED or len(",".join(names)) <= _SHORT_LIST):
         listed, value = "", value.replace("NAME", "{" + ",".join(names) + "}")
 
@@ -156,15 +156,15 @@ def _option(hint: Any, default: Any, short: str | None = None, names: Sequence[s
 
 
 def _plain(hint: Any) -> Any:
-    """The annotation with the choices as a `Literal`, without what only this module reads."""
+    """The annotation with the choices as a `Literal`, without the marks for this module."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         inner, *marks = arguments
         for mark in marks:
             if isinstance(mark, Choices):
                 return Literal[tuple(mark.names())]
-        kept = tuple(mark for mark in marks if not isinstance(mark, Value))
-        return functools.reduce(lambda whole, mark: Annotated[whole, mark], kept, _plain(inner))
+        others = tuple(mark for mark in marks if not isinstance(mark, Value))
+        return functools.reduce(lambda whole, mark: Annotated[whole, mark], others, _plain(inner))
     if origin in (types.UnionType, typing.Union):
         return functools.reduce(operator.or_, map(_plain, arguments))
     if origin is tuple:
@@ -174,7 +174,7 @@ def _plain(hint: Any) -> Any:
 
 
 def _value_name(hint: Any) -> str | None:
-    """What the help calls a value of this type; None: tyro names it."""
+    """The name of a value of this type in the help; None: tyro names it."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         for mark in arguments[1:]:
@@ -194,19 +194,19 @@ def _value_name(hint: Any) -> str | None:
 
 
 def _choices(hint: Any) -> tuple[str, ...]:
-    """The values that an option takes, of a `Literal` or of `Choices`; () where any will do."""
+    """The values that an option takes, from a `Literal` or `Choices`; () if it takes any value."""
     if typing.get_origin(hint) is Literal:
         return typing.get_args(hint)
     for argument in typing.get_args(hint):
         if isinstance(argument, Choices):
             return tuple(argument.names())
-        if found := _choices(argument):
-            return found
+        if names := _choices(argument):
+            return names
     return ()
 
 
 def _joined_lines(docstring: str | None) -> str | None:
-    """A docstring whose parameters have a line each, so that the help breaks none where we did."""
+    """A docstring with one line for each parameter: the help must not keep our line breaks."""
     if docstring is None:
         return None
     text, args, parameters = inspect.cleandoc(docstring).partition("\nArgs:\n")
@@ -214,6 +214,6 @@ def _joined_lines(docstring: str | None) -> str | None:
 
 
 def _one_line(text: str | Callable[[], str | None] | None) -> str | None:
-    """The sentence of a setting as it stands in `config.py`, which may break it."""
+    """The sentence of a setting in one line; `config.py` may break it into several."""
     text = text() if callable(text) else text
     return text if text is None else " ".join(text.split())

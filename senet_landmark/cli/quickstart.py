@@ -1,4 +1,4 @@
-"""The main job on the embedded default: every command once, on faces that it makes itself."""
+"""The whole pipeline on an embedded portrait: every step once, on faces that it makes itself."""
 
 import time
 from dataclasses import replace
@@ -23,20 +23,20 @@ from senet_landmark.training.train import train
 
 
 def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> dict[str, Any]:
-    """Makes faces, builds records, trains, freezes, evaluates on unseen faces, predicts.
+    """Makes faces, builds records, trains, freezes, evaluates on unseen faces, and predicts.
 
     Args:
-      out: folder for everything; must not exist yet, or be empty.
-      faces: faces to train and validate on; a tenth as many are made to evaluate on.
+      out: folder for all results; it must not exist yet, or be empty.
+      faces: number of faces for training and validation; a tenth as many are made for evaluation.
       minutes: minutes of training.
 
     Returns:
-      `unseen`: metrics on the unseen faces; `portrait_nme`: percent, on the real portrait, which
-      the faces were made from; `shipped_nme`: the same of the weights that ship, which were trained
-      on real photos; `seconds`: of the whole.
+      `unseen`: metrics on the unseen faces; `portrait_nme`: NME in percent on the real portrait,
+      from which the faces were made; `shipped_nme`: the same for the weights that ship, which were
+      trained on real photos; `seconds`: time of the whole.
 
     Raises:
-      InputError: `out` holds something, or there are too few faces to hold one out.
+      InputError: `out` is not empty, or there are too few faces to hold one out.
     """
     began = time.monotonic()
     if faces < 2:
@@ -60,17 +60,17 @@ def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> d
     _say(5, "unseen faces: evaluate")
     metrics = evaluate_models([model], Photos("300w_lp", unseen), out / "evaluation")
     _say(6, "a real photo: predict")
-    own, shipped = (
-        _on_portrait(Predictor(of), out / folder)
-        for of, folder in ((model, "predictions"), (None, "predictions-shipped"))
+    portrait_nme, shipped_nme = (
+        _on_portrait(Predictor(weights), out / folder)
+        for weights, folder in ((model, "predictions"), (None, "predictions-shipped"))
     )
 
     seconds = time.monotonic() - began
     shipped_picture = out / "predictions-shipped" / "portrait_landmarks.jpg"
     print(
         f"\nDone in {seconds:.0f} s. NME (inter-ocular): {metrics['nme_inter_ocular']:.1f}% on "
-        f"{metrics['n']} unseen synthetic faces, {own:.1f}% on the real portrait; "
-        f"{shipped:.1f}% there by the weights that ship, trained on real photos.\n"
+        f"{metrics['n']} unseen synthetic faces, {portrait_nme:.1f}% on the real portrait; "
+        f"{shipped_nme:.1f}% there by the weights that ship, trained on real photos.\n"
         f"Look at\n"
         f"  {out / 'records' / 'contact_sheet.png'}  the faces that it was trained on\n"
         f"  {out / 'predictions' / 'portrait_landmarks.jpg'}  the landmarks on a real photo\n"
@@ -78,16 +78,17 @@ def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> d
         f"  {frozen.model}  the model; try it: senet-landmark predict PHOTO --model {frozen.model}"
     )
     return {
-        "unseen": metrics, "portrait_nme": own, "shipped_nme": shipped, "seconds": seconds,
+        "unseen": metrics, "portrait_nme": portrait_nme, "shipped_nme": shipped_nme,
+        "seconds": seconds,
     }  # fmt: skip
 
 
 def _on_portrait(predictor: Predictor, out: Path) -> float:
-    """Predicts on the portrait that the faces are made from; NME in percent."""
+    """Predicts on the portrait from which the faces are made; returns the NME in percent."""
     predict_photos([portrait_path()], out, predictor=predictor)
     photo, truth = portrait()
-    found = predictor.landmarks(photo, box_from_landmarks(truth)[None], "landmarks")
-    return float(100 * nme(found, truth[None], predictor.scheme)[0])
+    predicted = predictor.landmarks(photo, box_from_landmarks(truth)[None], "landmarks")
+    return float(100 * nme(predicted, truth[None], predictor.scheme)[0])
 
 
 def _say(number: int, what: str) -> None:

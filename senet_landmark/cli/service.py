@@ -1,4 +1,4 @@
-"""The command that answers over HTTP: serve."""
+"""The command that answers HTTP requests: serve."""
 
 import sys
 from pathlib import Path
@@ -64,10 +64,10 @@ def serve(
         if not is_loopback(bound.getsockname()[0]):
             print(
                 f"warning: {host} is not local. Whoever reaches this machine can use the service; "
-                "it has no password and no encryption. For others than yourself, put a web server "
+                "it has no password and no encryption. If other people use it, put a web server "
                 "in front that has both.",
                 file=sys.stderr,
             )
-        named = ", ".join(models.predictors)
-        print(f"{named} on {address(bound)} (Ctrl-C ends it)", flush=True)
+        names = ", ".join(models.predictors)
+        print(f"{names} on {address(bound)} (Ctrl-C ends it)", flush=True)
         run(models, bound, limits)

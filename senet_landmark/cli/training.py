@@ -1,4 +1,4 @@
-"""Commands that train: quickstart, train."""
+"""Commands that train: quickstart, shape-model, train."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -76,7 +76,7 @@ def shape_model(records: Path, out: Path = Path("shape_model.json"), share: floa
 
 
 def make_train(default: Config) -> Callable[..., None]:
-    """The `train` command, its options' defaults being those of a preset."""
+    """The `train` command; a preset gives the defaults of its options."""
 
     def train(
         records: Path,

@@ -1,4 +1,4 @@
-"""Commands that help to train well: find-learning-rate before a run, report after it."""
+"""Commands around a training: find-learning-rate before it, report during and after it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,7 +28,7 @@ def report(run: Path) -> None:
 
 
 def make_find_learning_rate(default: Config) -> Callable[..., None]:
-    """The `find-learning-rate` command, its options' defaults being those of a preset."""
+    """The `find-learning-rate` command; a preset gives the defaults of its options."""
 
     def find_learning_rate(
         records: Path,
@@ -44,7 +44,7 @@ def make_find_learning_rate(default: Config) -> Callable[..., None]:
     ) -> None:
         """Records -> a learning rate to begin with, by a short training at higher and higher rates.
 
-        This is the range test of Smith, "Cyclical Learning Rates" (2017). It writes
+        This is the learning-rate range test of Smith, "Cyclical Learning Rates" (2017). It writes
         learning_rate.png and learning_rate.json; the weights are not kept.
 
         For example:
@@ -71,17 +71,18 @@ def make_find_learning_rate(default: Config) -> Callable[..., None]:
         config = replace(
             default, preset=preset, network=network, augment=augment, loss=loss, train=train
         )
-        found = finder.find_learning_rate(
+        range_test = finder.find_learning_rate(
             config, records, lowest=lowest, highest=highest, steps=steps
         )
-        chart = finder.save_range_test(out, found, config)
+        chart = finder.save_range_test(out, range_test, config)
         print(
-            f"The loss falls fastest at {found.suggested:.1e} and is lowest at "
-            f"{found.lowest_at:.1e}; the preset has {config.schedule.initial:.1e}. Look at {chart}"
+            f"The loss falls fastest at {range_test.suggested:.1e} and is lowest at "
+            f"{range_test.lowest_at:.1e}; the preset has {config.schedule.initial:.1e}. "
+            f"Look at {chart}"
         )
         print(
             f"Use it: senet-landmark train --preset {preset} --records {records} --run RUN "
-            f"--schedule.initial {found.suggested:.1e}"
+            f"--schedule.initial {range_test.suggested:.1e}"
         )
 
     return find_learning_rate
