@@ -41,7 +41,9 @@ def near_pairs(signatures: np.ndarray, thumbs: np.ndarray) -> list[tuple[int, in
     if not candidates:
         return []
     pairs = np.unique(np.concatenate(candidates), axis=0)
-    similarity = np.array([np.corrcoef(thumbs[a].ravel(), thumbs[b].ravel())[0, 1] for a, b in pairs])
+    similarity = np.array(
+        [np.corrcoef(thumbs[a].ravel(), thumbs[b].ravel())[0, 1] for a, b in pairs]
+    )
     order = np.argsort(-similarity, kind="stable")
     return [
         (int(pairs[i, 0]), int(pairs[i, 1]), float(similarity[i]))

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 from damage import damage
 from senet_landmark.data.record_store import RecordStore
 from senet_landmark.data.records import shards_of
-from senet_landmark.data.tfrecords import HEAD, frames_in
+from senet_landmark.data.tfrecords import HEAD, raw_records
 from senet_landmark.errors import InputError
 
 
@@ -20,7 +20,7 @@ def test_digest_is_of_the_data_and_not_of_their_place(shard, tmp_path):
     copy = shutil.copy(shard, tmp_path / "elsewhere" / shard.name)
     assert RecordStore([copy], cache_mb=0, max_corrupt=7).digest == first
     assert RecordStore([shutil.copy(shard, tmp_path / "renamed")]).digest != first
-    records = [frame.data for frame in frames_in(shard)]
+    records = [frame.data for frame in raw_records(shard)]
     with tf.io.TFRecordWriter(str(copy)) as writer:
         for data in records[1:] + records[:1]:
             writer.write(data)
@@ -29,7 +29,7 @@ def test_digest_is_of_the_data_and_not_of_their_place(shard, tmp_path):
 
 @pytest.mark.parametrize("place", ["data", "end", "foot", "length"])
 def test_any_changed_byte_changes_the_digest(shard, place):
-    length = len(next(iter(frames_in(shard))).data)
+    length = len(next(iter(raw_records(shard))).data)
     at = {"data": HEAD, "end": HEAD + length - 1, "foot": HEAD + length, "length": 0}[place]
     first = RecordStore([shard]).digest
     damage(shard, 0 if place != "length" else 4, at)

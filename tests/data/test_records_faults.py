@@ -18,7 +18,7 @@ from senet_landmark.config import NO_AUGMENTATION, AugmentConfig
 from senet_landmark.data.input_pipeline import BatchMaker, batches, in_order
 from senet_landmark.data.record_store import RecordStore
 from senet_landmark.data.records import encode_example, load_records_info, shard_paths
-from senet_landmark.data.tfrecords import HEAD, frames_in
+from senet_landmark.data.tfrecords import HEAD, raw_records
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import CropSpec
 
@@ -37,7 +37,7 @@ def without_picture(path, *numbers):
 
 
 def _examples(path):
-    for frame in frames_in(path):
+    for frame in raw_records(path):
         example = tf.train.Example.FromString(frame.data)
         yield frame.number, example.features.feature["image"].bytes_list.value[0]
 
@@ -135,7 +135,7 @@ def test_a_batch_takes_the_next_face_for_one_that_does_not_decode(shard):
     assert (batch["image"][2] != batch["image"][5]).any()
     assert store.undecodable == {3, 4, FACES - 1}
     assert [found.number for found in store.skipped] == [3, 4, FACES - 1]
-    offsets = [frame.offset for frame in frames_in(shard)]
+    offsets = [frame.offset for frame in raw_records(shard)]
     for found in store.skipped:
         assert found.offset == offsets[found.number] and found.source.startswith("SYNTH/")
         assert found.reason.startswith("does not decode")

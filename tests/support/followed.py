@@ -4,7 +4,7 @@ import numpy as np
 
 from identity_scores import score_identities
 from made_clips import (
-    Place,
+    HeadPosition,
     clip_frames,
 )
 from senet_landmark.face.geometry import box_from_landmarks
@@ -44,6 +44,6 @@ def going(start, stop, size=80.0, opacity=lambda time: 1.0):
     def way(time):
         share = min(time / 2, 1.0)
         x, y = np.array(start) + share * (np.array(stop) - start)
-        return Place((float(x), float(y)), size, opacity=opacity(time))
+        return HeadPosition((float(x), float(y)), size, opacity=opacity(time))
 
     return way

@@ -22,7 +22,7 @@ def test_same_scheme_begins_where_the_start_ended(runs, synthetic_records, netwo
     # What changes no variable may be another.
     changed = dataclasses.replace(network, weight_decay=0.0)
     weights, report = initial_weights(changed, maker, run)
-    assert not report.anew and not report.converted and set(report.origins) == {"same"}
+    assert not report.initialised and not report.converted and set(report.origins) == {"same"}
     begun, step, checkpoint = checkpoints.weights_of(run)
     assert (report.step, report.checkpoint) == (step, checkpoint)
     # The training graph of senet takes 20 s to build; the cheap one has all that is special to it.
@@ -61,9 +61,11 @@ def test_heads_are_taken_where_they_fit(synthetic_records, tmp_path):
     network = dataclasses.replace(with_heads(TCDCN, "glasses", "smile"), pose=True)
     weights, report = initial_weights(network, maker, run)
     parts = ("attribute_glasses", "pose")
-    assert report.anew == tuple(f"{p}/{kind}" for p in parts for kind in ("biases", "weights"))
+    assert report.initialised == tuple(
+        f"{p}/{kind}" for p in parts for kind in ("biases", "weights")
+    )
     assert "anew: attribute_glasses, pose" in str(report)
-    assert {"attribute_smile/weights", "tcdcn/shared/weights"} <= set(report.taken)
+    assert {"attribute_smile/weights", "tcdcn/shared/weights"} <= set(report.copied)
     assert not any("gender" in name for name in weights)
     smile = "attribute_smile/weights"
     np.testing.assert_array_equal(weights[smile], begun[smile])

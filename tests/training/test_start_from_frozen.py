@@ -57,7 +57,7 @@ def test_frozen_model_begins_where_its_run_ended(
     maker, model = maker_of(synthetic_records, network), frozen(network)
     weights, report = initial_weights(network, maker, model)
     from_run, of_run = initial_weights(network, maker, runs(network))
-    assert (report.taken, report.anew) == (of_run.taken, of_run.anew)
+    assert (report.copied, report.initialised) == (of_run.copied, of_run.initialised)
     assert (report.step, report.checkpoint) == (0, str(model))
     images = maker.batch(0)["image"]
     before, after = (predict(network, 68, w, images)["landmarks"] for w in (from_run, weights))

@@ -31,8 +31,8 @@ def test_scheme_with_a_table_begins_near_the_converted_points(
     after = predict(network, 5, weights, images[:4])
     wanted = convert(before["landmarks"], "300w_68", "mtfl_5")
     # PFLD's branch for training is not among a run's best weights.
-    assert bool(report.anew) == (network == PFLD)
-    assert all(name.startswith("pfld/auxiliary/") for name in report.anew)
+    assert bool(report.initialised) == (network == PFLD)
+    assert all(name.startswith("pfld/auxiliary/") for name in report.initialised)
     if network != MAPS:
         np.testing.assert_allclose(after["landmarks"], wanted, atol=1e-5)
         return

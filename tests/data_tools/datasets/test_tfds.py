@@ -144,7 +144,7 @@ def test_tfds_damage_is_named(w300lp_tree, tmp_path):
     prepare(w300lp_tree, tmp_path, "tfrecord")
     entry = list_entries("tfds_300w_lp", tmp_path)[-1]
     shard, whole = entry.photo, entry.photo.read_bytes()
-    for spoilt in (whole[: len(whole) // 2], whole[: entry.place], b"", b"x" * 500, None):
+    for spoilt in (whole[: len(whole) // 2], whole[: entry.offset], b"", b"x" * 500, None):
         if spoilt is None:
             shard.unlink()
         else:

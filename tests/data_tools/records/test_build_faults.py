@@ -17,7 +17,7 @@ from built_records import CONFIG, contents, report_of
 from made_records import example_record
 from senet_landmark.config import RecordsConfig
 from senet_landmark.data_tools.records.build_records import build_records
-from senet_landmark.data_tools.records.photos import Face, Job
+from senet_landmark.data_tools.records.photos import Job, RecordedFace
 from senet_landmark.data_tools.records.shards import PARTS, Shard, write_faces
 from senet_landmark.errors import InputError
 
@@ -155,6 +155,6 @@ def test_writer_on_a_device_that_is_full_names_its_file(tmp_path, monkeypatch):
     record = replace(example_record(), image=b"x" * 100_000)
     shard = Shard("train.tfrecords", "train", (), tmp_path, Job("300w_lp", CONFIG))
     with pytest.raises(OSError, match=r"could not be written.*space") as caught:
-        write_faces(shard, [[Face("a", "a.jpg", record=record)]])
+        write_faces(shard, [[RecordedFace("a", "a.jpg", record=record)]])
     assert caught.value.filename == str(tmp_path / "train.tfrecords")
     assert not shard.stats_path.exists()

@@ -26,7 +26,7 @@ def synthetic_face(tree, index=3):
 def turn(photo, points, pose):
     face = turned_mesh.fit_face(points, photo.shape[1::-1])
     moved, depth = turned_mesh.turn_face(face, pose)
-    return turned_mesh.render(photo, face, moved, depth), *turned_mesh.landmarks_of(moved, pose)
+    return turned_mesh.draw_face(photo, face, moved, depth), *turned_mesh.landmarks_of(moved, pose)
 
 
 def outwards(pose, degrees):

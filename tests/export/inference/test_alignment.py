@@ -32,7 +32,7 @@ def test_chip_is_upright_wherever_the_face_is(shipped):
         difference = np.abs(chip[inner, inner].astype(int) - own[inner, inner]).mean()
         assert difference < 8, (angle, difference)
         del face
-    to_template = geometry.similarity(convert(truth, "300w_68", "mtfl_5"), TEMPLATE)
+    to_template = geometry.similarity_transform(convert(truth, "300w_68", "mtfl_5"), TEMPLATE)
     found = geometry.apply(to_template, convert(truth, "300w_68", "mtfl_5"))
     assert np.abs(found - TEMPLATE).max() < 6  # a face is no template
     with pytest.raises(InputError, match="at least 8 pixels"):
@@ -44,11 +44,11 @@ def test_similarity_is_found_exactly():
     points = generator.normal(0, 30, (7, 2))
     turn = np.array([[1.2, -0.7, 5.0], [0.7, 1.2, -8.0]])
     np.testing.assert_allclose(
-        geometry.similarity(points, geometry.apply(turn, points)), turn, atol=1e-9
+        geometry.similarity_transform(points, geometry.apply(turn, points)), turn, atol=1e-9
     )
     # Of a mirrored copy: the best without a mirror, so worse than any small change of it.
     target = points * (-1, 1) + generator.normal(0, 1, points.shape)
-    best = geometry.similarity(points, target)
+    best = geometry.similarity_transform(points, target)
 
     def error(transform):
         return np.square(geometry.apply(transform, points) - target).sum()
@@ -59,4 +59,4 @@ def test_similarity_is_found_exactly():
             other = best + sign * np.array([[a, -b, x], [b, a, y]])
             assert error(other) > error(best)
     with pytest.raises(InputError, match="coincide"):
-        geometry.similarity(np.ones((5, 2)), points[:5])
+        geometry.similarity_transform(np.ones((5, 2)), points[:5])

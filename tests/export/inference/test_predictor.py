@@ -61,7 +61,7 @@ def test_any_function_may_detect(shipped, dlib_cnn_file):
     with pytest.raises(InputError, match="mmod_human_face_detector"):
         Predictor(detector="dlib_cnn")
     finder = make_detector("dlib_cnn", dlib_cnn_file)
-    assert isinstance(finder, FaceDetector) and finder.source == "dlib_cnn"
+    assert isinstance(finder, FaceDetector) and finder.box_source == "dlib_cnn"
     (face,) = Predictor(engine="opencv", detector=finder).predict(photo[::2, ::2].copy())
     assert nme(face.landmarks, truth / 2) < 0.06
 

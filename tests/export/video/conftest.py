@@ -5,7 +5,7 @@ import pytest
 
 from followed import HEIGHT, WIDTH, Watcher
 from made_clips import (
-    cut_head,
+    crop_head,
     made_background,
 )
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
@@ -20,9 +20,9 @@ def people():
     mirror = get_scheme("300w_68").mirror_index
     turned = ((photo.shape[1] - 1, 0) + points * (-1, 1))[mirror]
     return [
-        cut_head(photo, points),
-        cut_head(np.ascontiguousarray(photo[:, ::-1, ::-1]), turned),
-        cut_head(np.ascontiguousarray(photo[..., [1, 2, 0]]), points),
+        crop_head(photo, points),
+        crop_head(np.ascontiguousarray(photo[:, ::-1, ::-1]), turned),
+        crop_head(np.ascontiguousarray(photo[..., [1, 2, 0]]), points),
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from identity_scores import score_identities
 from made_clips import (
     Actor,
-    Place,
+    HeadPosition,
     Truth,
     draw_frame,
     turn_head,
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.slow
 def test_truth_of_made_clips(people, background, predictor):
     """The network finds the landmarks where the clip says that they are, however they moved."""
     for place in (
-        Place((150.0, 120.0), 90.0, roll=15),
-        Place((200.5, 140.25), 110.0, roll=-20),
-        Place((120.0, 130.0), 80.0, yaw=15),
+        HeadPosition((150.0, 120.0), 90.0, roll=15),
+        HeadPosition((200.5, 140.25), 110.0, roll=-20),
+        HeadPosition((120.0, 130.0), 80.0, yaw=15),
     ):
         frame, (truth,) = draw_frame([Actor(people[0], lambda _, p=place: p)], background, 0.0)
         assert truth.actor == 0 and truth.seen > 0.98
@@ -34,15 +34,15 @@ def test_truth_of_made_clips(people, background, predictor):
 
 
 def test_how_much_is_seen(people, background):
-    far = Actor(people[0], lambda _: Place((150, 130), 80.0))
-    near = Actor(people[1], lambda time: Place((150 + 80 * time, 130), 80.0, opacity=0.5))
+    far = Actor(people[0], lambda _: HeadPosition((150, 130), 80.0))
+    near = Actor(people[1], lambda time: HeadPosition((150 + 80 * time, 130), 80.0, opacity=0.5))
     seen = [[t.seen for t in draw_frame([far, near], background, time)[1]] for time in (0, 1, 3)]
     assert seen[0] == pytest.approx([0.5, 0.5], abs=0.02)  # half of each: one through the other
     assert 0.5 < seen[1][0] < 0.98 and seen[2][0] > 0.98
-    outside = Actor(people[0], lambda _: Place((-300, 130), 80.0))
+    outside = Actor(people[0], lambda _: HeadPosition((-300, 130), 80.0))
     frame, (truth,) = draw_frame([outside], background, 0.0)
     assert truth.seen == 0 and np.array_equal(frame, background)
-    gone = Actor(people[0], lambda _: Place((150, 130), 80.0, opacity=0.0))
+    gone = Actor(people[0], lambda _: HeadPosition((150, 130), 80.0, opacity=0.0))
     assert draw_frame([gone], background, 0.0)[1] == []
 
 

@@ -6,9 +6,9 @@ import pytest
 from followed import HEIGHT, WIDTH, follow, going, score
 from made_clips import (
     Actor,
-    Place,
+    HeadPosition,
+    crop_head,
     crossing_actors,
-    cut_head,
     draw_frame,
     made_background,
     swaying_actor,
@@ -48,11 +48,13 @@ def test_identity_returns_to_who_was_lost_and_not_to_a_stranger(
 
     def first(time):
         centre = (100, 130) if time < 2 else (230, 130)
-        return Place(centre, 80.0, opacity=max(between(-9, 1)(time), between(3.4, 99)(time)))
+        return HeadPosition(centre, 80.0, opacity=max(between(-9, 1)(time), between(3.4, 99)(time)))
 
     actors = [
         Actor(people[0], first),
-        Actor(people[1], lambda time: Place((100, 130), 80.0, opacity=between(1.6, 99)(time))),
+        Actor(
+            people[1], lambda time: HeadPosition((100, 130), 80.0, opacity=between(1.6, 99)(time))
+        ),
     ]
     frames = follow(actors, background, watcher, Tracker(predictor), 4.8)
     result = score(frames)
@@ -66,8 +68,8 @@ def test_identity_returns_to_who_was_lost_and_not_to_a_stranger(
 def test_a_cut_to_another_face_is_another_identity(people, background, predictor, watcher):
     """In the very place, from one frame to the next."""
     actors = [
-        Actor(people[0], lambda time: Place((160, 130), 80.0, opacity=float(time < 0.5))),
-        Actor(people[1], lambda time: Place((160, 130), 80.0, opacity=float(time >= 0.5))),
+        Actor(people[0], lambda time: HeadPosition((160, 130), 80.0, opacity=float(time < 0.5))),
+        Actor(people[1], lambda time: HeadPosition((160, 130), 80.0, opacity=float(time >= 0.5))),
     ]
     frames = follow(actors, background, watcher, Tracker(predictor), 1.6)
     assert {face.identity for _, found in frames[:12] for face in found} == {1}
@@ -76,7 +78,7 @@ def test_a_cut_to_another_face_is_another_identity(people, background, predictor
 
 def test_lost_faces_are_forgotten(people, background, predictor, watcher, monkeypatch):
     def way(time):
-        return Place((160, 130), 80.0, opacity=float(not 0.2 <= time < 1.2))
+        return HeadPosition((160, 130), 80.0, opacity=float(not 0.2 <= time < 1.2))
 
     for memory, most, identities in ((30.0, 64, {1}), (0.6, 64, {1, 2}), (30.0, 0, {1, 2})):
         monkeypatch.setattr(tracking, "MOST_LOST", most)
@@ -107,7 +109,7 @@ def test_short_clip_with_the_real_detector(shared_data):
     for entry in list_entries("300w_lp", shared_data("300W_LP")):
         if entry.source.removesuffix(".jpg") in names:
             sample = load_sample("300w_lp", entry)
-            heads.append(cut_head(read_photo(entry.photo), sample.landmarks))
+            heads.append(crop_head(read_photo(entry.photo), sample.landmarks))
     assert len(heads) == 3
     width, height = 480, 360
     actors = crossing_actors(heads, width, height)

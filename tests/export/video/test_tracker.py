@@ -8,7 +8,7 @@ import pytest
 from followed import HEIGHT, RATE, WIDTH, follow, going, score
 from made_clips import (
     Actor,
-    Place,
+    HeadPosition,
     draw_frame,
     swaying_actor,
 )
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 def test_detects_now_and_then_and_when_a_face_is_lost(people, background, predictor, watcher):
     def way(time):
-        return Place((160, 130), 80.0, opacity=float(time < 1.5))
+        return HeadPosition((160, 130), 80.0, opacity=float(time < 1.5))
 
     tracker = Tracker(predictor, every=0.5)
     frames = follow([Actor(people[0], way)], background, watcher, tracker, 1.5)
@@ -86,7 +86,7 @@ def test_a_model_without_confidence_tracks_too(people, background, watcher):
     predictor.contract = replace(predictor.contract, confidence=None)
     actors = [
         Actor(people[0], going((80, 130), (120, 130))),
-        Actor(people[1], lambda time: Place((240, 130), 80.0, opacity=float(time < 0.4))),
+        Actor(people[1], lambda time: HeadPosition((240, 130), 80.0, opacity=float(time < 0.4))),
     ]
     frames = follow(actors, background, watcher, Tracker(predictor), 0.8)
     assert all(np.isnan(face.face.confidence) for _, found in frames for face in found)

@@ -50,7 +50,10 @@ def test_two_tracks_of_one_face_become_the_older():
 def test_a_look_is_learnt_where_it_is_plain_to_see():
     _, points = portrait()
     face, beside = sighting(points, [1, 0.2]), sighting(points + (110, 0), [0.2, 1])
-    far, unsure = sighting(points + 400, [0.2, 1]), sighting(points, [1, 0.2], confidence=0.7)
+    far, unsure = (
+        sighting(points + 400, [0.2, 1]),
+        sighting(points, [1, 0.2], confidence=0.7),
+    )
     assert tracks.new_track(face, [face, far], 1.0).plain == 1.0
     for seen_as, everyone in ((face, [face, beside]), (unsure, [unsure])):
         track = tracks.new_track(seen_as, everyone, 1.0)
@@ -67,9 +70,9 @@ def test_a_face_goes_on_as_it_went():
         track = tracks.continued(track, moved, [moved], index / RATE, OneEuro())
     expected = points + (6.0 * 26, -3.0 * 26)
     assert np.linalg.norm(track.landmarks_at(26 / RATE) - expected, axis=1).max() < 1.5
-    assert tracks.is_reached(box_from_landmarks(expected), track.face.box)
-    assert not tracks.is_reached(box_from_landmarks(expected + 200), track.face.box)
-    assert not tracks.is_reached(box_from_landmarks(2 * expected), track.face.box)
+    assert tracks.is_plausible_move(box_from_landmarks(expected), track.face.box)
+    assert not tracks.is_plausible_move(box_from_landmarks(expected + 200), track.face.box)
+    assert not tracks.is_plausible_move(box_from_landmarks(2 * expected), track.face.box)
 
 
 def test_a_new_face_waits_until_it_is_none_of_the_lost():
@@ -80,8 +83,8 @@ def test_a_new_face_waits_until_it_is_none_of_the_lost():
         assert tracks.is_new(face, [], 2.0)
         assert not tracks.is_new(face, [lost], 2.0 + waits - 0.01)
         assert tracks.is_new(face, [lost], 2.0 + waits + 0.01)
-    near, far = tracks.KEPT + 0.03, tracks.FAR_LIKE + 0.03
+    near, far = tracks.SIMILAR + 0.03, tracks.SIMILAR_ANYWHERE + 0.03
     for alike, shift, known in ((near, 20, True), (near, 900, False), (far, 900, True)):
         chip = [alike, np.sqrt(1 - alike**2)]
         face = tracks.new_track(sighting(points + shift, chip), [], 2.0)
-        assert bool(tracks.known_again([face], [lost], 2.0)) == known
+        assert bool(tracks.reidentified([face], [lost], 2.0)) == known
