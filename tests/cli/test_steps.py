@@ -11,7 +11,10 @@ from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
 
 pytestmark = pytest.mark.slow
 
-OPTIONS = ("--train.batch-size", 4, "--train.validate-every", 4)
+OPTIONS = (
+    *("--train.batch-size", 4, "--train.validate-every", 4, "--train.no-report"),
+    *("--network.width", 0.125),
+)
 
 
 def printed(*arguments):
