@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 import limits  # noqa: E402  # of benchmarks/
 from senet_landmark.data_tools.synthesis.turned_mesh import (  # noqa: E402
     fit_face,
-    render,
+    draw_face,
     turn_face,
 )
 from senet_landmark.face.geometry import box_from_landmarks  # noqa: E402
@@ -37,7 +37,7 @@ def photos() -> dict[str, np.ndarray]:
     made = {"0_upright": photo}
     for yaw in (30, 45):
         turned, depth = turn_face(face, (float(yaw), *face.pose[1:]))
-        made[f"{yaw // 15}_yaw"] = render(photo, face, turned, depth)
+        made[f"{yaw // 15}_yaw"] = draw_face(photo, face, turned, depth)
     tilt = cv2.getRotationMatrix2D((limits.SIDE / 2, limits.SIDE / 2), 30, 1)
     size = (limits.SIDE, limits.SIDE)
     made["4_tilt"] = cv2.warpAffine(photo, tilt, size, borderMode=cv2.BORDER_REPLICATE)

@@ -28,7 +28,7 @@ def chief(stopped):
     """Of a run whose parameters another process holds."""
     cluster = SimpleNamespace(
         workers=2,
-        parameter_job="ps",
+        parameter_role="ps",
         start_server=lambda threads, replicas: SimpleNamespace(target="grpc://here"),
         wait_for_parameters=lambda stopped: not stopped,
     )

@@ -53,7 +53,7 @@ def frozen(runs, synthetic_records, tmp_path_factory):
 def test_frozen_model_begins_where_its_run_ended(
     runs, frozen, synthetic_records, monkeypatch, network
 ):
-    monkeypatch.setattr(fine_tuning, "SEEN_FACES", 4)  # one batch, so that it is what is averaged
+    monkeypatch.setattr(fine_tuning, "SAMPLE_FACES", 4)  # one batch, so that it is what is averaged
     maker, model = maker_of(synthetic_records, network), frozen(network)
     weights, report = initial_weights(network, maker, model)
     from_run, of_run = initial_weights(network, maker, runs(network))

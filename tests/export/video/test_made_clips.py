@@ -60,6 +60,6 @@ def test_identities_are_scored():
     ]
     result = score_identities(frames)
     assert (result["frames"], result["faces"], result["lost"], result["longest"]) == (6, 11, 1, 1)
-    assert (result["swaps"], result["renewed"], result["strays"]) == (2, 3, 1)
+    assert (result["id_switches"], result["fragmentations"], result["false_positives"]) == (2, 3, 1)
     corners = np.linalg.norm(here[36] - here[45])
     assert result["nme"] == pytest.approx(100 * np.sqrt(2) / corners / 10)

@@ -32,7 +32,7 @@ def test_crossing_faces_keep_their_identities(people, background, predictor, wat
     hidden = [truths for truths, _ in frames if min(t.seen for t in truths) < 0.2]
     assert 2 <= len(hidden) < 20
     result = score(frames)
-    assert (result["swaps"], result["renewed"], result["strays"]) == (0, 0, 0)
+    assert (result["id_switches"], result["fragmentations"], result["false_positives"]) == (0, 0, 0)
     assert result["faces"] > 70 and result["lost"] < 15 and result["nme"] < 6
     assert {face.identity for _, found in frames for face in found} == {1, 2}
     assert [face.identity for face in frames[-1][1]] == [1, 2]
@@ -58,7 +58,7 @@ def test_identity_returns_to_who_was_lost_and_not_to_a_stranger(
     ]
     frames = follow(actors, background, watcher, Tracker(predictor), 4.8)
     result = score(frames)
-    assert (result["swaps"], result["renewed"], result["strays"]) == (0, 0, 0)
+    assert (result["id_switches"], result["fragmentations"], result["false_positives"]) == (0, 0, 0)
     assert [face.identity for face in frames[10][1]] == [1]
     assert [face.identity for face in frames[60][1]] == [2]
     assert [face.identity for face in frames[-1][1]] == [1, 2]
@@ -123,6 +123,6 @@ def test_short_clip_with_the_real_detector(shared_data):
     assert any(np.abs(a.landmarks.mean(0) - b.landmarks.mean(0)).max() < 40 for a, b in pairs)
     assert min(t.seen for truths, _ in frames for t in truths) < 0.3
     result = score(frames)
-    assert (result["swaps"], result["renewed"], result["strays"]) == (0, 0, 0)
+    assert (result["id_switches"], result["fragmentations"], result["false_positives"]) == (0, 0, 0)
     assert result["faces"] > 120 and result["lost"] < 0.25 * result["faces"]
     assert result["nme"] < 6

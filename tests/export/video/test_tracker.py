@@ -62,7 +62,7 @@ def test_frames_may_come_at_any_time(people, background, predictor, watcher):
     actor = swaying_actor(people[0], WIDTH, HEIGHT, size=80, reach=0.4, period=2.0)
     frames = follow([actor], background, watcher, Tracker(predictor), 1.6, times=times)
     result = score(frames)
-    assert (result["swaps"], result["renewed"], result["lost"]) == (0, 0, 0)
+    assert (result["id_switches"], result["fragmentations"], result["lost"]) == (0, 0, 0)
     with pytest.raises(ValueError, match="time must grow"):
         tracker = Tracker(predictor)
         watcher.truths = []

@@ -31,10 +31,10 @@ def test_without_a_cluster_training_is_one_process():
 def test_who_is_who():
     chief = described({"chief": ["a:1"], "worker": ["b:2", "c:3"]}, "chief")
     second = described({"chief": ["a:1"], "worker": ["b:2", "c:3"]}, "worker", 1)
-    assert (chief.workers, chief.part, chief.is_chief, chief.parameter_job) == (3, 0, True, "chief")
+    assert (chief.workers, chief.part, chief.is_chief, chief.parameter_role) == (3, 0, True, "chief")
     assert (second.workers, second.part, second.is_chief) == (3, 2, False)
     first = described({"worker": LOCAL}, "worker", 0)
-    assert (first.workers, first.is_chief, first.parameter_job) == (3, True, "worker")
+    assert (first.workers, first.is_chief, first.parameter_role) == (3, True, "worker")
     holder = described({"worker": ["a:1"], "ps": ["b:2", "c:3"]}, "ps", 1)
     assert (holder.workers, holder.is_chief, holder.parameter_tasks) == (1, False, 2)
 
@@ -88,4 +88,4 @@ def test_manifest_of_the_documentation_describes_the_cluster():
     assert {of.workers for of in found} == {4}
     for of in found:
         host = f"{job['metadata']['name']}-{of.part}.{pods['subdomain']}:2222"
-        assert of.addresses[of.job][of.index] == host
+        assert of.addresses[of.role][of.index] == host
