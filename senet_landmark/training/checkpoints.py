@@ -54,14 +54,14 @@ class RunState:
     tasks: dict[str, TaskHistory] = field(default_factory=dict)
 
 
-def same_recipe(begun: Config, config: Config) -> bool:
-    """Whether a run that began with configuration `begun` may be resumed with `config`.
+def same_recipe(started: Config, config: Config) -> bool:
+    """Whether a run that began with configuration `started` may be resumed with `config`.
 
     Options of the run's length (steps, epochs, minutes, patience) and of the machine (threads,
     memory) may differ.
     """
     free = {name: getattr(config.train, name) for name in _FREE}
-    return replace(begun, train=replace(begun.train, **free)) == config
+    return replace(started, train=replace(started.train, **free)) == config
 
 
 _FREE = (
@@ -221,7 +221,9 @@ def save_checkpoint(
 def _not_saved(prefix: Path, error: Exception) -> InputError:
     reason = error.strerror if isinstance(error, OSError) else _reason(str(error))
     last = next(_newest_first(prefix.parent), None)
-    keeps = f"{last} stays: the same command goes on from it" if last else "there is no earlier one"
+    keeps = (
+        f"{last} stays: the same command continues from it" if last else "there is no earlier one"
+    )
     free = shutil.disk_usage(prefix.parent if prefix.parent.exists() else Path()).free
     return InputError(
         f"{prefix}: the checkpoint could not be written ({reason}); {free / 1e6:.0f} MB are free. "

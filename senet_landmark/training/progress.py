@@ -95,5 +95,5 @@ class Progress:
         reason = str(error).splitlines()[0]
         return InputError(
             f"{self._run}: the curves could not be written ({reason}). The last checkpoint stays: "
-            "make room, and the same command goes on from it."
+            "make room, and the same command continues from it."
         )

@@ -213,8 +213,8 @@ def _begin_or_resume(
     """Checks that a resumed run has its old configuration, and writes the run's description."""
     about = environment(digest) | {"workers": parts}
     if restored:
-        begun, _, _ = checkpoints.load_run(run)
-        if not checkpoints.same_recipe(begun, config):
+        started, _, _ = checkpoints.load_run(run)
+        if not checkpoints.same_recipe(started, config):
             raise InputError(
                 f"{run}: was started with another configuration (see its config.json). "
                 "Resume it with the same options, or give a new --run folder."
