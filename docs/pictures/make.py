@@ -21,8 +21,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 import limits  # noqa: E402  # of benchmarks/
 from senet_landmark.data_tools.synthesis.turned_mesh import (  # noqa: E402
-    fit_face,
     draw_face,
+    fit_face,
     turn_face,
 )
 from senet_landmark.face.geometry import box_from_landmarks  # noqa: E402

@@ -31,7 +31,12 @@ def test_without_a_cluster_training_is_one_process():
 def test_who_is_who():
     chief = described({"chief": ["a:1"], "worker": ["b:2", "c:3"]}, "chief")
     second = described({"chief": ["a:1"], "worker": ["b:2", "c:3"]}, "worker", 1)
-    assert (chief.workers, chief.part, chief.is_chief, chief.parameter_role) == (3, 0, True, "chief")
+    assert (chief.workers, chief.part, chief.is_chief, chief.parameter_role) == (
+        3,
+        0,
+        True,
+        "chief",
+    )
     assert (second.workers, second.part, second.is_chief) == (3, 2, False)
     first = described({"worker": LOCAL}, "worker", 0)
     assert (first.workers, first.is_chief, first.parameter_role) == (3, True, "worker")
