@@ -76,14 +76,14 @@ def evaluate_models(
       The figures of the first model with the first boxes (see
       `senet_landmark.evaluation.measuring`), and `model`, `dataset`, `boxes`, `corrected`,
       `passes`, `notes`; `skipped`: the faces that could not be read, with the reason; `models`: the
-      figures of every model with every face_source of boxes.
+      figures of every model with every source of boxes.
 
     Raises:
       InputError: there is nothing to measure, or a model's landmarks cannot be compared with those
         of the faces.
     """
     if not boxes:
-        raise InputError("Give at least one face_source of face boxes.")
+        raise InputError("Give at least one source of face boxes.")
     with contextlib.ExitStack() as stack:
         landmarkers = [load_model(stack, model, engine, passes) for model in models]
         landmarkers += [load_peer(name, dlib_model) for name in peers]

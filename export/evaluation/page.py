@@ -68,7 +68,7 @@ class Card:
 
     @property
     def about(self) -> str:
-        """Yaw and subset, as far as they are has_yaw."""
+        """Yaw and subset, as far as they are known."""
         has_yaw = self.face.yaw is not None and np.isfinite(self.face.yaw)
         yaw = f"yaw {self.face.yaw:.0f}°" if has_yaw else ""
         return ", ".join(text for text in (yaw, self.face.subset) if text)
@@ -81,7 +81,7 @@ def write_page(
 
     Args:
       path: path of the HTML file.
-      results: the outputs of each model on the faces with each face_source of boxes.
+      results: the outputs of each model on the faces with each source of boxes.
       metrics: as `evaluate_models` returns them; `models` is in the order of `results`.
       face_source: reads the photos again.
     """
@@ -149,13 +149,16 @@ def _landmarks(
     # For every model the found and the missed faces together are all faces.
     all_faces = (*results[0].faces, *results[0].missed)
     mean = charts.mean_face(np.stack([face.truth for face in all_faces]), scheme)
-    top = max(max(e for one in figures for e in one["by_landmark"] if e is not None), 0.01)
+    top = max(
+        max(e for entry in figures for e in entry["by_landmark"] if e is not None),
+        0.01,
+    )
     landmark_charts = []
     for box in boxes:
         panels = [
-            (label, one["by_landmark"])
-            for one, label in zip(figures, labels, strict=True)
-            if one["boxes"] == box
+            (label, entry["by_landmark"])
+            for entry, label in zip(figures, labels, strict=True)
+            if entry["boxes"] == box
         ]
         chart = charts.landmark_errors(mean, panels, top)
         landmark_charts.append((box, data_uri(chart, "svg+xml")))

@@ -35,7 +35,7 @@ def summary(
 ) -> list[dict[str, Any]]:
     """The rows of the summary. The best is chosen among equal boxes and equal landmarks."""
     rows = []
-    for result, one, label in zip(results, figures, labels, strict=True):
+    for result, entry, label in zip(results, figures, labels, strict=True):
         rivals = [
             other
             for rival, other in zip(results, figures, strict=True)
@@ -52,9 +52,9 @@ def summary(
             best = choose(round(rival[key], 2) for rival in rivals)
             cells.append(
                 {
-                    "value": f"{one[key]:.2f}",
-                    "interval": _interval(one["interval_95"][key]),
-                    "best": len(rivals) > 1 and round(one[key], 2) == best,
+                    "value": f"{entry[key]:.2f}",
+                    "interval": _interval(entry["interval_95"][key]),
+                    "best": len(rivals) > 1 and round(entry[key], 2) == best,
                 }
             )
         rows.append(
@@ -62,8 +62,8 @@ def summary(
                 "label": label,
                 "boxes": result.boxes,
                 "points": f"{len(result.points)} of {scheme.points} landmarks",
-                "n": one["n"],
-                "missed": one["missed_faces"],
+                "n": entry["n"],
+                "missed": entry["missed_faces"],
                 "cells": cells,
             }
         )
@@ -105,21 +105,25 @@ def by_group(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> dict[s
     rows = [
         {
             "label": label,
-            "boxes": one["boxes"],
-            "cells": [_number(one["by_group"][name]) for name in names],
+            "boxes": entry["boxes"],
+            "cells": [_number(entry["by_group"][name]) for name in names],
         }
-        for one, label in zip(figures, labels, strict=True)
+        for entry, label in zip(figures, labels, strict=True)
     ]
     return {"names": names, "rows": rows}
 
 
 def by_part(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict[str, Any]]:
     """The tables by subset, by yaw and by each attribute that the faces have."""
-    attributes = dict.fromkeys(name for one in figures for name in one["by_attribute"])
-    tables = [("subset", "subset", [one["by_subset"] for one in figures])]
-    tables += [("yaw", "yaw", [one["by_yaw"] for one in figures])]
+    attributes = dict.fromkeys(name for entry in figures for name in entry["by_attribute"])
+    tables = [("subset", "subset", [entry["by_subset"] for entry in figures])]
+    tables += [("yaw", "yaw", [entry["by_yaw"] for entry in figures])]
     tables += [
-        (f"attribute-{number}", name, [one["by_attribute"].get(name, {}) for one in figures])
+        (
+            f"attribute-{number}",
+            name,
+            [entry["by_attribute"].get(name, {}) for entry in figures],
+        )
         for number, name in enumerate(attributes)
     ]
     page_tables = []
@@ -129,10 +133,10 @@ def by_part(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[di
         rows = [
             {
                 "label": label,
-                "boxes": one["boxes"],
+                "boxes": entry["boxes"],
                 "cells": [_part(table.get(name)) for name in names],
             }
-            for one, label, table in zip(figures, labels, tables_of, strict=True)
+            for entry, label, table in zip(figures, labels, tables_of, strict=True)
         ]
         if names:
             page_tables.append({"id": key, "title": title, "names": names, "rows": rows})
@@ -144,16 +148,16 @@ def auxiliary(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[
     page_tables = []
     for key, title in (("pose_mae", "Pose"), ("attribute_accuracy", "Attributes")):
         predicting = [
-            (one, label) for one, label in zip(figures, labels, strict=True) if key in one
+            (entry, label) for entry, label in zip(figures, labels, strict=True) if key in entry
         ]
-        names = list(dict.fromkeys(name for one, _ in predicting for name in one[key]))
+        names = list(dict.fromkeys(name for entry, _ in predicting for name in entry[key]))
         rows = [
             {
                 "label": label,
-                "boxes": one["boxes"],
-                "cells": [_number(one[key].get(name)) for name in names],
+                "boxes": entry["boxes"],
+                "cells": [_number(entry[key].get(name)) for name in names],
             }
-            for one, label in predicting
+            for entry, label in predicting
         ]
         if rows:
             page_tables.append({"id": key, "title": title, "names": names, "rows": rows})
