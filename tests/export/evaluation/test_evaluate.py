@@ -81,7 +81,7 @@ def test_missed_faces_are_failures_and_broken_photos_are_skipped(
 def test_classes_of_a_face_have_their_names():
     names = ("gender", "smile", "glasses")
     known = face_sources._classes(names, np.array([1, np.nan, 0]))
-    assert known == {"gender": "male", "smile": None, "glasses": "no"}
+    assert known == {"gender": "female", "smile": None, "glasses": "no glasses"}
 
 
 def test_run_and_its_frozen_model_agree(small_run, synthetic_tree, tmp_path):
