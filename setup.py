@@ -24,6 +24,7 @@ TRAIN = [
     "jinja2>=3.1",
     "joblib>=1.3",
     "matplotlib>=3.8",
+    "tabulate>=0.9",
 ]
 
 BEAM = ["apache-beam>=2.60"]
@@ -45,6 +46,7 @@ TOOLS = [
     "pyyaml>=6",
     "ruff>=0.6",
     "mypy>=1.11",
+    "types-tabulate>=0.9",
     "import-linter>=2.5",  # acyclic_siblings
     "mkdocs>=1.6",
     "httpx>=0.27",
@@ -93,7 +95,6 @@ setup(
         f"dlib>=19.24; platform_machine not in {DLIB_WHEELS}",
         "onnxruntime>=1.17",
         "pillow>=10",
-        "tabulate>=0.9",
         "tqdm>=4.65",
         "tyro>=1.0",
     ],
