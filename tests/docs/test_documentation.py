@@ -175,7 +175,7 @@ def test_program_without_this_package_gives_the_portraits_landmarks(folder):
     box = box_from_landmarks(truth)
     names: dict = {}
     exec(program, names)
-    crop, corner, side = names["cut_out"](photo, box.tolist())
+    crop, corner, side = names["crop_face"](photo, box.tolist())
     expected = sl.Predictor().landmarks(photo, box[None], "landmarks")[0]
     for model in ("model.pb", "model.onnx"):
         predicted = names["with_opencv"](model, crop[None].astype(np.float32))

@@ -14,7 +14,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.export.conversion.convert import convert
 from senet_landmark.export.engines.registry import load_engine
 from senet_landmark.export.freezing.freeze import frozen_graph, tensors
-from senet_landmark.export.freezing.old_tensorflow import known_operations, younger_parts
+from senet_landmark.export.freezing.old_tensorflow import known_operations, newer_parts
 from senet_landmark.export.freezing.parity import TOLERANCES, differences
 from senet_landmark.face.geometry import CropSpec
 from senet_landmark.frozen.contract import Contract, load_contract, save_contract
@@ -91,7 +91,7 @@ def test_network_runs_in_every_engine_of_a_pb(network, tmp_path):
     crops = photos(network)
     weights, expected = reference(network, crops)
     contract = written(network, weights, tmp_path / "m.pb")
-    assert not younger_parts(tf.GraphDef.FromString((tmp_path / "m.pb").read_bytes()))
+    assert not newer_parts(tf.GraphDef.FromString((tmp_path / "m.pb").read_bytes()))
     maps = ["variance"] * (network.head == "soft_argmax")
     assert list(expected) == list(contract.outputs) == ["landmarks", *maps, "pose", "attributes"]
     for name, values in expected.items():

@@ -152,13 +152,13 @@ def test_second_pass_spares_good_boxes_and_lost_faces(shipped, monkeypatch):
     size = box[2] - box[0]
     boxes = np.stack([box, box + 0.15 * size, [2, 2, 40, 40]])
     calls = []
-    original = shipped._look
+    original = shipped._forward
 
-    def counted(pixels, canonical, unsure):
+    def counted(pixels, canonical, with_confidence):
         calls.append(len(canonical))
-        return original(pixels, canonical, unsure)
+        return original(pixels, canonical, with_confidence)
 
-    monkeypatch.setattr(shipped, "_look", counted)
+    monkeypatch.setattr(shipped, "_forward", counted)
     monkeypatch.setattr(predictor_module, "RECROP_IOU", (0.25, 0.9))
     shipped.predict(photo, boxes)
     assert calls[0] == 3 and sum(calls[1:]) in (1, 2)
@@ -172,8 +172,8 @@ def test_passes_end_where_the_box_stays(monkeypatch):
     poor = box + 0.3 * np.array([width, -height, width, -height])
     for passes, most in ((1, 1), (2, 2), (3, 3), (20, 9)):
         model = Predictor(engine="opencv", passes=passes)
-        look = Mock(wraps=model._look)
-        monkeypatch.setattr(model, "_look", look)
+        look = Mock(wraps=model._forward)
+        monkeypatch.setattr(model, "_forward", look)
         found = model.landmarks(photo, poor[None], None)[0]
         looks = look.call_count
         assert min(passes, 3) <= looks <= most

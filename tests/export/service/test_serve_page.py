@@ -270,7 +270,7 @@ def test_what_the_model_takes_for_no_face_is_grey(browser, models):
 
     with running(with_detector(models, find)) as url, opened(browser, url) as page:
         choose(page)
-        status(page, "1 face, and 1 more that the model takes for none.")
+        status(page, "1 face, and 1 more that the model rejects.")
         picture, (face, other) = pixels(page), downloaded(page)[1]["faces"]
     assert other["confidence"] < 0.5 < face["confidence"]
     assert green_share(picture, face["landmarks"]) == 1

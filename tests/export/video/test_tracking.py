@@ -23,7 +23,7 @@ from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference.predictor import Face, Predictor
 from senet_landmark.export.video import appearance, tracking, tracks
-from senet_landmark.export.video.appearance import Look, face_chip, learn, likeness
+from senet_landmark.export.video.appearance import Look, face_chip, learn, similarity
 from senet_landmark.export.video.smoothing import OneEuro, smooth, start_smoothing
 from senet_landmark.export.video.tracking import Tracker
 from senet_landmark.export.video.tracks import Sighting
@@ -198,7 +198,7 @@ def test_chips_tell_faces_apart(people, background, predictor):
             chip, _ = chip_of(head, background, predictor, **place)
             assert chip @ own[index] > 0.8, (index, place)
         others = [own[other] @ own[index] for other in range(3) if other != index]
-        assert max(others) < tracking.KEPT
+        assert max(others) < tracking.SIMILAR
 
 
 def test_chips_tell_real_people_apart(shared_data, predictor, background):
@@ -211,8 +211,8 @@ def test_chips_tell_real_people_apart(shared_data, predictor, background):
     faded = np.stack([chip_of(h, background, predictor, opacity=0.8, roll=10)[0] for h in heads])
     alike = chips @ faded.T
     same = np.eye(len(heads), dtype=bool)
-    assert (alike[same] > tracking.KEPT).mean() > 0.9
-    assert (alike[~same] > tracking.KEPT).mean() < 0.1
+    assert (alike[same] > tracking.SIMILAR).mean() > 0.9
+    assert (alike[~same] > tracking.SIMILAR).mean() < 0.1
 
 
 def test_a_face_is_learnt_from_all_sides(people, background, predictor):
@@ -221,15 +221,15 @@ def test_a_face_is_learnt_from_all_sides(people, background, predictor):
     look = learn(Look(first), first, pose)
     sides = [chip_of(people[0], background, predictor, yaw=yaw) for yaw in range(6, 49, 6)]
     for chip, pose in sides:
-        assert likeness(look, chip) > tracking.KEPT
+        assert similarity(look, chip) > tracking.SIMILAR
         for _ in range(appearance.YOUNG):
             look = learn(look, chip, pose)
     assert 2 <= len(look.views) <= appearance.MOST_VIEWS
-    assert likeness(look, sides[-1][0]) > sides[-1][0] @ first + 0.1
+    assert similarity(look, sides[-1][0]) > sides[-1][0] @ first + 0.1
     stranger, pose = chip_of(people[1], background, predictor)
     for _ in range(3 * appearance.YOUNG):  # what takes its place without turning is not learnt
         look = learn(look, stranger, np.array(pose))
-    assert likeness(look, first) > 0.9 and likeness(look, stranger) < 0.7
+    assert similarity(look, first) > 0.9 and similarity(look, stranger) < 0.7
 
 
 # ------------------------------------------------------------------------------- identities
@@ -396,9 +396,9 @@ def test_a_face_goes_on_as_it_went():
         track = tracks.continued(track, moved, [moved], index / RATE, OneEuro())
     expected = points + (6.0 * 26, -3.0 * 26)
     assert np.linalg.norm(track.landmarks_at(26 / RATE) - expected, axis=1).max() < 1.5
-    assert tracks.is_reached(box_from_landmarks(expected), track.face.box)
-    assert not tracks.is_reached(box_from_landmarks(expected + 200), track.face.box)
-    assert not tracks.is_reached(box_from_landmarks(2 * expected), track.face.box)
+    assert tracks.is_plausible_move(box_from_landmarks(expected), track.face.box)
+    assert not tracks.is_plausible_move(box_from_landmarks(expected + 200), track.face.box)
+    assert not tracks.is_plausible_move(box_from_landmarks(2 * expected), track.face.box)
 
 
 def test_a_new_face_waits_until_it_is_none_of_the_lost():
@@ -409,11 +409,11 @@ def test_a_new_face_waits_until_it_is_none_of_the_lost():
         assert tracks.is_new(face, [], 2.0)
         assert not tracks.is_new(face, [lost], 2.0 + waits - 0.01)
         assert tracks.is_new(face, [lost], 2.0 + waits + 0.01)
-    near, far = tracks.KEPT + 0.03, tracks.FAR_LIKE + 0.03
+    near, far = tracks.SIMILAR + 0.03, tracks.SIMILAR_ANYWHERE + 0.03
     for alike, shift, known in ((near, 20, True), (near, 900, False), (far, 900, True)):
         chip = [alike, np.sqrt(1 - alike**2)]
         face = tracks.new_track(sighting(points + shift, chip), [], 2.0)
-        assert bool(tracks.known_again([face], [lost], 2.0)) == known
+        assert bool(tracks.reidentified([face], [lost], 2.0)) == known
 
 
 # -------------------------------------------------------------------------------- the tracker
