@@ -230,7 +230,7 @@ def _contract_at(out: Path, pb: Path, contract: Contract, to: Format) -> Contrac
     path = contract_path(out)
     if path.is_file() and "sha256" not in (read_json(path) or ()):
         raise InputError(
-            f"{out}: would replace {path.name}, which belongs to no model. Give another name."
+            f"{out}: would replace {path.name}, which is no model's. Give another name."
         )
     if not (others := _beside(out)):
         return replace(contract, conversions={})

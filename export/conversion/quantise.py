@@ -95,7 +95,7 @@ def write_int8(model: Path, contract: Contract, out: Path, records: Path, expect
     crops = training.crops(MOST)
     if len(crops) < LEAST:
         raise InputError(
-            f"{records}: has {len(crops)} training faces; the calibration of 8 bits needs {LEAST}."
+            f"{records}: has {len(crops)} training faces; 8 bits need {LEAST} for calibration."
         )
     out.write_bytes(_quantised(_converter(model, contract), crops))
     faces, truth = held_out.crops(HELD_OUT), held_out.landmarks(HELD_OUT)

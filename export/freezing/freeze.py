@@ -179,7 +179,7 @@ def frozen_graph(
     portable = _portable(_named(folded, names))
     if newer := newer_parts(portable):
         raise RuntimeError(
-            f"TensorFlow 1.15 does not know these parts of the frozen graph: {newer}"
+            f"the frozen graph has parts that TensorFlow 1.15 does not know: {newer}"
         )
     return portable
 
