@@ -90,7 +90,7 @@ def test_attribute_that_no_face_tells_is_refused(synthetic_records, tmp_path):
         network = dataclasses.replace(config.network, attributes=asked)
         config = dataclasses.replace(config, network=network)
         if "smile" in asked:
-            with pytest.raises(InputError, match=r"none of the .* training faces has a value for smile"):
+            with pytest.raises(InputError, match="training faces has a value for smile"):
                 training_maker(config, records, info)
         else:
             assert training_maker(config, records, info).attributes == info.attributes
