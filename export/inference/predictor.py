@@ -6,6 +6,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from senet_landmark.detectors.interface import Detections
 from senet_landmark.detectors.registry import DETECTORS, FaceDetector, Find, make_detector
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import EngineName
@@ -174,13 +175,12 @@ class Predictor:
         pixels = as_rgb(photo, order)
         if boxes is not None:
             return self.faces(pixels, boxes, LANDMARKS)
-        detected, scores = self.detect(pixels)
-        return self.faces(pixels, detected, self._detector.box_source, scores)
+        detected = self.detect(pixels)
+        return self.faces(pixels, detected.boxes, self._detector.box_source, detected.scores)
 
-    def detect(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The detector's boxes, float64 [N, 4], and scores [N], for a photo RGB uint8 [H, W, 3]."""
-        boxes, scores = self._detector.find(photo)
-        return np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(scores, np.float64)
+    def detect(self, photo: np.ndarray) -> Detections:
+        """The faces that the detector finds in a photo RGB uint8 [H, W, 3]."""
+        return self._detector.detect(photo)
 
     def faces(
         self,

@@ -115,7 +115,8 @@ def answer(
     scores = None
     if boxes is None:
         box_source = detector.box_source
-        boxes, scores = predictor.detect(pixels)
+        detections = predictor.detect(pixels)
+        boxes, scores = detections.boxes, detections.scores
     else:
         check_boxes(boxes, pixels)
     detected = time.perf_counter()
