@@ -61,7 +61,7 @@ class Source:
 SOURCES = {
     "blazeface-short": Source(
         "face_detection_short_range.tflite", blazeface.blazeface_short, 128, (8, 16), (2, 6),
-        smallest=0.15, largest=0.9,
+        smallest=0.12, largest=0.9,
     ),
     "blazeface-full": Source(
         "face_detection_full_range.tflite", blazeface.blazeface_full, 192, (4,), (1,),

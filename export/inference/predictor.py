@@ -22,6 +22,10 @@ from senet_landmark.frozen.contract import load_contract
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.images import decode_photo, read_photo
 
+FACE_CONFIDENCE, UNSURE_CONFIDENCE = 0.5, 0.95
+"""Smallest confidence of a face that its detector is sure of, and of one that it is not sure of.
+Chosen on training faces (docs/detectors.md)."""
+
 RECROP_IOU = (0.25, 0.9)
 """A face is cropped again by the box of its landmarks if the IoU of this box and the box of its
 last crop is in this range: above it the last box was good, below it the landmarks are wrong. Chosen
@@ -176,11 +180,30 @@ class Predictor:
         if boxes is not None:
             return self.faces(pixels, boxes, LANDMARKS)
         detected = self.detect(pixels)
-        return self.faces(pixels, detected.boxes, self._detector.box_source, detected.scores)
+        faces = self.faces(pixels, detected.boxes, self._detector.box_source, detected.scores)
+        return self.verified(faces)
 
     def detect(self, photo: np.ndarray) -> Detections:
         """The faces that the detector finds in a photo RGB uint8 [H, W, 3]."""
         return self._detector.detect(photo)
+
+    def verified(self, faces: list[Face]) -> list[Face]:
+        """The faces from its detector that the model, too, takes for faces; in their order.
+
+        All of them if the detector's detections count as they are (`DetectorSpec.sure_score`). A
+        model without confidence refuses those that the detector is not sure of.
+        """
+        sure = self._detector.sure_score
+        if sure is None:
+            return faces
+
+        def counts(face: Face) -> bool:
+            if np.isnan(face.confidence):
+                return face.score >= sure
+            least = FACE_CONFIDENCE if face.score >= sure else UNSURE_CONFIDENCE
+            return face.confidence >= least
+
+        return [face for face in faces if counts(face)]
 
     def faces(
         self,

@@ -121,6 +121,8 @@ def answer(
         check_boxes(boxes, pixels)
     detected = time.perf_counter()
     faces = predictor.faces(pixels, boxes, box_source, scores)
+    if scores is not None:
+        faces = predictor.verified(faces)
     end = time.perf_counter()
     spans = {
         "decode": decoded - start,

@@ -5,6 +5,7 @@ Decoding and weighted non-maximum suppression as in MediaPipe's calculators
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,13 +49,19 @@ class AnchorDetector(NamedTuple):
     run: Callable[[np.ndarray], list[Candidates]]
 
 
-def load_anchor_detector(model: Path) -> AnchorDetector:
+def load_anchor_detector(model: Path, threshold: float | None = None) -> AnchorDetector:
     """Loads a detector from its `.onnx`, which has its contract beside it.
+
+    Args:
+      model: the `.onnx`.
+      threshold: smallest probability of a face; None: the contract's.
 
     Raises:
       InputError: a file is absent or damaged, or they do not belong together.
     """
     contract = load_detector_contract(model)
+    if threshold is not None:
+        contract = replace(contract, score_threshold=threshold)
     forward = onnx_run(model, contract)
     centres = anchor_centres(contract)
 

@@ -96,8 +96,12 @@ class DetectorSpec:
         missing or is not a model of this detector.
       correction: from its boxes to the canonical box, for models whose contract has no correction
         of its own; None: it was never fitted.
+      sure_score: its detections below this score are mostly no faces, and need the landmark model's
+        confidence to count; those above it are refused where that confidence is low. None: its
+        detections count as they are.
     """
 
     title: str
     load: Callable[[Path | None, SearchOptions], Detector]
     correction: BoxCorrection | None = None
+    sure_score: float | None = None

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from senet_landmark.detectors.blazeface import load_blazeface
 from senet_landmark.detectors.dlib_cnn import load_cnn
 from senet_landmark.detectors.dlib_hog import load_hog
 from senet_landmark.detectors.interface import (
@@ -15,14 +16,21 @@ from senet_landmark.detectors.interface import (
     SearchOptions,
     as_detections,
 )
+from senet_landmark.detectors.yunet import load_yunet
 from senet_landmark.errors import InputError
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS
 from senet_landmark.face.geometry import BoxCorrection
 
+BLAZEFACE = "blazeface"
 DLIB = "dlib"
 DLIB_CNN = "dlib_cnn"
+YUNET = "yunet"
+
+DEFAULT_DETECTOR = BLAZEFACE
+"""The detector of prediction; docs/detectors.md says why."""
 
 DETECTORS: dict[str, DetectorSpec] = {
+    BLAZEFACE: DetectorSpec("BlazeFace", load_blazeface, sure_score=0.5),
     DLIB: DetectorSpec(
         "dlib's HOG detector",
         load_hog,
@@ -30,6 +38,7 @@ DETECTORS: dict[str, DetectorSpec] = {
         BoxCorrection(shift=(0.0098, 0.1185), scale=(0.8805, 0.8802)),
     ),
     DLIB_CNN: DetectorSpec("dlib's CNN detector", load_cnn),
+    YUNET: DetectorSpec("YuNet", load_yunet),
 }
 
 
@@ -69,10 +78,12 @@ class FaceDetector(NamedTuple):
     Attributes:
       find: the function that detects faces.
       box_source: key of a contract's `box_corrections` for its boxes; None: there is no correction.
+      sure_score: as `DetectorSpec.sure_score`.
     """
 
     find: Find
     box_source: str | None
+    sure_score: float | None = None
 
     def detect(self, photo: np.ndarray) -> Detections:
         """The faces of a photo RGB uint8 [H, W, 3], also from a function without roll."""
@@ -99,4 +110,5 @@ def make_detector(
         return detector
     if callable(detector):
         return FaceDetector(detector, None)
-    return FaceDetector(get_detector(detector, model, options).find, detector)
+    find = get_detector(detector, model, options).find
+    return FaceDetector(find, detector, DETECTORS[detector].sure_score)
