@@ -6,8 +6,14 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from senet_landmark.detectors.interface import Detections
-from senet_landmark.detectors.registry import DETECTORS, FaceDetector, Find, make_detector
+from senet_landmark.detectors.interface import Detections, Find, SearchOptions
+from senet_landmark.detectors.registry import (
+    DEFAULT_DETECTOR,
+    DETECTORS,
+    FaceDetector,
+    default_corrections,
+    make_detector,
+)
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import choose_engine, load_engine
@@ -74,9 +80,11 @@ class Predictor:
       model: path of a `.pb`, `.onnx` or `.tflite` with its `.json` beside it, or the name of one
         that ships; None: the default model. For a `.pb` its conversions may run in its place.
       engine: the engine; None: the fastest that is installed (`export/engines/registry.py`).
-      detector: `dlib`, `dlib_cnn`, or a function of RGB uint8 [H, W, 3] that returns boxes [N, 4]
-        and scores [N].
-      detector_model: file of dlib's CNN detector, for `dlib_cnn`.
+      detector: a name in `senet_landmark.detectors.registry.DETECTORS` (docs/detectors.md), or a
+        function of RGB uint8 [H, W, 3] that returns boxes [N, 4], scores [N], and, if it knows it,
+        roll [N] in degrees.
+      detector_model: the detector's file, for `dlib_cnn` and `yunet`.
+      search: the smallest face and the most faces, for a detector given by its name.
       passes: largest number of forward passes for a face: as long as its box was poor, it is
         cropped again by its landmarks. 1: it is cropped once.
       threads: processor cores for the faces of a photo; 0: all.
@@ -91,8 +99,9 @@ class Predictor:
         model: Path | str | None = None,
         engine: EngineName | None = None,
         *,
-        detector: str | Find | FaceDetector = "dlib",
+        detector: str | Find | FaceDetector = DEFAULT_DETECTOR,
         detector_model: Path | None = None,
+        search: SearchOptions = SearchOptions(),
         passes: int = PASSES,
         threads: int = 0,
     ):
@@ -102,7 +111,7 @@ class Predictor:
         self.contract = load_contract(self._path)
         self.engine = choose_engine(self._path, self.contract, engine).engine
         self._run = load_engine(self._path, self.contract, self.engine, threads)
-        self._detector = make_detector(detector, detector_model)
+        self._detector = make_detector(detector, detector_model, search)
         self._passes = passes
 
     @property
@@ -273,8 +282,9 @@ class Predictor:
           photo: RGB uint8 [H, W, 3].
           boxes: float64 [N, 4] in photo pixels.
           box_source: where the boxes come from, a key of the contract's `box_corrections`: `dlib`,
-            or `landmarks` for canonical boxes. Boxes of `annotation` and of other detectors count
-            as canonical if the contract does not name them. None: the boxes are not corrected.
+            or `landmarks` for canonical boxes. Where the contract does not name a detector, the
+            correction of its registry is used; where that has none, and for `annotation`, the boxes
+            count as canonical. None: the boxes are not corrected.
 
         Returns:
           `landmarks`, float32 [N, K, 2] in photo pixels. If the model has them, `pose`, float32
@@ -294,6 +304,7 @@ class Predictor:
         no_correction = geometry.BoxCorrection()
         corrections: dict[str | None, geometry.BoxCorrection] = {None: no_correction}
         corrections |= dict.fromkeys((ANNOTATION, *DETECTORS), no_correction)
+        corrections |= default_corrections()
         corrections.update(self.contract.box_corrections)
         if box_source not in corrections:
             names = ", ".join(name for name in corrections if name)

@@ -49,12 +49,17 @@ class AnchorDetector(NamedTuple):
     run: Callable[[np.ndarray], list[Candidates]]
 
 
-def load_anchor_detector(model: Path, threshold: float | None = None) -> AnchorDetector:
+def load_anchor_detector(
+    model: Path,
+    threshold: float | None = None,
+    correction: geometry.BoxCorrection = geometry.BoxCorrection(),
+) -> AnchorDetector:
     """Loads a detector from its `.onnx`, which has its contract beside it.
 
     Args:
       model: the `.onnx`.
       threshold: smallest probability of a face; None: the contract's.
+      correction: what its boxes are corrected by, in the picture.
 
     Raises:
       InputError: a file is absent or damaged, or they do not belong together.
@@ -67,10 +72,10 @@ def load_anchor_detector(model: Path, threshold: float | None = None) -> AnchorD
 
     def run(pictures: np.ndarray) -> list[Candidates]:
         outputs = forward(pictures)
-        return [
-            suppressed(decoded(boxes, logits, centres, contract), contract.nms_iou)
-            for boxes, logits in zip(outputs["boxes"], outputs["scores"], strict=True)
-        ]
+        pairs = zip(outputs["boxes"], outputs["scores"], strict=True)
+        decodings = [decoded(boxes, logits, centres, contract) for boxes, logits in pairs]
+        merged = [suppressed(candidates, contract.nms_iou) for candidates in decodings]
+        return [corrected(candidates, correction) for candidates in merged]
 
     return AnchorDetector(contract, run)
 
@@ -119,6 +124,14 @@ def suppressed(candidates: Candidates, iou: float) -> Candidates:
     if not corners:
         return candidates
     return Candidates(np.stack(corners), np.array(scores))
+
+
+def corrected(candidates: Candidates, correction: geometry.BoxCorrection) -> Candidates:
+    """The candidates with their boxes corrected; their points stay."""
+    corners = candidates.corners.copy()
+    for face in corners:
+        face[:2] = geometry.correct_box(face[:2].ravel(), correction).reshape(2, 2)
+    return Candidates(corners, candidates.scores)
 
 
 def overlaps_with(one: np.ndarray, corners: np.ndarray) -> np.ndarray:
