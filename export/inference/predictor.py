@@ -28,8 +28,8 @@ from senet_landmark.frozen.contract import load_contract
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.images import decode_photo, read_photo
 
-FACE_CONFIDENCE, UNSURE_CONFIDENCE = 0.5, 0.95
-"""Smallest confidence of a face that its detector is sure of, and of one that it is not sure of.
+FACE_PROBABILITY = 0.85
+"""Smallest probability of a face by its detector's score and the model's confidence together.
 Chosen on training faces (docs/detectors.md)."""
 
 RECROP_IOU = (0.25, 0.9)
@@ -206,13 +206,15 @@ class Predictor:
         if sure is None:
             return faces
 
-        def counts(face: Face) -> bool:
-            if np.isnan(face.confidence):
-                return face.score >= sure
-            least = FACE_CONFIDENCE if face.score >= sure else UNSURE_CONFIDENCE
-            return face.confidence >= least
+        return [face for face in faces if self._is_face(face, sure)]
 
-        return [face for face in faces if counts(face)]
+    def _is_face(self, face: Face, sure_score: float) -> bool:
+        if np.isnan(face.confidence):
+            return face.score >= sure_score
+        # Both are probabilities, taken as independent; as likely as not before.
+        yes = face.score * face.confidence
+        no = (1 - face.score) * (1 - face.confidence)
+        return yes >= FACE_PROBABILITY * (yes + no)
 
     def faces(
         self,

@@ -96,9 +96,9 @@ class DetectorSpec:
         missing or is not a model of this detector.
       correction: from its boxes to the canonical box, for models whose contract has no correction
         of its own; None: it was never fitted.
-      sure_score: its detections below this score are mostly no faces, and need the landmark model's
-        confidence to count; those above it are refused where that confidence is low. None: its
-        detections count as they are.
+      sure_score: where it is given, the scores are probabilities, low ones among them, and a
+        detection counts by its score and the landmark model's confidence together; for a model
+        without confidence from this score on. None: all its detections count.
     """
 
     title: str
