@@ -46,8 +46,11 @@ TURNS = (90.0, -90.0, 180.0)
 """Turns of a photo in which nothing is found, in degrees; the networks find faces up to 45 degrees
 from upright."""
 
-SURE_SCORE, TURNED_SCORE = 0.65, 0.5
-"""A photo is turned if no detection has the first score; then detections need the second one."""
+UPRIGHT_SCORE, FOUND_SCORE, TURNED_SCORE = 0.8, 0.65, 0.5
+"""Upright faces mostly have the first score. The short-range network also finds faces upside down,
+with less and with the points of an upright face: a photo without the first score is turned, first
+for the short-range network, then, without the second score, for the other one. What is found in
+a turned photo needs the third score, and takes the place of a lower score of the same face."""
 
 
 class Networks(NamedTuple):
@@ -90,9 +93,10 @@ def find_faces(photo: np.ndarray, networks: Networks, options: SearchOptions) ->
     side = max(photo.shape[:2])
     min_face = options.min_face or max(MIN_FACE, MIN_SHARE * side)
     candidates = search_upright(photo, networks, min_face)
-    if candidates.scores.max(initial=0) < SURE_SCORE:
-        turned = merged([search_whole(photo, net, turn) for turn in TURNS for net in networks])
-        candidates = merged([candidates, turned.take(turned.scores >= TURNED_SCORE)])
+    for network, score in ((networks.short, UPRIGHT_SCORE), (networks.full, FOUND_SCORE)):
+        if candidates.scores.max(initial=0) < score:
+            turned = merged([search_whole(photo, network, turn) for turn in TURNS])
+            candidates = merged([candidates, turned.take(turned.scores >= TURNED_SCORE)])
     return selected(detections(candidates), options)
 
 
@@ -107,8 +111,8 @@ def search_upright(photo: np.ndarray, networks: Networks, min_face: float) -> Ca
         if enough or _is_near(near[0], side):
             return near[0]
     found = [*near, search_whole(photo, networks.full)]
-    if not near and found[0].scores.max(initial=0) < SURE_SCORE:
-        found.append(search_whole(photo, networks.short))  # faces that fill the photo
+    if not near and found[0].scores.max(initial=0) < UPRIGHT_SCORE:
+        found.append(search_whole(photo, networks.short))  # it knows faces that fill the photo
     for tile in tile_sides(side, networks.full.contract.smallest, min_face):
         found.append(search_tiles(photo, networks.full, tile))
     return merged(found)
