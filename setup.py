@@ -79,7 +79,7 @@ setup(
         "senet_landmark.visualisation": ["templates/*"],
         "senet_landmark.data_tools.inspection": ["templates/*"],
         "senet_landmark.data_tools.synthesis": ["assets/*"],
-        "senet_landmark.export": ["pretrained/*", "examples/*"],
+        "senet_landmark.export": ["pretrained/*", "pretrained/detectors/*", "examples/*"],
         "senet_landmark.export.comparison": ["templates/*"],
         "senet_landmark.export.evaluation": ["templates/*"],
         "senet_landmark.export.freezing": ["assets/*"],

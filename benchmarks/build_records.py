@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from senet_landmark.detectors.registry import DLIB, default_corrections
+from senet_landmark.detectors.registry import DLIB, default_corrections, get_detector
 from senet_landmark.detectors.search import find_annotated_faces
 from senet_landmark.face.boxes import canonical_box
 from senet_landmark.runtime import start_tensorflow
@@ -76,13 +76,13 @@ def plain_loop(root: Path, out: Path) -> int:
     from senet_landmark.data_tools.datasets.registry import list_entries, load_photo, load_sample
     from senet_landmark.data_tools.records.photos import make_record
 
-    correction = default_corrections()[DLIB]
+    correction, stages = default_corrections()[DLIB], get_detector(DLIB).stages
     entries = list_entries("300w_lp", root)
     with tf.io.TFRecordWriter(str(out)) as writer:
         for entry in entries:
             sample, photo = load_sample("300w_lp", entry), load_photo("300w_lp", entry)
             truth = canonical_box(sample.landmarks, sample.scheme)
-            (box,) = find_annotated_faces(photo, [truth])
+            (box,) = find_annotated_faces(photo, [truth], stages)
             record, _ = make_record(sample, photo, RecordsConfig(), "300w_lp", box, correction)
             writer.write(encode_example(record))
     return len(entries)

@@ -70,7 +70,7 @@ def heads_of(root: Path, count: int, seed: int, predictor: Predictor) -> list[ma
         box = box_from_landmarks(sample.landmarks)
         if black.mean() < BLACK and any(
             np.linalg.norm(other[:2] + other[2:] - box[:2] - box[2:]) < 0.8 * (box[2] - box[0])
-            for other in predictor.detect(photo)[0]
+            for other in predictor.detect(photo).boxes
         ):
             heads.append(head)
         if len(heads) == count:

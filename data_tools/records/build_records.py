@@ -73,7 +73,7 @@ def build_records(
       boxes: source of the face boxes. From a detector the detection that fits the annotation is
         used. A face that the detector misses, or that has no annotated box, gets the box of its
         landmarks and is counted as missed.
-      detector_model: the file of dlib's CNN detector, for "dlib_cnn".
+      detector_model: the detector's file, for "dlib_cnn" and "yunet".
       points: which of the data set's annotations is used; with "auto" the reader chooses.
       workers: number of processes; 0: one a core.
 

@@ -36,7 +36,7 @@ class Job:
       config: options of crops, split and shards.
       box_source: source of the face boxes: the landmarks, the annotation, or a detector's name.
       correction: correction of the boxes of this source.
-      detector_model: the file of dlib's CNN detector, or None.
+      detector_model: the file of a detector that needs one, or None.
     """
 
     dataset: str
@@ -162,8 +162,8 @@ def _boxes(job: Job, samples: Samples, pixels: Pixels) -> dict[str, FoundBox]:
     if job.box_source in DETECTORS:
         if not isinstance(pixels, np.ndarray):
             return {}
-        detect = get_detector(job.box_source, job.detector_model)
-        boxes = find_annotated_faces(pixels, list(truths.values()), detect)
+        stages = get_detector(job.box_source, job.detector_model).stages
+        boxes = find_annotated_faces(pixels, list(truths.values()), stages)
     else:
         boxes = [getattr(samples[source], "box", None) for source in truths]
     return {

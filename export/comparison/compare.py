@@ -58,7 +58,7 @@ def compare(
       minutes: minutes of training for each of these runs.
       boxes: source of the face boxes.
       rounds: timed runs of each model in each engine; 0: no latency is measured.
-      detector_model: the file of dlib's CNN detector, for `dlib_cnn`.
+      detector_model: the detector's file, for `dlib_cnn` and `yunet`.
 
     Returns:
       The content of compare.json:

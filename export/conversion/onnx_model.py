@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from senet_landmark.errors import InputError
-from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.contract import FrozenTensors
 from senet_landmark.frozen.graph import read_graph
 
 OPSET = 10
@@ -14,7 +14,7 @@ BATCH = "batch"
 """Name of the free first dimension in the file."""
 
 
-def write_onnx(model: Path, contract: Contract, out: Path) -> None:
+def write_onnx(model: Path, contract: FrozenTensors, out: Path) -> None:
     """Converts a `.pb` with tf2onnx.
 
     The tensors keep their names (`image:0`, `landmarks:0`), and the input its order [N, H, W, 3].

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.contract import FrozenTensors
 
 Outputs = dict[str, np.ndarray]
 """Name of an output in the contract -> its values: landmarks, float32 [N, K, 2]; if the model has
@@ -18,7 +18,7 @@ Engine = Callable[[np.ndarray], Outputs]
 """Crops, uint8 or float32 [N, H, W, 3], RGB 0 to 255 -> the model's outputs. Several
 threads may call it at once."""
 
-Loader = Callable[[Path, Contract, int], Engine]
+Loader = Callable[[Path, FrozenTensors, int], Engine]
 """(file, its contract, threads; 0: the engine's own choice) -> the engine, ready to run. Raises
 InputError if the runtime is not installed, or cannot run the file."""
 

@@ -8,10 +8,10 @@ import numpy as np
 
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import Engine, Outputs, over_threads
-from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.contract import FrozenTensors
 
 
-def tflite_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
+def tflite_engine(model: Path, contract: FrozenTensors, threads: int = 0) -> Engine:
     """A `.tflite` in LiteRT, or in TensorFlow's interpreter if LiteRT is not installed.
 
     Args:
@@ -25,7 +25,7 @@ def tflite_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
     return over_threads(lambda shared: _pool(model, contract, shared), threads)
 
 
-def _pool(model: Path, contract: Contract, threads: int) -> Engine:
+def _pool(model: Path, contract: FrozenTensors, threads: int) -> Engine:
     """An engine with one interpreter for each thread that calls it at once; each has `threads`."""
     first = _interpreter(model, threads)
     try:

@@ -6,11 +6,11 @@ import numpy as np
 
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import Engine, Outputs
-from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.contract import FrozenTensors
 from senet_landmark.frozen.graph import import_graph
 
 
-def tensorflow_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
+def tensorflow_engine(model: Path, contract: FrozenTensors, threads: int = 0) -> Engine:
     """The model in a TensorFlow session.
 
     Args:
@@ -41,7 +41,7 @@ def tensorflow_engine(model: Path, contract: Contract, threads: int = 0) -> Engi
     return run
 
 
-def tensorflow2_engine(model: Path, contract: Contract, threads: int = 0) -> Engine:
+def tensorflow2_engine(model: Path, contract: FrozenTensors, threads: int = 0) -> Engine:
     """The same graph wrapped as a function, for programs with TensorFlow 2's eager execution.
 
     Args:

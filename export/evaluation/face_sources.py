@@ -13,7 +13,7 @@ from senet_landmark.data_tools.datasets.registry import (
     load_sample,
 )
 from senet_landmark.data_tools.datasets.samples import Entry, by_photo
-from senet_landmark.detectors.interface import Detector
+from senet_landmark.detectors.interface import Find
 from senet_landmark.detectors.registry import DETECTORS, get_detector
 from senet_landmark.detectors.search import find_annotated_faces
 from senet_landmark.errors import InputError
@@ -148,13 +148,13 @@ def face_source_of(
     Args:
       faces: where they come from.
       boxes: sources of the face boxes.
-      detector_model: the file of dlib's CNN detector, for `dlib_cnn`.
+      detector_model: the detector's file, for `dlib_cnn` and `yunet`.
       skipped: while iterating, faces that cannot be read are added here with the reason.
 
     Raises:
       InputError: there are no faces, or they cannot have boxes from one of the sources.
     """
-    detectors = {box: get_detector(box, detector_model) for box in boxes if box in DETECTORS}
+    detectors = {box: get_detector(box, detector_model).stages for box in boxes if box in DETECTORS}
     if isinstance(faces, Records):
         return _records_source(faces, boxes, detectors)
     entries = faces.entries()
@@ -177,7 +177,7 @@ def _faces_of(
     dataset: str,
     photo: tuple[Entry, ...],
     boxes: Sequence[str],
-    detectors: dict[str, Detector],
+    detectors: dict[str, tuple[Find, ...]],
     skipped: list[dict[str, str]],
 ) -> Iterator[AnnotatedFace]:
     """The faces of one photo with their boxes; faces that cannot be read are added to `skipped`."""
@@ -203,8 +203,8 @@ def _faces_of(
         LANDMARKS: true_boxes,
         ANNOTATION: [sample.box for sample in samples],
     }
-    for name, detect in detectors.items():
-        boxes_of[name] = find_annotated_faces(pixels, true_boxes, detect)
+    for name, stages in detectors.items():
+        boxes_of[name] = find_annotated_faces(pixels, true_boxes, stages)
     for index, sample in enumerate(samples):
         yield AnnotatedFace(
             photo=pixels,
@@ -228,7 +228,7 @@ def _classes(names: Sequence[str], values: np.ndarray) -> dict[str, str | None]:
 def _records_source(
     faces: Records,
     boxes: Sequence[str],
-    detectors: dict[str, Detector],
+    detectors: dict[str, tuple[Find, ...]],
 ) -> FaceSource:
     """The recorded crops as photos, with the landmarks' boxes, or a detector's on the crop."""
     from senet_landmark.data.input_pipeline import RecordStore
@@ -247,8 +247,8 @@ def _records_source(
             truth = apply(to_pixels(size), record.landmarks).astype(np.float32)
             true_box = canonical_box(truth, record.scheme)
             boxes_of: dict[str, np.ndarray | None] = {LANDMARKS: true_box}
-            for name, detect in detectors.items():
-                (boxes_of[name],) = find_annotated_faces(pixels, [true_box], detect)
+            for name, stages in detectors.items():
+                (boxes_of[name],) = find_annotated_faces(pixels, [true_box], stages)
             yield [
                 AnnotatedFace(
                     photo=pixels,

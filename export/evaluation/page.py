@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from senet_landmark.detectors.registry import DLIB, DLIB_CNN
+from senet_landmark.detectors.registry import BLAZEFACE, DLIB, DLIB_CNN, YUNET
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.measuring import AnnotatedFace, Measured
 from senet_landmark.evaluation.statistics import LIMITS
@@ -40,6 +40,8 @@ BOXES: dict[str, str] = {
     ANNOTATION: "the data set's own box",
     DLIB: "the detection of dlib's HOG detector that fits the true landmarks",
     DLIB_CNN: "the detection of dlib's CNN detector that fits the true landmarks",
+    BLAZEFACE: "the detection of BlazeFace that fits the true landmarks",
+    YUNET: "the detection of YuNet that fits the true landmarks",
 }
 """Source of face boxes -> what the page says about it."""
 

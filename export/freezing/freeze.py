@@ -165,18 +165,27 @@ def frozen_graph(
       RuntimeError: the graph has an operation that only training needs, or that TensorFlow 1.15
         does not know: a mistake in the network's code.
     """
-    with tf.Graph().as_default() as graph, tf.Session() as session:
+    with tf.Graph().as_default(), tf.Session() as session:
         model = build_model(network, points, is_training=False, batch_size=batch_size or None)
         names = list(model.outputs)
         assign_weights(session, weights, where)
-        constant = tf.graph_util.convert_variables_to_constants(
-            session, graph.as_graph_def(), names
-        )
-    folded = optimize_for_inference(constant, ["image"], names, tf.float32.as_datatype_enum)
+        return portable_graph(session, names)
+
+
+def portable_graph(session: tf.Session, outputs: list[str]) -> tf.GraphDef:
+    """The session's graph from `image` to the operations `outputs`, as it is frozen.
+
+    Raises:
+      RuntimeError: as `frozen_graph`.
+    """
+    constant = tf.graph_util.convert_variables_to_constants(
+        session, session.graph.as_graph_def(), outputs
+    )
+    folded = optimize_for_inference(constant, ["image"], outputs, tf.float32.as_datatype_enum)
     left = sorted({node.op for node in folded.node if any(f in node.op for f in FORBIDDEN)})
     if left:
         raise RuntimeError(f"training operations are left in the frozen graph: {left}")
-    portable = _portable(_named(folded, names))
+    portable = _portable(_named(folded, outputs))
     if newer := newer_parts(portable):
         raise RuntimeError(
             f"the frozen graph has parts that TensorFlow 1.15 does not know: {newer}"

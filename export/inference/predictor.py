@@ -6,7 +6,14 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from senet_landmark.detectors.registry import DETECTORS, FaceDetector, Find, make_detector
+from senet_landmark.detectors.interface import Detections, Find, SearchOptions
+from senet_landmark.detectors.registry import (
+    DEFAULT_DETECTOR,
+    DETECTORS,
+    FaceDetector,
+    default_corrections,
+    make_detector,
+)
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import choose_engine, load_engine
@@ -20,6 +27,10 @@ from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import load_contract
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.images import decode_photo, read_photo
+
+FACE_PROBABILITY = 0.85
+"""Smallest probability of a face by its detector's score and the model's confidence together.
+Chosen on training faces (docs/detectors.md)."""
 
 RECROP_IOU = (0.25, 0.9)
 """A face is cropped again by the box of its landmarks if the IoU of this box and the box of its
@@ -69,9 +80,11 @@ class Predictor:
       model: path of a `.pb`, `.onnx` or `.tflite` with its `.json` beside it, or the name of one
         that ships; None: the default model. For a `.pb` its conversions may run in its place.
       engine: the engine; None: the fastest that is installed (`export/engines/registry.py`).
-      detector: `dlib`, `dlib_cnn`, or a function of RGB uint8 [H, W, 3] that returns boxes [N, 4]
-        and scores [N].
-      detector_model: file of dlib's CNN detector, for `dlib_cnn`.
+      detector: a name in `senet_landmark.detectors.registry.DETECTORS` (docs/detectors.md), or a
+        function of RGB uint8 [H, W, 3] that returns boxes [N, 4], scores [N], and, if it knows it,
+        roll [N] in degrees.
+      detector_model: the detector's file, for `dlib_cnn` and `yunet`.
+      search: the smallest face and the most faces, for a detector given by its name.
       passes: largest number of forward passes for a face: as long as its box was poor, it is
         cropped again by its landmarks. 1: it is cropped once.
       threads: processor cores for the faces of a photo; 0: all.
@@ -86,8 +99,9 @@ class Predictor:
         model: Path | str | None = None,
         engine: EngineName | None = None,
         *,
-        detector: str | Find | FaceDetector = "dlib",
+        detector: str | Find | FaceDetector = DEFAULT_DETECTOR,
         detector_model: Path | None = None,
+        search: SearchOptions = SearchOptions(),
         passes: int = PASSES,
         threads: int = 0,
     ):
@@ -97,7 +111,7 @@ class Predictor:
         self.contract = load_contract(self._path)
         self.engine = choose_engine(self._path, self.contract, engine).engine
         self._run = load_engine(self._path, self.contract, self.engine, threads)
-        self._detector = make_detector(detector, detector_model)
+        self._detector = make_detector(detector, detector_model, search)
         self._passes = passes
 
     @property
@@ -174,13 +188,33 @@ class Predictor:
         pixels = as_rgb(photo, order)
         if boxes is not None:
             return self.faces(pixels, boxes, LANDMARKS)
-        detected, scores = self.detect(pixels)
-        return self.faces(pixels, detected, self._detector.box_source, scores)
+        detected = self.detect(pixels)
+        faces = self.faces(pixels, detected.boxes, self._detector.box_source, detected.scores)
+        return self.verified(faces)
 
-    def detect(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The detector's boxes, float64 [N, 4], and scores [N], for a photo RGB uint8 [H, W, 3]."""
-        boxes, scores = self._detector.find(photo)
-        return np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(scores, np.float64)
+    def detect(self, photo: np.ndarray) -> Detections:
+        """The faces that the detector finds in a photo RGB uint8 [H, W, 3]."""
+        return self._detector.detect(photo)
+
+    def verified(self, faces: list[Face]) -> list[Face]:
+        """The faces from its detector that the model, too, takes for faces; in their order.
+
+        All of them if the detector's detections count as they are (`DetectorSpec.sure_score`). A
+        model without confidence refuses those that the detector is not sure of.
+        """
+        sure = self._detector.sure_score
+        if sure is None:
+            return faces
+
+        return [face for face in faces if self._is_face(face, sure)]
+
+    def _is_face(self, face: Face, sure_score: float) -> bool:
+        if np.isnan(face.confidence):
+            return face.score >= sure_score
+        # Both are probabilities, taken as independent; as likely as not before.
+        yes = face.score * face.confidence
+        no = (1 - face.score) * (1 - face.confidence)
+        return yes >= FACE_PROBABILITY * (yes + no)
 
     def faces(
         self,
@@ -250,8 +284,9 @@ class Predictor:
           photo: RGB uint8 [H, W, 3].
           boxes: float64 [N, 4] in photo pixels.
           box_source: where the boxes come from, a key of the contract's `box_corrections`: `dlib`,
-            or `landmarks` for canonical boxes. Boxes of `annotation` and of other detectors count
-            as canonical if the contract does not name them. None: the boxes are not corrected.
+            or `landmarks` for canonical boxes. Where the contract does not name a detector, the
+            correction of its registry is used; where that has none, and for `annotation`, the boxes
+            count as canonical. None: the boxes are not corrected.
 
         Returns:
           `landmarks`, float32 [N, K, 2] in photo pixels. If the model has them, `pose`, float32
@@ -271,6 +306,7 @@ class Predictor:
         no_correction = geometry.BoxCorrection()
         corrections: dict[str | None, geometry.BoxCorrection] = {None: no_correction}
         corrections |= dict.fromkeys((ANNOTATION, *DETECTORS), no_correction)
+        corrections |= default_corrections()
         corrections.update(self.contract.box_corrections)
         if box_source not in corrections:
             names = ", ".join(name for name in corrections if name)

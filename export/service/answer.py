@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from fastapi import HTTPException
 
-from senet_landmark.detectors.registry import FaceDetector, make_detector
+from senet_landmark.detectors.interface import SearchOptions
+from senet_landmark.detectors.registry import DEFAULT_DETECTOR, FaceDetector, make_detector
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.inference.predictor import Predictor
@@ -37,23 +38,25 @@ def load_models(
     models: Sequence[Path | str] = (),
     engine: EngineName | None = None,
     *,
-    detector: str = "dlib",
+    detector: str = DEFAULT_DETECTOR,
     detector_model: Path | None = None,
+    search: SearchOptions = SearchOptions(),
 ) -> Models:
     """Loads the models of the service, each once.
 
     Args:
       models: paths, or names of models that ship; empty: all that ship, the default model first.
       engine: the engine for all of them; None: for each the fastest that is installed.
-      detector: name of the face detector, `dlib` or `dlib_cnn`.
-      detector_model: file of dlib's CNN detector, for `dlib_cnn`.
+      detector: name of the face detector, in `senet_landmark.detectors.registry.DETECTORS`.
+      detector_model: the detector's file, for `dlib_cnn` and `yunet`.
+      search: the smallest face and the most faces.
 
     Raises:
       InputError: a model cannot be loaded, or two models have the same name.
     """
     if not models:
         models = shipped_models()
-    face_detector = make_detector(detector, detector_model)
+    face_detector = make_detector(detector, detector_model, search)
     predictors: dict[str, Predictor] = {}
     for model in models:
         predictor = Predictor(model, engine, detector=face_detector)
@@ -115,11 +118,14 @@ def answer(
     scores = None
     if boxes is None:
         box_source = detector.box_source
-        boxes, scores = predictor.detect(pixels)
+        detections = predictor.detect(pixels)
+        boxes, scores = detections.boxes, detections.scores
     else:
         check_boxes(boxes, pixels)
     detected = time.perf_counter()
     faces = predictor.faces(pixels, boxes, box_source, scores)
+    if scores is not None:
+        faces = predictor.verified(faces)
     end = time.perf_counter()
     spans = {
         "decode": decoded - start,

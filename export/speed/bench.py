@@ -23,8 +23,7 @@ import numpy as np
 
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.detectors.dlib_hog import dlib_rectangle
-from senet_landmark.detectors.registry import DLIB
-from senet_landmark.detectors.search import find_faces
+from senet_landmark.detectors.registry import DLIB, get_detector
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import ENGINES, load_engine
@@ -169,7 +168,7 @@ class _Runs(NamedTuple):
 def _measure(models: Sequence[Path], rounds: int, dlib_model: Path | None) -> dict[str, Any]:
     """All figures but the cold starts; runs in a process that does nothing else."""
     photo, _ = portrait()
-    boxes = find_faces(photo)[0][:1]
+    boxes = get_detector(DLIB).find(photo).boxes[:1]
     started, problems = start_engines(models, ENGINES, partial(_start, photo=photo, boxes=boxes))
     stages: dict[Any, Run] = {key: runs.stage for key, runs in started.items()}
     peer: dict[str, Any] = {}

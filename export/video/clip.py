@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.engines.opencv import quiet
+from senet_landmark.frozen.runtimes import quiet
 
 SUFFIXES = frozenset(
     {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif"}

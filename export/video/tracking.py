@@ -157,8 +157,8 @@ class Tracker:
     def _detect(self, frame: np.ndarray, followed: list[Sighting]) -> list[Sighting]:
         """The faces that the detector finds, without those that are followed already."""
         small, factor = geometry.shrink(frame, self._detection_side)
-        boxes, scores = self._predictor.detect(small)
-        boxes = (boxes + 0.5) / factor - 0.5
+        detections = self._predictor.detect(small)
+        boxes, scores = (detections.boxes + 0.5) / factor - 0.5, detections.scores
         matched = {geometry.best_match(boxes, sighting.face.box) for sighting in followed}
         remaining = [index for index in range(len(boxes)) if index not in matched]
         box_source = self._predictor.detector_source

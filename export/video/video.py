@@ -31,12 +31,12 @@ import numpy as np
 from tqdm import tqdm
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.engines.opencv import quiet
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video.clip import Clip, Frame, camera_number, is_video
 from senet_landmark.export.video.smoothing import OneEuro
 from senet_landmark.export.video.tracking import TrackedFace, Tracker
 from senet_landmark.face import geometry
+from senet_landmark.frozen.runtimes import quiet
 from senet_landmark.io.columns import BOX, POSE
 from senet_landmark.io.files import written_whole
 from senet_landmark.visualisation.drawing import draw_box, draw_label, draw_points

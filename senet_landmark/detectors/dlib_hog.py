@@ -1,14 +1,21 @@
 """dlib's frontal HOG detector (King, "Max-Margin Object Detection", 2015), and its rectangles."""
 
+import functools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import dlib
 import numpy as np
 
-from senet_landmark.detectors.interface import DETECTION_SIDE, Detector
+from senet_landmark.detectors.interface import (
+    DETECTION_SIDE,
+    Detections,
+    Detector,
+    SearchOptions,
+)
+from senet_landmark.detectors.search import find_faces, selected
 from senet_landmark.face.geometry import Box, shrink
 
 HOG_DETECTOR = Path(__file__).parent / "assets" / "dlib_frontal_face_detector.svm"
@@ -20,13 +27,28 @@ _thread_detectors = threading.local()
 detector at the same time fail."""
 
 
-def load_hog(model: Path | None = None) -> Detector:
+def load_hog(model: Path | None = None, options: SearchOptions = SearchOptions()) -> Detector:
     """Loads the detector. It ships with its model, so `model` is ignored."""
     del model
-    return detect_dlib
+    return doubling_detector(detect_dlib, options)
 
 
-def detect_dlib(photo: np.ndarray, upsample: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def doubling_detector(
+    detect: Callable[[np.ndarray, int], Detections], options: SearchOptions
+) -> Detector:
+    """A detector that finds smaller faces in a doubled photo.
+
+    Args:
+      detect: (photo, how many times it is doubled first) -> its faces.
+      options: what to look for.
+    """
+    return Detector(
+        find=lambda photo: selected(find_faces(photo, detect), options),
+        stages=tuple(functools.partial(detect, upsample=doublings) for doublings in (0, 1)),
+    )
+
+
+def detect_dlib(photo: np.ndarray, upsample: int = 0) -> Detections:
     """Detects faces with dlib's frontal HOG detector (King, "Max-Margin Object Detection", 2015).
 
     Args:
@@ -35,11 +57,11 @@ def detect_dlib(photo: np.ndarray, upsample: int = 0) -> tuple[np.ndarray, np.nd
         has 80 pixels.
 
     Returns:
-      Boxes float64 [N, 4] in photo pixels and their scores float64 [N], best first.
+      The faces, without roll.
     """
     reduced, factor = shrink(photo, DETECTION_SIDE)
     rectangles, scores, _ = _hog_detector().run(np.ascontiguousarray(reduced), upsample, 0.0)
-    return boxes_of(rectangles, factor), np.array(scores, np.float64)
+    return Detections(boxes_of(rectangles, factor), np.array(scores, np.float64))
 
 
 def boxes_of(rectangles: Sequence[Any], factor: float) -> np.ndarray:

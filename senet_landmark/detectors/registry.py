@@ -1,28 +1,50 @@
 """The detectors by name. A new detector is one file here and one line in `DETECTORS`."""
 
-import functools
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from senet_landmark.detectors.blazeface import load_blazeface
 from senet_landmark.detectors.dlib_cnn import load_cnn
 from senet_landmark.detectors.dlib_hog import load_hog
-from senet_landmark.detectors.interface import Detector, DetectorSpec, Find
-from senet_landmark.detectors.search import find_faces
+from senet_landmark.detectors.interface import (
+    Detections,
+    Detector,
+    DetectorSpec,
+    Find,
+    SearchOptions,
+    as_detections,
+)
+from senet_landmark.detectors.yunet import load_yunet
 from senet_landmark.errors import InputError
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS
 from senet_landmark.face.geometry import BoxCorrection
 
+BLAZEFACE = "blazeface"
 DLIB = "dlib"
 DLIB_CNN = "dlib_cnn"
+YUNET = "yunet"
 
+DEFAULT_DETECTOR = BLAZEFACE
+"""The detector of prediction; docs/detectors.md says why."""
+
+# The corrections are fitted by `build-records --boxes NAME` on the training split of 300W-LP's
+# original views.
 DETECTORS: dict[str, DetectorSpec] = {
+    BLAZEFACE: DetectorSpec(
+        "BlazeFace",
+        load_blazeface,
+        BoxCorrection(shift=(0.0016, 0.0585), scale=(0.9291, 0.9127)),
+        sure_score=0.5,
+    ),
     DLIB: DetectorSpec(
         "dlib's HOG detector",
         load_hog,
-        # Fitted by `build-records --boxes dlib` on the training split of 300W-LP's original views.
         BoxCorrection(shift=(0.0098, 0.1185), scale=(0.8805, 0.8802)),
     ),
     DLIB_CNN: DetectorSpec("dlib's CNN detector", load_cnn),
+    YUNET: DetectorSpec("YuNet", load_yunet),
 }
 
 
@@ -37,8 +59,15 @@ def default_corrections() -> dict[str, BoxCorrection]:
     return {LANDMARKS: BoxCorrection(), **fitted}
 
 
-def get_detector(name: str, model: Path | None = None) -> Detector:
-    """The detector called `name`; `model` is the model file, for detectors that need one.
+def get_detector(
+    name: str, model: Path | None = None, options: SearchOptions = SearchOptions()
+) -> Detector:
+    """The detector called `name`.
+
+    Args:
+      name: a name in `DETECTORS`.
+      model: its model file, for detectors that need one.
+      options: what it looks for.
 
     Raises:
       InputError: an unknown name; the model file is missing, or is not a model of the detector.
@@ -46,7 +75,7 @@ def get_detector(name: str, model: Path | None = None) -> Detector:
     if name not in DETECTORS:
         names = ", ".join(DETECTORS)
         raise InputError(f"Unknown detector {name!r}. Known: {names}; or give a function.")
-    return DETECTORS[name].load(model)
+    return DETECTORS[name].load(model, options)
 
 
 class FaceDetector(NamedTuple):
@@ -55,19 +84,30 @@ class FaceDetector(NamedTuple):
     Attributes:
       find: the function that detects faces.
       box_source: key of a contract's `box_corrections` for its boxes; None: there is no correction.
+      sure_score: as `DetectorSpec.sure_score`.
     """
 
     find: Find
     box_source: str | None
+    sure_score: float | None = None
+
+    def detect(self, photo: np.ndarray) -> Detections:
+        """The faces of a photo RGB uint8 [H, W, 3], also from a function without roll."""
+        return as_detections(self.find(photo))
 
 
-def make_detector(detector: str | Find | FaceDetector, model: Path | None = None) -> FaceDetector:
+def make_detector(
+    detector: str | Find | FaceDetector,
+    model: Path | None = None,
+    options: SearchOptions = SearchOptions(),
+) -> FaceDetector:
     """A `FaceDetector` from a name or from a function.
 
     Args:
       detector: a name in `DETECTORS`; or a function of type `Find`. The boxes of a function are not
         corrected, so that the predictor's second pass has to correct more.
       model: model file, for detectors that need one.
+      options: what a detector of `DETECTORS` looks for.
 
     Raises:
       InputError: as `get_detector`.
@@ -76,5 +116,5 @@ def make_detector(detector: str | Find | FaceDetector, model: Path | None = None
         return detector
     if callable(detector):
         return FaceDetector(detector, None)
-    detect = get_detector(detector, model)
-    return FaceDetector(functools.partial(find_faces, detect=detect), detector)
+    find = get_detector(detector, model, options).find
+    return FaceDetector(find, detector, DETECTORS[detector].sure_score)

@@ -1,11 +1,10 @@
 """Photo -> its faces: how a detector is used on a user's photo and on an annotated photo."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from senet_landmark.detectors.dlib_hog import detect_dlib
-from senet_landmark.detectors.interface import Detector
+from senet_landmark.detectors.interface import Detections, Find, SearchOptions
 from senet_landmark.face.boxes import MATCH_IOU
 from senet_landmark.face.geometry import Box, iou
 
@@ -16,8 +15,8 @@ SURE_SCORE = 0.2
 """Score of dlib from which a detection always counts as a face."""
 
 
-def find_faces(photo: np.ndarray, detect: Detector = detect_dlib) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the faces of a user's photo, small faces too where the photo is small.
+def find_faces(photo: np.ndarray, detect: Callable[[np.ndarray, int], Detections]) -> Detections:
+    """Finds the faces of a user's photo with one of dlib's detectors.
 
     Photos up to `DOUBLED_SIDE` are doubled, which finds faces from 40 pixels on. Larger photos are
     doubled only if no face is found otherwise. Detections below `SURE_SCORE` count only in a photo
@@ -25,39 +24,44 @@ def find_faces(photo: np.ndarray, detect: Detector = detect_dlib) -> tuple[np.nd
 
     Args:
       photo: RGB uint8 [H, W, 3].
-      detect: the detector.
-
-    Returns:
-      Boxes float64 [N, 4] in photo pixels and scores float64 [N], best first.
+      detect: (photo, how many times it is doubled first) -> its faces.
     """
     doubled = max(photo.shape[:2]) <= DOUBLED_SIDE
-    boxes, scores = detect(photo, int(doubled))
-    if not len(boxes) and not doubled:
-        boxes, scores = detect(photo, 1)
-    sure = scores >= SURE_SCORE
-    return (boxes[sure], scores[sure]) if sure.any() else (boxes, scores)
+    detections = detect(photo, int(doubled))
+    if not len(detections.boxes) and not doubled:
+        detections = detect(photo, 1)
+    sure = detections.scores >= SURE_SCORE
+    return detections.take(sure) if sure.any() else detections
+
+
+def selected(detections: Detections, options: SearchOptions) -> Detections:
+    """The detections that are large enough, at most `most_faces` of them, best score first."""
+    sides = (detections.boxes[:, 2:] - detections.boxes[:, :2]).max(axis=1, initial=0)
+    chosen = np.flatnonzero(sides >= options.min_face)
+    best_first = chosen[np.argsort(-detections.scores[chosen], kind="stable")]
+    return detections.take(best_first[: options.most_faces or None])
 
 
 def find_annotated_faces(
-    photo: np.ndarray, truths: Sequence[Box], detect: Detector = detect_dlib
+    photo: np.ndarray, truths: Sequence[Box], stages: Sequence[Find]
 ) -> list[Box | None]:
     """The detected box of each annotated face of one photo; None where the face is not detected.
 
     Detections are assigned to annotations one to one (`assign`), so that no detection counts for
-    two neighbouring faces. If a face is missing, the photo is searched again, doubled.
+    two neighbouring faces. If a face is missing, the photo is searched again by the next stage.
 
     Args:
       photo: RGB uint8 [H, W, 3].
       truths: canonical boxes of the annotated faces.
-      detect: the detector.
+      stages: the searches of a detector (`Detector.stages`).
     """
     matches: list[Box | None] = [None] * len(truths)
-    for upsample in (0, 1):
+    for find in stages:
         missing = [i for i, box in enumerate(matches) if box is None]
         if not missing:
             break
-        boxes, _ = detect(photo, upsample)
         matched = [box for box in matches if box is not None]
+        boxes = find(photo).boxes
         free = [box for box in boxes if all(iou(box, other) < MATCH_IOU for other in matched)]
         for face, match in assign(free, [truths[i] for i in missing]).items():
             matches[missing[face]] = free[match]

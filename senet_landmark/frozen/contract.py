@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from senet_landmark.config import from_json, to_json
 from senet_landmark.errors import InputError
@@ -25,6 +26,22 @@ class TensorSpec:
     def operation(self) -> str:
         """The tensor's operation: its name without `:0`."""
         return self.name.partition(":")[0]
+
+
+class FrozenTensors(Protocol):
+    """What an engine must know of a frozen graph; every contract has it."""
+
+    @property
+    def input(self) -> TensorSpec:
+        """The input, float32 [N, H, W, 3]."""
+
+    @property
+    def outputs(self) -> dict[str, TensorSpec]:
+        """Name of an output -> its tensor."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the input in pixels."""
 
 
 @dataclass(frozen=True)

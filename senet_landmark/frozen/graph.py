@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from senet_landmark.errors import InputError
-from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.contract import FrozenTensors
 
 
-def read_graph(model: Path, contract: Contract, batch: int = 0) -> Any:
+def read_graph(model: Path, contract: FrozenTensors, batch: int = 0) -> Any:
     """A `.pb` as a `tf.GraphDef`.
 
     Args:
@@ -30,7 +30,7 @@ def read_graph(model: Path, contract: Contract, batch: int = 0) -> Any:
     return graph_def
 
 
-def import_graph(model: Path, contract: Contract, batch: int = 0) -> dict[str, Any]:
+def import_graph(model: Path, contract: FrozenTensors, batch: int = 0) -> dict[str, Any]:
     """Imports a `.pb` into the default graph; returns `image` and the outputs by their names.
 
     Args as `read_graph`.

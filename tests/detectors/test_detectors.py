@@ -20,7 +20,7 @@ def test_threads_do_not_disturb_each_other():
     photo, _ = portrait()
     alone = detect_dlib(photo)
     with ThreadPoolExecutor(4) as pool:
-        for boxes, scores in pool.map(detect_dlib, [photo] * 16):
+        for boxes, scores, _ in pool.map(detect_dlib, [photo] * 16):
             np.testing.assert_array_equal(boxes, alone[0])
             np.testing.assert_array_equal(scores, alone[1])
 
@@ -36,8 +36,8 @@ def cnn_model():
 
 def test_cnn_detector_finds_the_portrait():
     photo, truth = portrait()
-    detect = get_detector(DLIB_CNN, cnn_model())
-    boxes, scores = detect(photo[:300, 100:350], 0)
+    detector = get_detector(DLIB_CNN, cnn_model())
+    boxes, scores, _ = detector.stages[0](photo[:300, 100:350])
     assert len(boxes) == len(scores) == 1 and scores[0] > 0.5
     assert iou(boxes[0] + (100, 0, 100, 0), box_from_landmarks(truth)) > 0.5
 

@@ -6,6 +6,7 @@ import pytest
 from senet_landmark.data_tools.datasets.registry import list_entries, load_photo, load_sample
 from senet_landmark.data_tools.datasets.samples import by_photo
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
+from senet_landmark.detectors.registry import DLIB, get_detector
 from senet_landmark.detectors.search import assign, find_annotated_faces
 from senet_landmark.face.boxes import canonical_box
 from senet_landmark.face.geometry import box_from_landmarks, iou
@@ -29,7 +30,7 @@ def test_neighbours_in_a_real_photo_get_their_own_box(shift):
     right = truth + (photo.shape[1], shift)
     empty = box_from_landmarks(truth) + (0, 250, 0, 250)
     truths = [box_from_landmarks(right), box_from_landmarks(truth), empty]
-    found = find_annotated_faces(pair, truths)
+    found = find_annotated_faces(pair, truths, get_detector(DLIB).stages)
     assert found[2] is None
     for box, own in zip(found[:2], truths, strict=False):
         assert box is not None and iou(box, own) > 0.5
@@ -45,7 +46,7 @@ def real_groups(shared_data):
 def test_every_face_of_the_group_photos_gets_the_detection_on_it(shared_data):
     for photo, faces in real_groups(shared_data):
         truths = [canonical_box(landmarks, "300w_68") for landmarks in faces]
-        found = find_annotated_faces(photo, truths)
+        found = find_annotated_faces(photo, truths, get_detector(DLIB).stages)
         assert all(box is not None for box in found)
         for index, box in enumerate(found):
             overlaps = [iou(box, truth) for truth in truths]

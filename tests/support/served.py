@@ -53,7 +53,7 @@ def write_narrow_model(folder: Path) -> Path:
 
 def with_detector(models: Models, find) -> Models:
     """The default model, with a function instead of its detector; `find` takes what it takes."""
-    detector = models.detector._replace(find=find)
+    detector = models.detector._replace(find=find, sure_score=None)
     predictor = Predictor(DEFAULT_MODEL, detector=detector)
     return replace(models, predictors={predictor.name: predictor}, detector=detector)
 

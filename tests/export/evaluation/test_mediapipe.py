@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from peer_errors import error_of, real_errors, two_faces
-from senet_landmark.detectors.registry import DLIB
+from senet_landmark.detectors.registry import DLIB, get_detector
 from senet_landmark.detectors.search import find_annotated_faces
 from senet_landmark.errors import InputError
 from senet_landmark.export.evaluation import peers
@@ -30,7 +30,7 @@ def test_mediapipe_on_the_portrait(mediapipe_peer):
     assert np.isnan(found[:, :17]).all() and np.isfinite(found[:, 17:]).all()
     for points, truth in zip(found, truths, strict=True):
         assert error_of(mediapipe_peer, points, truth) < 0.06
-    detections = find_annotated_faces(photo, list(boxes))
+    detections = find_annotated_faces(photo, list(boxes), get_detector(DLIB).stages)
     again = mediapipe_peer.landmarks(photo, np.stack(detections), DLIB)
     for points, truth in zip(again, truths, strict=True):
         assert error_of(mediapipe_peer, points, truth) < 0.06

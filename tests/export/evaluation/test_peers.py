@@ -10,7 +10,7 @@ import pytest
 from peer_errors import error_of, real_errors, two_faces
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.detectors.dlib_hog import detect_dlib
-from senet_landmark.detectors.registry import DLIB, DLIB_CNN
+from senet_landmark.detectors.registry import DLIB, DLIB_CNN, get_detector
 from senet_landmark.detectors.search import find_annotated_faces
 from senet_landmark.errors import InputError
 from senet_landmark.export.evaluation import peers
@@ -50,7 +50,7 @@ def test_inverted_correction_undoes_it():
 def test_dlib_on_the_portrait(dlib_peer):
     photo, truth = portrait()
     tight = geometry.box_from_landmarks(truth)
-    (detection,) = find_annotated_faces(photo, [tight])
+    (detection,) = find_annotated_faces(photo, [tight], get_detector(DLIB).stages)
     found = {
         source: dlib_peer.landmarks(photo, box[None], source)[0]
         for source, box in ((LANDMARKS, tight), (ANNOTATION, tight), (DLIB, detection))
@@ -65,7 +65,7 @@ def test_dlib_on_the_portrait(dlib_peer):
 def test_dlib_sees_its_own_detection_as_it_is(dlib_model, dlib_peer):
     photo, _ = portrait()
     (rectangle,) = dlib.get_frontal_face_detector()(photo, 0)
-    boxes, _ = detect_dlib(photo)
+    boxes = detect_dlib(photo).boxes
     shape = dlib.shape_predictor(str(dlib_model))(photo, rectangle)
     expected = np.array([(part.x, part.y) for part in shape.parts()])
     np.testing.assert_array_equal(dlib_peer.landmarks(photo, boxes, DLIB)[0], expected)

@@ -8,8 +8,12 @@ import pytest
 
 from face_errors import nme
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
-from senet_landmark.detectors.registry import FaceDetector, default_corrections, make_detector
-from senet_landmark.detectors.search import find_faces
+from senet_landmark.detectors.registry import (
+    FaceDetector,
+    default_corrections,
+    get_detector,
+    make_detector,
+)
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.registry import load_engine
 from senet_landmark.export.inference.predict import predict_photos
@@ -168,8 +172,8 @@ def test_dlib_finds_the_portrait_in_a_large_photo():
     tight = geometry.box_from_landmarks(truth)
     large = cv2.resize(photo, None, fx=5, fy=5)
     for pixels, factor in ((photo, 1), (large, 5)):
-        boxes, scores = find_faces(pixels)
+        boxes, scores, _ = get_detector("dlib").find(pixels)
         assert len(boxes) == len(scores) >= 1
         box = geometry.correct_box(boxes[0], default_corrections()["dlib"])
         assert geometry.iou((box + 0.5) / factor - 0.5, tight) > 0.6
-    assert len(find_faces(np.zeros((1, 1, 3), np.uint8))[0]) == 0
+    assert len(get_detector("dlib").find(np.zeros((1, 1, 3), np.uint8)).boxes) == 0

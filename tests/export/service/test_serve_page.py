@@ -265,7 +265,7 @@ def test_what_the_model_takes_for_no_face_is_grey(browser, models):
     """The detector is given a second finding, on the astronaut's suit."""
 
     def find(photo):
-        boxes, scores = models.detector.find(photo)
+        boxes, scores, _ = models.detector.find(photo)
         return np.vstack([boxes, [[180, 330, 280, 430]]]), np.append(scores, 0.1)
 
     with running(with_detector(models, find)) as url, opened(browser, url) as page:
