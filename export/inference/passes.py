@@ -25,13 +25,13 @@ UPRIGHT = 20.0
 """Degrees. A face that leans less in its crop stays as it is: models are trained with such faces,
 and what an upright face gives does not depend on the noise of a roll."""
 
-TRIED = (90.0, 180.0, -90.0)
+TRIED = (60.0, 120.0, 180.0, -120.0, -60.0)
 """Rolls that are tried where the roll is unknown and the upright crop shows no clear face."""
 
-CLEAR = 0.98
+CLEAR = 0.99
 """Confidence from which an upright crop clearly shows a face, which is then not tried turned."""
 
-SURE = 0.9
+SURE = 0.95
 """Least confidence with which a face is accepted turned."""
 
 
@@ -86,11 +86,13 @@ def make_passes(
     by_roll = turned["confidence"].reshape(len(TRIED), len(unclear))
     faces = by_roll.max(axis=0) >= np.maximum(SURE, last[unclear])
     rows = (by_roll.argmax(axis=0) * len(unclear) + np.arange(len(unclear)))[faces]
-    if len(rows):
-        turned = {name: values[rows] for name, values in turned.items()}
-        _pass_again(forward, tried[rows], turned, cropping, passes)
-        for name, values in turned.items():
-            outputs[name][unclear[faces]] = values
+    if not len(rows):
+        return outputs
+    turned = {name: values[rows] for name, values in turned.items()}
+    _pass_again(forward, tried[rows], turned, cropping, passes)
+    clear = turned["confidence"] >= SURE
+    for name, values in turned.items():
+        outputs[name][unclear[faces][clear]] = values[clear]
     return outputs
 
 
@@ -104,20 +106,27 @@ def _pass_again(
     """The passes after the first, whose results replace those in `outputs` of the same faces.
 
     A face's confidence is its lowest: a real face looks like a face in every crop, other things
-    only in some. Returns the confidences in the last crops, [N]; None without any.
+    only in some. But a face that leaned in its last crops begins anew if it is clear upright.
+    Returns the confidences in the last crops, [N]; None without any.
     """
     confidence = outputs["confidence"].copy() if "confidence" in outputs else None
     last = dict(enumerate(crops))  # index of a face -> its last crop
     for _ in range(passes - 1):
-        found = {i: next_crop(crop, outputs["landmarks"][i], cropping) for i, crop in last.items()}
-        last = {i: crop for i, crop in found.items() if crop is not None}
-        if not last:
+        crops_or_none = {
+            i: next_crop(crop, outputs["landmarks"][i], cropping) for i, crop in last.items()
+        }
+        found = {i: crop for i, crop in crops_or_none.items() if crop is not None}
+        if not found:
             break
-        faces = list(last)
+        faces = list(found)
+        turned = np.array([found[i][4] != last[i][4] for i in faces])
+        last = found
         again = forward(np.stack(list(last.values())))
         if confidence is not None:
             confidence[faces] = again["confidence"]
-            again["confidence"] = np.minimum(again["confidence"], outputs["confidence"][faces])
+            anew = turned & (again["confidence"] >= SURE)
+            lowest = np.minimum(again["confidence"], outputs["confidence"][faces])
+            again["confidence"] = np.where(anew, again["confidence"], lowest)
         for name, values in again.items():
             outputs[name][faces] = values
     return confidence
