@@ -17,7 +17,7 @@ from senet_landmark.face import geometry
 from senet_landmark.face.attributes import get_attribute, split_probabilities
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS, canonical_box
 from senet_landmark.face.pose import pose_of
-from senet_landmark.face.roll import turned_pose
+from senet_landmark.face.roll import roll_of, turned_pose
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import load_contract
 from senet_landmark.frozen.models import find_model
@@ -350,6 +350,13 @@ class Predictor:
             return canonical_box(landmarks, self.scheme.name)
         except InputError:
             return None
+
+    def roll(self, landmarks: np.ndarray) -> float:
+        """By how many degrees a face with landmarks [K, 2] leans, for `faces`; NaN if unknown."""
+        try:
+            return roll_of(landmarks, self.scheme.name)
+        except ValueError:
+            return float("nan")
 
     def _forward(
         self, photo: np.ndarray, crops: np.ndarray, with_confidence: bool
