@@ -192,9 +192,10 @@ class Predictor:
 
         The rolls are None if the detector gives none; the photo is RGB uint8 [H, W, 3].
         """
-        boxes, scores, *rest = self._detector.find(photo)
-        roll = None if not rest or rest[0] is None else np.asarray(rest[0], np.float64)
-        return np.asarray(boxes, np.float64).reshape(-1, 4), np.asarray(scores, np.float64), roll
+        detections: tuple[Any, ...] = self._detector.find(photo)  # with rolls or without
+        boxes, scores = (np.asarray(values, np.float64) for values in detections[:2])
+        roll = detections[2] if len(detections) > 2 else None
+        return boxes.reshape(-1, 4), scores, None if roll is None else np.asarray(roll, np.float64)
 
     def detect(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The detector's boxes, float64 [N, 4], and scores [N], for a photo RGB uint8 [H, W, 3]."""
