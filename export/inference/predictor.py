@@ -19,10 +19,12 @@ from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import choose_engine, load_engine
 from senet_landmark.export.inference.align import TEMPLATE_SIDE, align_face
 from senet_landmark.export.inference.confidence import expected_errors, face_confidence, with_spread
+from senet_landmark.export.inference.passes import Cropping, make_passes
 from senet_landmark.face import geometry
 from senet_landmark.face.attributes import get_attribute, split_probabilities
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS, canonical_box
 from senet_landmark.face.pose import pose_of
+from senet_landmark.face.roll import roll_of, turned_pose
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import load_contract
 from senet_landmark.frozen.models import find_model
@@ -32,13 +34,9 @@ FACE_PROBABILITY = 0.85
 """Smallest probability of a face by its detector's score and the model's confidence together.
 Chosen on training faces (docs/detectors.md)."""
 
-RECROP_IOU = (0.25, 0.9)
-"""A face is cropped again by the box of its landmarks if the IoU of this box and the box of its
-last crop is in this range: above it the last box was good, below it the landmarks are wrong. Chosen
-on validation faces, as is `PASSES` (docs/lab_notebook.md, 12)."""
-
 PASSES = 3
-"""Default of the largest number of forward passes for a face."""
+"""Default of the largest number of forward passes for a face, chosen on validation faces
+(docs/lab_notebook.md, 12)."""
 
 ColourOrder = Literal["RGB", "BGR"]
 
@@ -85,8 +83,8 @@ class Predictor:
         roll [N] in degrees.
       detector_model: the detector's file, for `dlib_cnn` and `yunet`.
       search: the smallest face and the most faces, for a detector given by its name.
-      passes: largest number of forward passes for a face: as long as its box was poor, it is
-        cropped again by its landmarks. 1: it is cropped once.
+      passes: largest number of forward passes for a face: as long as its box was poor, or it leans
+        in its crop, it is cropped again by its landmarks. 1: it is cropped once.
       threads: processor cores for the faces of a photo; 0: all.
 
     Raises:
@@ -151,12 +149,22 @@ class Predictor:
 
     @overload
     def predict(
-        self, photo: Photo, boxes: np.ndarray | None = None, *, order: ColourOrder = "RGB"
+        self,
+        photo: Photo,
+        boxes: np.ndarray | None = None,
+        *,
+        roll: np.ndarray | None = None,
+        order: ColourOrder = "RGB",
     ) -> list[Face]: ...
 
     @overload
     def predict(
-        self, photo: list[Any], boxes: None = None, *, order: ColourOrder = "RGB"
+        self,
+        photo: list[Any],
+        boxes: None = None,
+        *,
+        roll: None = None,
+        order: ColourOrder = "RGB",
     ) -> list[list[Face]]: ...
 
     def predict(
@@ -164,6 +172,7 @@ class Predictor:
         photo: Photo | list[Any],
         boxes: np.ndarray | None = None,
         *,
+        roll: np.ndarray | None = None,
         order: ColourOrder = "RGB",
     ) -> list[Face] | list[list[Face]]:
         """Finds the faces of a photo, and their landmarks and other outputs in one batch.
@@ -172,6 +181,7 @@ class Predictor:
           photo: a path, an encoded photo (bytes), or uint8 [H, W, 3]; or a list of such.
           boxes: [N, 4], left, top, right, bottom in photo pixels, in place of the detector's;
             tight around the landmarks, from brows to chin. For a single photo only.
+          roll: [N], by how many degrees the faces in `boxes` lean (`faces`).
           order: order of an array's channels; OpenCV's is BGR.
 
         Returns:
@@ -187,9 +197,11 @@ class Predictor:
             return [self.predict(one, order=order) for one in photo]
         pixels = as_rgb(photo, order)
         if boxes is not None:
-            return self.faces(pixels, boxes, LANDMARKS)
+            return self.faces(pixels, boxes, LANDMARKS, roll=roll)
         detected = self.detect(pixels)
-        faces = self.faces(pixels, detected.boxes, self._detector.box_source, detected.scores)
+        faces = self.faces(
+            pixels, detected.boxes, self._detector.box_source, detected.scores, detected.roll
+        )
         return self.verified(faces)
 
     def detect(self, photo: np.ndarray) -> Detections:
@@ -222,6 +234,7 @@ class Predictor:
         boxes: np.ndarray,
         box_source: str | None,
         scores: np.ndarray | None = None,
+        roll: np.ndarray | None = None,
     ) -> list[Face]:
         """The faces in the given boxes.
 
@@ -230,9 +243,10 @@ class Predictor:
           boxes: [N, 4] in photo pixels.
           box_source: where the boxes come from, as in `outputs`.
           scores: [N], the detector's scores; None: unknown.
+          roll: as in `outputs`.
         """
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-        outputs = self._outputs(photo, boxes, box_source, with_confidence=True)
+        outputs = self._outputs(photo, boxes, box_source, roll, with_confidence=True)
         if scores is None:
             scores = np.full(len(boxes), np.nan)
         return [
@@ -268,17 +282,30 @@ class Predictor:
             attributes,
         )
 
-    def landmarks(self, photo: np.ndarray, boxes: np.ndarray, box_source: str | None) -> np.ndarray:
+    def landmarks(
+        self,
+        photo: np.ndarray,
+        boxes: np.ndarray,
+        box_source: str | None,
+        roll: np.ndarray | None = None,
+    ) -> np.ndarray:
         """The `landmarks` of `outputs`, float32 [N, K, 2] in photo pixels; arguments as there."""
-        return self.outputs(photo, boxes, box_source)["landmarks"]
+        return self.outputs(photo, boxes, box_source, roll)["landmarks"]
 
     def outputs(
-        self, photo: np.ndarray, boxes: np.ndarray, box_source: str | None
+        self,
+        photo: np.ndarray,
+        boxes: np.ndarray,
+        box_source: str | None,
+        roll: np.ndarray | None = None,
     ) -> dict[str, np.ndarray]:
         """The model's outputs for the faces in the given boxes, all in one batch.
 
-        With several passes, the faces whose landmarks' box differs from the box of their last crop
-        (`RECROP_IOU`) are cropped again by it, for another forward pass.
+        With several passes, the faces whose landmarks' box differs from the box of their last crop,
+        or that lean in it, are cropped again by their landmarks for another forward pass
+        (`passes.py`). If a face's roll is unknown and its first crop shows no clear face, three
+        more, turned by quarter turns, are tried first. A model without maps knows no confidence
+        here and tries none; `faces` does with every model.
 
         Args:
           photo: RGB uint8 [H, W, 3].
@@ -287,6 +314,9 @@ class Predictor:
             or `landmarks` for canonical boxes. Where the contract does not name a detector, the
             correction of its registry is used; where that has none, and for `annotation`, the boxes
             count as canonical. None: the boxes are not corrected.
+          roll: float [N], by how many degrees each face leans clockwise, -180 to 180, from a
+            detector or the last frame; NaN, and None for all: unknown. Errors of 20 degrees do no
+            harm.
 
         Returns:
           `landmarks`, float32 [N, K, 2] in photo pixels. If the model has them, `pose`, float32
@@ -296,12 +326,21 @@ class Predictor:
         Raises:
           InputError: the photo is not RGB uint8, the box source is unknown, or a box has no area.
         """
-        return self._outputs(photo, boxes, box_source, with_confidence=False)
+        outputs = self._outputs(photo, boxes, box_source, roll, with_confidence=False)
+        return {name: outputs[name] for name in self.contract.outputs if name != "variance"}
 
     def _outputs(
-        self, photo: np.ndarray, boxes: np.ndarray, box_source: str | None, with_confidence: bool
+        self,
+        photo: np.ndarray,
+        boxes: np.ndarray,
+        box_source: str | None,
+        roll: np.ndarray | None,
+        with_confidence: bool,
     ) -> dict[str, np.ndarray]:
-        """`outputs`; `with_confidence` adds `uncertainty` [N, K] in pixels and `confidence` [N]."""
+        """`outputs`, with `uncertainty` [N, K] in pixels and `confidence` [N].
+
+        Without `with_confidence` models without maps give neither.
+        """
         check_rgb(photo)
         no_correction = geometry.BoxCorrection()
         corrections: dict[str | None, geometry.BoxCorrection] = {None: no_correction}
@@ -317,43 +356,22 @@ class Predictor:
                 for name, tensor in self.contract.outputs.items()
                 if name != "variance"
             }
-        canonical = np.stack([geometry.correct_box(box, corrections[box_source]) for box in boxes])
-        outputs = self._forward(photo, canonical, with_confidence)
-        boxes_of = dict(enumerate(canonical))  # index of a face -> the box of its last crop
-        for _ in range(self._passes - 1):
-            landmark_boxes = {
-                i: self._landmark_box(outputs["landmarks"][i], photo) for i in boxes_of
-            }
-            boxes_of = {
-                i: box
-                for i, box in landmark_boxes.items()
-                if box is not None
-                and RECROP_IOU[0] <= geometry.iou(box, boxes_of[i]) < RECROP_IOU[1]
-            }
-            if not boxes_of:
-                break
-            faces = list(boxes_of)
-            again = self._forward(photo, np.stack(list(boxes_of.values())), with_confidence)
-            if with_confidence:
-                # A real face looks like a face in every crop, other things only in some.
-                again["confidence"] = np.minimum(again["confidence"], outputs["confidence"][faces])
-            for name, values in again.items():
-                outputs[name][faces] = values
-        return outputs
+        boxes = np.asarray(boxes, np.float64)
+        rolls = np.full(len(boxes), np.nan) if roll is None else np.asarray(roll, np.float64)
+        if rolls.shape != (len(boxes),):
+            raise InputError(f"{len(boxes)} boxes need as many rolls, not {rolls.shape}.")
+        return make_passes(
+            lambda crops: self._forward(photo, crops, with_confidence),
+            boxes,
+            rolls,
+            corrections[box_source],
+            Cropping(self.scheme.name, self.contract.crop, (photo.shape[1], photo.shape[0])),
+            self._passes,
+        )
 
     def align(self, photo: Photo, face: Face, size: int = TEMPLATE_SIDE) -> np.ndarray:
         """The upright chip of a face, RGB uint8 [size, size, 3] (`align_face`); arrays are RGB."""
         return align_face(as_rgb(photo), face.landmarks, self.scheme, size)
-
-    def _landmark_box(self, landmarks: np.ndarray, photo: np.ndarray) -> np.ndarray | None:
-        """`canonical_box`, or None if it gives no crop."""
-        box = self.canonical_box(landmarks)
-        try:
-            if box is not None:
-                geometry.crop_box(box, self.contract.crop, (photo.shape[1], photo.shape[0]))
-        except InputError:
-            return None
-        return box
 
     def canonical_box(self, landmarks: np.ndarray) -> np.ndarray | None:
         """The box by which a face with landmarks [K, 2] is cropped; None if they span no box."""
@@ -362,19 +380,35 @@ class Predictor:
         except InputError:
             return None
 
+    def roll(self, landmarks: np.ndarray) -> float:
+        """By how many degrees a face with landmarks [K, 2] leans, for `faces`; NaN if unknown."""
+        try:
+            return roll_of(landmarks, self.scheme.name)
+        except ValueError:
+            return float("nan")
+
     def _forward(
-        self, photo: np.ndarray, boxes: np.ndarray, with_confidence: bool
+        self, photo: np.ndarray, crops: np.ndarray, with_confidence: bool
     ) -> dict[str, np.ndarray]:
-        """One forward pass on the crops of canonical boxes [N, 4]; results as in `_outputs`."""
-        size = (photo.shape[1], photo.shape[0])
-        regions = np.stack([geometry.crop_box(box, self.contract.crop, size) for box in boxes])
-        transforms = [geometry.to_crop(region) for region in regions]
-        crops = np.stack([geometry.warp(photo, t, self.contract.size) for t in transforms])
+        """One forward pass on crops [N, 5] (`passes.py`); results as in `_outputs`."""
+        spec, size = self.contract.crop, (photo.shape[1], photo.shape[0])
+        rolls = crops[:, 4].tolist()
+        regions = np.stack(
+            [
+                geometry.crop_box(crop[:4], spec, size, roll)
+                for crop, roll in zip(crops, rolls, strict=True)
+            ]
+        )
+        transforms = [
+            geometry.to_crop(region, roll, (crop[:2] + crop[2:4]) / 2)
+            for region, crop, roll in zip(regions, crops, rolls, strict=True)
+        ]
+        pixels = np.stack([geometry.warp(photo, t, self.contract.size) for t in transforms])
         spread = None
-        if with_confidence:
-            outputs, spread = with_spread(self._run, crops, self.scheme)
+        if with_confidence or self.contract.variance:
+            outputs, spread = with_spread(self._run, pixels, self.scheme)
         else:
-            outputs = self._run(crops)
+            outputs = self._run(pixels)
         # Copies: the arrays of some runtimes are read-only.
         outputs = {name: np.array(values, np.float32) for name, values in outputs.items()}
         outputs.pop("variance", None)
@@ -383,6 +417,9 @@ class Predictor:
             for transform, points in zip(transforms, outputs["landmarks"], strict=True)
         ]
         outputs["landmarks"] = np.stack(in_photo).astype(np.float32)
+        if "pose" in outputs:
+            poses = zip(outputs["pose"], rolls, strict=True)
+            outputs["pose"] = np.stack([turned_pose(pose, roll) for pose, roll in poses])
         if spread is not None:
             outputs["confidence"] = face_confidence(self.contract.confidence, spread)
             # The side of a crop that is not square is the geometric mean of its two sides.

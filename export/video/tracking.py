@@ -129,13 +129,17 @@ class Tracker:
     def _follow(self, tracks: list[Track], frame: np.ndarray, time: float) -> dict[int, Sighting]:
         """Index of a track -> its face in this frame, if the face is near its expected position."""
         expected: dict[int, np.ndarray] = {}
+        rolls = []
         for index, track in enumerate(tracks):
-            box = self._predictor.canonical_box(track.landmarks_at(time))
+            landmarks = track.landmarks_at(time)
+            box = self._predictor.canonical_box(landmarks)
             if time - track.seen <= COAST and box is not None and _is_within(box, frame):
                 expected[index] = box
+                rolls.append(self._predictor.roll(landmarks))
         if not expected:
             return {}
-        sightings = self._sightings(frame, np.stack(list(expected.values())), LANDMARKS)
+        boxes = np.stack(list(expected.values()))
+        sightings = self._sightings(frame, boxes, LANDMARKS, roll=np.array(rolls))
         followed = {}
         for (index, box), sighting in zip(expected.items(), sightings, strict=True):
             if sighting is None or not is_plausible_move(box, sighting.face.box):
@@ -159,11 +163,14 @@ class Tracker:
         small, factor = geometry.shrink(frame, self._detection_side)
         detections = self._predictor.detect(small)
         boxes, scores = (detections.boxes + 0.5) / factor - 0.5, detections.scores
+        roll = detections.roll
         matched = {geometry.best_match(boxes, sighting.face.box) for sighting in followed}
         remaining = [index for index in range(len(boxes)) if index not in matched]
         box_source = self._predictor.detector_source
         new: list[Sighting] = []
-        for sighting in self._sightings(frame, boxes[remaining], box_source, scores[remaining]):
+        roll = None if roll is None else roll[remaining]
+        sightings = self._sightings(frame, boxes[remaining], box_source, scores[remaining], roll)
+        for sighting in sightings:
             if sighting is not None and not any(
                 are_same_face(sighting.face, other.face) for other in [*followed, *new]
             ):
@@ -176,10 +183,11 @@ class Tracker:
         boxes: np.ndarray,
         box_source: str | None,
         scores: np.ndarray | None = None,
+        roll: np.ndarray | None = None,
     ) -> list[Sighting | None]:
         """The face in each box after a forward pass; None where the box shows no face."""
         sightings: list[Sighting | None] = []
-        for face in self._predictor.faces(frame, boxes, box_source, scores):
+        for face in self._predictor.faces(frame, boxes, box_source, scores, roll):
             box = self._predictor.canonical_box(face.landmarks)
             if (
                 box is None

@@ -24,6 +24,7 @@ degrees.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import cv2
@@ -113,7 +114,7 @@ def euler_angles(rotation: ArrayLike) -> Pose:
     r = np.asarray(rotation, dtype=np.float64)
     if r.shape != (3, 3):
         raise ValueError(f"rotation must have shape (3, 3), got {r.shape}")
-    if not (np.allclose(r @ r.T, np.eye(3), atol=1e-4) and np.linalg.det(r) > 0):
+    if not (np.abs(r @ r.T - np.eye(3)).max() <= 1e-4 and np.linalg.det(r) > 0):
         raise ValueError("not a rotation matrix: expected orthonormal rows and determinant +1")
     cos_yaw = np.hypot(r[0, 0], r[0, 1])
     yaw = np.arctan2(r[0, 2], cos_yaw)
@@ -194,8 +195,9 @@ def pose_of(
       ValueError: an infinity, too few known points, or points that coincide.
     """
     landmarks, model = _points_to_fit(points, scheme, least=5, fitted=fitted)
-    spread = np.linalg.svd(model - model.mean(axis=0), compute_uv=False)
-    if spread[2] < MIN_DEPTH * spread[0]:
+    shape = model - model.mean(axis=0)
+    spread = np.linalg.svd(shape.T @ shape, compute_uv=False)  # squares of those of the points
+    if spread[2] < MIN_DEPTH**2 * spread[0]:
         raise ValueError(
             "the known points lie close to one plane or line of the face: no pose can be fitted"
         )
@@ -274,26 +276,37 @@ def _fit_scaled_orthographic(
 ) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
     """Rotation R [3, 3], scale s and translation t [2] that minimise |s (R X)_xy + t - x|^2.
 
-    Starts from the affine fit, made orthonormal; then Gauss-Newton on rotation and scale.
+    Starts from the affine fit, made orthonormal; then Gauss-Newton on rotation and scale. The
+    points enter only by their second moments, so that a step takes a few numbers, not arrays.
     """
     centre_2d, centre_3d = points.mean(axis=0), model.mean(axis=0)
     x, shape = points - centre_2d, model - centre_3d
-    affine = np.linalg.lstsq(shape, x, rcond=None)[0].T
+    moments, cross_moments = shape.T @ shape, x.T @ shape
+    affine = np.linalg.lstsq(moments, cross_moments.T, rcond=None)[0].T
     u, singular, vt = np.linalg.svd(affine, full_matrices=False)
     if not singular[1] > 1e-4 * max(singular[0], 1e-9):
         raise ValueError("landmarks coincide or lie on one line: no pose can be fitted")
-    rows = u @ vt
-    rotation, scale = np.vstack([rows, np.cross(rows[0], rows[1])]), float(singular.mean())
+    (a, b, c), (d, e, f) = rows = u @ vt
+    rotation = np.array([*rows, (b * f - c * e, c * d - a * f, a * e - b * d)])
+    scale = float(singular.mean())
     for _ in range(iterations):
-        rotated = scale * shape @ rotation.T
-        tx, ty, tz = rotated.T
-        zero = np.zeros_like(tx)
-        # Columns: small rotations about x, y, z, and the logarithm of the scale.
-        jacobian = np.stack([np.r_[zero, -tz], np.r_[tz, zero], np.r_[-ty, tx], np.r_[tx, ty]])
-        residual = (x - rotated[:, :2]).T.ravel()
-        step = np.linalg.solve(jacobian @ jacobian.T, jacobian @ residual)
-        rotation = cv2.Rodrigues(step[:3])[0] @ rotation
-        scale *= float(np.exp(step[3]))
-        if np.abs(step).max() < 1e-5:  # a thousandth of a degree
-            break
+        # Sums over the points of products of the rotated shape with itself and with the landmarks.
+        (xx, _, xz), (_, yy, yz), (_, _, zz) = (
+            scale**2 * (rotation @ moments @ rotation.T)
+        ).tolist()
+        (ux, uy, uz), (vx, vy, vz) = (scale * (cross_moments @ rotation.T)).tolist()
+        # The normal equations for small rotations about x, y, z and the logarithm of the scale:
+        # [[zz I, M], [M', (xx + yy) I]] with M = [[-xz, -yz], [-yz, xz]], and M M' is diagonal too.
+        first, second, third, fourth = yz - vz, uz - xz, vx - uy, ux + vy - xx - yy
+        determinant = zz * (xx + yy) - xz**2 - yz**2
+        if not determinant * zz > 0:
+            raise ValueError("the known points lie in one plane that is seen from its edge")
+        about_z = (zz * third + xz * first + yz * second) / determinant
+        growth = (zz * fourth + yz * first - xz * second) / determinant
+        about_x = (first + xz * about_z + yz * growth) / zz
+        about_y = (second + yz * about_z - xz * growth) / zz
+        rotation = cv2.Rodrigues(np.array([about_x, about_y, about_z]))[0] @ rotation
+        scale *= math.exp(growth)
+        if max(abs(about_x), abs(about_y), abs(about_z), abs(growth)) < 1e-5:
+            break  # a thousandth of a degree
     return rotation, scale, centre_2d - scale * (rotation @ centre_3d)[:2]

@@ -124,3 +124,81 @@ def test_shrink_keeps_places():
     expected = (np.array([599.5, 299.5]) + 0.5) * factor - 0.5
     np.testing.assert_allclose([columns.mean(), rows.mean()], expected, atol=0.3)
     assert geometry.shrink(photo, 1000)[1] == 1.0
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_without_roll_a_crop_is_what_it_was(spec):
+    """Bit for bit: figures of upright faces do not depend on rolls."""
+    photo = np.random.default_rng(3).integers(0, 255, (220, 200, 3), np.uint8)
+    region = geometry.crop_box(BOX, spec, (200, 220))
+    size = region[2:] - region[:2]
+    plain = [[1 / size[0], 0, -region[0] / size[0]], [0, 1 / size[1], -region[1] / size[1]]]
+    crop, transform = geometry.crop_face(photo, BOX, spec, (64, 64))
+    same_crop, same_transform = geometry.crop_face(photo, BOX, spec, (64, 64), roll=0.0)
+    np.testing.assert_array_equal(transform, plain)
+    np.testing.assert_array_equal(transform, same_transform)
+    np.testing.assert_array_equal(crop, same_crop)
+    correction = BoxCorrection(shift=(0.05, -0.1), scale=(0.9, 1.2))
+    np.testing.assert_array_equal(
+        geometry.correct_box(BOX, correction), geometry.correct_box(BOX, correction, 0.0)
+    )
+
+
+@pytest.mark.parametrize("roll", [-150.0, -90.0, -20.5, 1e-3, 33.0, 90.0, 180.0])
+@pytest.mark.parametrize("spec", SPECS)
+def test_turned_crop_then_invert_is_the_identity(spec, roll):
+    points = np.random.default_rng(0).uniform(-50, 250, (68, 2))
+    centre = (BOX[:2] + BOX[2:]) / 2
+    region = geometry.crop_box(BOX, spec, (200, 220), roll)
+    transform = geometry.to_crop(region, roll, centre)
+    back = geometry.apply(geometry.invert(transform), geometry.apply(transform, points))
+    np.testing.assert_allclose(back, points, atol=1e-9)
+    np.testing.assert_allclose(
+        geometry.invert(geometry.invert(transform)), transform, rtol=1e-9, atol=1e-12
+    )
+    upright = geometry.to_crop(region)
+    np.testing.assert_allclose(geometry.apply(transform, centre), geometry.apply(upright, centre))
+
+
+@pytest.mark.parametrize("size", [(128, 128), (37, 64), (400, 300)])
+@pytest.mark.parametrize("spec", SPECS)
+def test_pixels_of_a_turned_crop_land_where_their_coordinates_say(spec, size):
+    for roll, (x, y) in ((40, (85, 110)), (90, (95, 135)), (-120, (100, 110)), (180, (90, 120))):
+        photo = np.zeros((240, 200, 3), np.uint8)
+        photo[y - 4 : y + 5, x - 4 : x + 5] = 255
+        crop, transform = geometry.crop_face(photo, BOX, spec, size, roll)
+        weights = crop[..., 0].astype(float)
+        rows, columns = np.mgrid[: size[1], : size[0]]
+        centre = np.array([(columns * weights).sum(), (rows * weights).sum()]) / weights.sum()
+        expected = geometry.apply(transform, np.array([x, y], float)) * size - 0.5
+        np.testing.assert_allclose(centre, expected, atol=0.2)
+
+
+def test_a_face_that_lies_gives_the_crop_of_one_that_stands():
+    photo = np.random.default_rng(4).integers(0, 255, (30, 30, 3), np.uint8)
+    photo = np.repeat(np.repeat(photo, 8, axis=0), 8, axis=1)  # 240 x 240
+    box = np.array([70.0, 60, 150, 170])
+    correction = BoxCorrection(shift=(0.1, 0.2), scale=(0.9, 0.8))
+    spec = CropSpec(margins=(0.1, 0.3, 0.2, 0.05), square=False)
+    upright = geometry.correct_box(box, correction)
+    expected, _ = geometry.crop_face(photo, upright, spec, (64, 80))
+    for quarters, roll in ((3, 90.0), (2, 180.0), (1, -90.0)):
+        turned = np.ascontiguousarray(np.rot90(photo, quarters))
+        turn = geometry.rotation(roll, np.array([119.5, 119.5]))
+        half = (box[2:] - box[:2]) / 2
+        centre = geometry.apply(turn, (box[:2] + box[2:]) / 2)
+        moved = geometry.correct_box(
+            np.concatenate([centre - half, centre + half]), correction, roll
+        )
+        crop, transform = geometry.crop_face(turned, moved, spec, (64, 80), roll)
+        assert np.abs(crop.astype(int) - expected.astype(int)).max() <= 8
+        corner = geometry.apply(geometry.invert(transform), np.zeros(2))
+        plain = geometry.to_crop(geometry.crop_box(upright, spec, (240, 240)))
+        standing = geometry.apply(geometry.invert(plain), np.zeros(2))
+        np.testing.assert_allclose(corner, geometry.apply(turn, standing), atol=1e-9)
+
+
+def test_a_turned_crop_ends_nowhere_at_the_border():
+    spec = PRESETS["senet_original"].records.crop
+    free = geometry.crop_box(BOX, spec, (1000, 1000))
+    np.testing.assert_array_equal(geometry.crop_box(BOX, spec, (130, 170), 45.0), free)

@@ -9,7 +9,7 @@ from face_errors import nme
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.registry import load_engine
-from senet_landmark.export.inference import predictor as predictor_module
+from senet_landmark.export.inference import passes as passes_module
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.face import geometry
 
@@ -33,7 +33,10 @@ def test_second_pass_mends_a_poor_box(shipped):
 
 
 def test_second_pass_spares_good_boxes_and_lost_faces(shipped, monkeypatch):
-    """Of three boxes only the shifted one is cut out twice, in one further call."""
+    """Of three boxes only the shifted one is cut out twice, in one further call.
+
+    Rolls are left out here: what is no face may seem to lean, and is then tried turned.
+    """
     photo, truth = portrait()
     box = geometry.box_from_landmarks(truth)
     size = box[2] - box[0]
@@ -46,8 +49,9 @@ def test_second_pass_spares_good_boxes_and_lost_faces(shipped, monkeypatch):
         return original(pixels, canonical, with_confidence)
 
     monkeypatch.setattr(shipped, "_forward", counted)
-    monkeypatch.setattr(predictor_module, "RECROP_IOU", (0.25, 0.9))
-    shipped.predict(photo, boxes)
+    monkeypatch.setattr(passes_module, "RECROP_IOU", (0.25, 0.9))
+    monkeypatch.setattr(passes_module, "UPRIGHT", 180.0)
+    shipped.predict(photo, boxes, roll=np.zeros(3))
     assert calls[0] == 3 and sum(calls[1:]) in (1, 2)
 
 
