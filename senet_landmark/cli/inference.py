@@ -210,6 +210,8 @@ def pseudo_label(
     model: Annotated[tuple[str, ...], Value("MODEL [MODEL ...]")] = ("senet-68",),
     most_error: float = 6.0,
     most_disagreement: float = 1.0,
+    runner: str = "local",
+    beam: str = "",
 ) -> None:
     """A data set's training faces -> labels.csv with the landmarks that trained models predict.
 
@@ -233,13 +235,22 @@ def pseudo_label(
         size of their box.
       most_disagreement: Largest distance of the single predictions from their mean, in percent of
         the size of the face box.
+      runner: local, or a runner of Apache Beam (pip install "senet_landmark[beam]"), such as
+        DirectRunner, DataflowRunner, FlinkRunner or SparkRunner.
+      beam: Options for that runner, as Beam writes them: --beam="--project=p --region=r"; by
+        default none.
     """
     from senet_landmark.export.evaluation.face_sources import Photos
     from senet_landmark.export.labelling.pseudo_labels import write_pseudo_labels
 
+    run = None
+    if runner != "local":
+        from senet_landmark.export.labelling.labels_beam import beam_run
+
+        run = beam_run(out, runner, shlex.split(beam))
     report = write_pseudo_labels(
         model, Photos(dataset, root, points), out, most_error=most_error,
-        most_disagreement=most_disagreement,
+        most_disagreement=most_disagreement, run=run,
     )  # fmt: skip
     print(
         f"{report['labelled']} faces -> {out / 'labels.csv'}; left out: {report['far']} far from "
