@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from senet_landmark.config import RecordsConfig
+from senet_landmark.data_tools.beam_pipeline import pipeline_options
 from senet_landmark.data_tools.records.build_records import (
     building,
     corrected,
@@ -21,7 +22,6 @@ from senet_landmark.data_tools.records.build_records import (
 )
 from senet_landmark.data_tools.records.photos import FoundBox, Job, Photo, photo_boxes, photo_faces
 from senet_landmark.data_tools.records.shards import PARTS, Shard, work_of, write_boxes, write_faces
-from senet_landmark.errors import InputError
 from senet_landmark.face.boxes import LANDMARKS
 from senet_landmark.io.files import write_bytes
 from senet_landmark.runtime import import_quietly
@@ -52,23 +52,11 @@ def build_records_beam(
     Raises:
       InputError: as in `build_records`; Beam is not installed; or it has no such runner.
     """
-    try:
-        from apache_beam.options.pipeline_options import PipelineOptions
-        from apache_beam.runners import create_runner
-    except ImportError as error:
-        raise InputError(
-            "This runner needs Apache Beam. Install it with `pip install 'senet_landmark[beam]'`, "
-            "or in this project's folder `pip install '.[beam]'`."
-        ) from error
-    try:
-        create_runner(runner)
-    except (ValueError, ImportError) as error:
-        raise InputError(f"Apache Beam has no runner {runner!r}: {error}") from error
+    flags = pipeline_options(runner, options)
     plan = plan_build(
         dataset, Path(root).resolve(), Path(out).resolve(), config, boxes,
         None if detector_model is None else Path(detector_model).resolve(), points,
     )  # fmt: skip
-    flags = PipelineOptions([f"--runner={runner}", *(options or [])])
     with building(plan):
         shards = plan.shards
         if fitted := shards_to_fit(plan):

@@ -1,6 +1,16 @@
-"""`senet-landmark predict`: photos and folders -> files of landmarks, and pictures."""
+"""`senet-landmark predict`: photos and folders -> files of landmarks, and pictures.
 
-from collections.abc import Sequence
+Every photo becomes a line of `landmarks.jsonl` as soon as it is done (`lines.py`), and the other
+files are made of these lines at the end. An interrupted run, however it ended, goes on where it
+stopped.
+"""
+
+import contextlib
+import dataclasses
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,94 +19,249 @@ from tqdm import tqdm
 
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference import writers
+from senet_landmark.export.inference.inputs import list_inputs, photo_key
+from senet_landmark.export.inference.lines import Results, close_folder, results_folder
+from senet_landmark.export.inference.pool import in_processes
 from senet_landmark.export.inference.predictor import Predictor
-from senet_landmark.export.inference.writers import PhotoFaces
-from senet_landmark.io.images import find_photos, read_photo, write_picture
-from senet_landmark.visualisation.drawing import draw_face
+from senet_landmark.export.inference.work import Job, Outcome, Task, in_this_process, make_predictor
+from senet_landmark.face.schemes import Scheme
 
-Format = Literal["json", "csv", "pts", "dlib"]
-"""`landmarks.json`, `landmarks.csv`, a `.pts` for each face, dlib's `landmarks.xml`."""
+Format = Literal["json", "csv", "pts", "dlib", "jsonl"]
+"""`landmarks.json`, `landmarks.csv`, a `.pts` for each face, dlib's `landmarks.xml`; and
+`landmarks.jsonl`, which is always written, alone."""
+
+FILES = {"json": "landmarks.json", "csv": "landmarks.csv", "dlib": "landmarks.xml"}
+"""Format -> file that is made of the lines."""
+
+MOST_NAMED = 1000
+"""Photos without a face, and skipped photos, that a summary names; the others it only counts."""
+
+PHOTOS_PER_WORKER = 50
+"""A further process takes as long to start as it takes to predict on about so many photos."""
+
+Run = Callable[[Iterator[Task], Job, Callable[[], bool]], Iterator[Outcome]]
+"""(the photos, what they have in common, whether to stop) -> the outcome of each photo."""
 
 
 def predict_photos(
     photos: list[Path],
     out: Path | str,
     *,
-    predictor: Predictor | None = None,
+    predictor: Predictor | Mapping[str, Any] | None = None,
     boxes: np.ndarray | None = None,
     write: Sequence[Format] = ("json",),
     pictures: bool = True,
     chip_size: int = 0,
+    workers: int = 1,
+    overwrite: bool = False,
+    run: Run | None = None,
 ) -> dict[str, Any]:
     """Finds faces and landmarks in photos and folders of photos.
 
+    A photo whose line is already in `out` is passed over: so an interrupted call is continued, and
+    further photos are added. Ctrl-C and SIGTERM finish the photos at work and write what was done.
+
     Args:
       photos: photos, and folders that are searched for photos.
-      out: folder for the files of `write` and, for each photo with a face, `NAME_landmarks.jpg`
-        with the points.
-      predictor: the predictor; None: that of the default model.
+      out: folder for `landmarks.jsonl`, for the files of `write` and, for each photo with a face,
+        `NAME_landmarks.jpg` with the points. Subfolders of a folder of photos are made there too.
+      predictor: the predictor, or the arguments of one, which several workers need; None: that of
+        the default model.
       boxes: [N, 4], face boxes in pixels, in place of a detector's; for a single photo only.
       write: formats of the landmark files.
       pictures: whether to write pictures with the points.
       chip_size: side in pixels of the upright chips `NAME_chip_1.png` … of the faces
         (`export/inference/align.py`); 0: no chips.
+      workers: number of processes; 0: one a core, but one for each `PHOTOS_PER_WORKER` photos.
+        A program that gives more than 1 needs the line `if __name__ == "__main__":`, as
+        `multiprocessing` does.
+      overwrite: begin anew, and replace files that no run of `predict` wrote.
+      run: runs the photos elsewhere (`predict_beam.py`) in place of `workers`.
 
     Returns:
-      {"photos": number read, "faces": number found, "without_face": [paths],
-      "skipped": [{"photo", "reason"}]}. A photo that cannot be read is skipped, and reported there.
+      {"photos": number read, now or before, "before": how many of them by an earlier call, "faces":
+      number found, "without_face": [paths], "without_face_count", "skipped": [{"photo", "reason"}],
+      "skipped_count"}. A photo that cannot be read, or whose files cannot be written, is skipped,
+      and reported there; `out/landmarks.skipped.jsonl` has all of them. The same call tries them
+      again. The two lists end after `MOST_NAMED`.
 
     Raises:
       InputError: a path does not exist, a folder holds no photo, boxes are given for several
-        photos, or no photo could be read.
+        photos, no photo could be read, `out` holds results of other options or files that no run
+        wrote, or the disk is full.
+      KeyboardInterrupt: the call was interrupted; what was done is written.
     """
     out = Path(out)
-    paths = find_photos(photos)
-    if boxes is not None and len(paths) > 1:
-        raise InputError(f"A face box is of one photo; {len(paths)} are given.")
-    predictor = predictor or Predictor()
-    results: list[PhotoFaces] = []
-    summary: dict[str, Any] = {"photos": 0, "faces": 0, "without_face": [], "skipped": []}
-    used_stems: set[str] = set()
-    for path in tqdm(paths, unit="photo", disable=len(paths) < 2, dynamic_ncols=True):
-        try:
-            pixels = read_photo(path)
-            faces = predictor.predict(pixels, boxes)
-        except InputError as error:
-            summary["skipped"].append({"photo": str(path), "reason": str(error)})
-            continue
-        summary["photos"] += 1
-        summary["faces"] += len(faces)
-        results.append(PhotoFaces(path, faces))
+    count = sum(1 for _ in list_inputs(photos, out))
+    if boxes is not None and count > 1:
+        raise InputError(f"A face box is of one photo; {count} are given.")
+    options: dict[str, Any] = {}
+    if not isinstance(predictor, Predictor):
+        options = {"model": None, **(predictor or {})}
+        predictor = make_predictor(options)
+    elif workers > 1:
+        raise InputError("Several workers need the arguments of a predictor, not a predictor.")
+    job = Job(out.absolute(), options, boxes, "pts" in write, pictures, chip_size)
+    workers = worker_count(workers, count) if options else 1
+    settings = _settings(predictor, job)
+    files = [FILES[name] for name in write if name in FILES]
+    summary = _Summary()
+    with results_folder(out, settings, files, overwrite) as results, stopping() as stopped:
+        order: dict[int, int] = {}
+        tasks = _tasks(photos, results, job, order, summary)
+        if run:
+            outcomes = run(tasks, job, stopped.is_set)
+        elif workers > 1:
+            outcomes = in_processes(tasks, job, workers, stopped.is_set)
+        else:
+            outcomes = in_this_process(tasks, predictor, job, stopped.is_set)
+        with (
+            contextlib.closing(outcomes),  # type: ignore[type-var]  # a generator
+            tqdm(total=count, unit="photo", disable=count < 2, dynamic_ncols=True) as bar,
+        ):
+            for outcome in outcomes:
+                _note(outcome, results, summary)
+                bar.update(summary.photos + summary.skipped_count - bar.n)
+        if count and not summary.photos and not stopped.is_set():
+            reasons = "; ".join(skip["reason"] for skip in summary.skipped[:3])
+            close_folder(results)
+            raise InputError(f"No photo could be read. {reasons}")
+        for name in write:
+            if name in FILES:
+                results.install(FILES[name], _text(name, results, order, predictor.scheme))
+        if stopped.is_set():
+            raise KeyboardInterrupt
+        close_folder(results)
+    return vars(summary)
+
+
+def _text(name: Format, results: Results, order: dict[int, int], scheme: Scheme) -> Iterator[str]:
+    """The content of a file that is made of the lines."""
+    lines = results.read(order)
+    if name == "json":
+        return writers.landmarks_json(lines)
+    if name == "csv":
+        return writers.landmarks_csv(lines, scheme, results.out, results.folder)
+    return writers.dlib_xml(lines, results.out, results.folder)
+
+
+def worker_count(workers: int, photos: int) -> int:
+    """The number of processes: `workers`, or for 0 one a core where the photos are many."""
+    from senet_landmark.export.engines.interface import cores
+
+    return max(1, workers or min(cores(), photos // PHOTOS_PER_WORKER))
+
+
+@dataclass
+class _Summary:
+    photos: int = 0
+    before: int = 0
+    faces: int = 0
+    without_face: list[str] = field(default_factory=list)
+    without_face_count: int = 0
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    skipped_count: int = 0
+
+    def add(self, photo: str, faces: int) -> None:
+        self.photos += 1
+        self.faces += faces
         if not faces:
-            summary["without_face"].append(str(path))
+            self.without_face_count += 1
+            self.without_face += [photo] if len(self.without_face) < MOST_NAMED else []
+
+    def skip(self, photo: str, reason: str) -> None:
+        self.skipped_count += 1
+        if len(self.skipped) < MOST_NAMED:
+            self.skipped.append({"photo": photo, "reason": reason})
+
+
+def _tasks(
+    photos: list[Path], results: Results, job: Job, order: dict[int, int], summary: _Summary
+) -> Iterator[Task]:
+    """The photos that are to be done, each once; the others are counted. Fills `order`."""
+
+    def unreadable(folder: Path, error: OSError) -> None:
+        reason = f"{folder}: cannot be read ({error.strerror})."
+        summary.skip(str(folder), reason)
+        results.skip(folder, reason)
+
+    for photo in list_inputs(photos, results.out, unreadable):
+        key = photo_key(photo.path)
+        if key in order:
             continue
-        stem = _unique(path.stem, used_stems)
-        if "pts" in write:
-            writers.write_pts_files(out, stem, faces)
-        for number, face in enumerate(faces, 1) if chip_size else ():
-            chip = predictor.align(pixels, face, chip_size)
-            write_picture(out / f"{stem}_chip_{number}.png", chip)
-        if pictures:
-            for face in faces:
-                pixels = draw_face(pixels, face.box, face.landmarks)
-            write_picture(out / f"{stem}_landmarks.jpg", pixels)
-    if paths and not summary["photos"]:
-        reasons = "; ".join(skip["reason"] for skip in summary["skipped"][:3])
-        raise InputError(f"No photo could be read. {reasons}")
-    if "json" in write:
-        writers.write_landmarks_json(out, results)
-    if "csv" in write:
-        writers.write_landmarks_csv(out, results, predictor.scheme)
-    if "dlib" in write:
-        writers.write_dlib_xml(out, results)
-    return summary
+        order[key] = len(order)
+        if key in results.done:
+            summary.before += 1
+            summary.add(str(photo.path), results.done[key])
+            continue
+        name = results.names.give(photo)
+        if job.writes_files:
+            replace = results.overwrite or results.has_begun(name)
+            results.begin(name)
+        else:
+            replace = False
+        yield Task(photo.path, results.image_of(photo.path), name, replace)
 
 
-def _unique(stem: str, used: set[str]) -> str:
-    """The beginning of a photo's result files; equal names from several folders get a number."""
-    name, number = stem, 1
-    while name in used:
-        number += 1
-        name = f"{stem}_{number}"
-    used.add(name)
-    return name
+def _note(outcome: Outcome, results: Results, summary: _Summary) -> None:
+    if outcome.ends:
+        raise InputError(outcome.reason)
+    if outcome.reason:
+        summary.skip(str(outcome.task.path), outcome.reason)
+        results.skip(outcome.task.path, outcome.reason)
+        return
+    results.append(outcome.line)
+    results.done[photo_key(outcome.task.path)] = outcome.faces
+    summary.add(str(outcome.task.path), outcome.faces)
+
+
+def _settings(predictor: Predictor, job: Job) -> dict[str, Any]:
+    """What decides about the results, as the header of the lines has it."""
+    options = {name: value for name, value in job.options.items() if name not in _NO_SETTINGS}
+    detector = options.pop("detector", None) or predictor.detector_source
+    return {
+        "model": predictor.name,
+        "sha256": predictor.contract.sha256,
+        "engine": predictor.engine,
+        "detector": detector if isinstance(detector, str) else predictor.detector_source,
+        **{name: _as_json(value) for name, value in options.items() if value is not None},
+        "box": None if job.boxes is None else job.boxes.tolist(),
+        "pts": job.pts,
+        "pictures": job.pictures,
+        "align": job.chip_size,
+    }
+
+
+def _as_json(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return str(value) if isinstance(value, Path) else value
+
+
+_NO_SETTINGS = ("model", "engine", "threads")
+"""Arguments of a predictor that are in the header in another form, or change no result."""
+
+
+@contextlib.contextmanager
+def stopping() -> Iterator[threading.Event]:
+    """Yields an event that Ctrl-C and SIGTERM set; a second one ends the process as usual."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped  # only the main thread may set handlers
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def stop(*_: Any) -> None:
+        restore()
+        stopped.set()
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        restore()

@@ -1,13 +1,18 @@
-"""Faces as JSON, CSV, iBUG `.pts`, dlib's objects and dlib's XML."""
+"""Faces as JSON, CSV, iBUG `.pts`, dlib's objects and dlib's XML.
+
+The files of many photos are made from lines, one a photo, as `landmarks.jsonl` has them, and piece
+by piece, so that they never are in memory as a whole.
+"""
 
 import csv
 import io
+import json
 import math
 import os
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import dlib
 import numpy as np
@@ -17,15 +22,8 @@ from senet_landmark.export.inference.predictor import Face
 from senet_landmark.face.attributes import ATTRIBUTES, get_attribute
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.io.columns import BOX, POSE
-from senet_landmark.io.files import write_bytes, write_json
+from senet_landmark.io.files import write_bytes, written_whole
 from senet_landmark.io.pts import write_pts
-
-
-class PhotoFaces(NamedTuple):
-    """A photo and its faces."""
-
-    photo: Path
-    faces: list[Face]
 
 
 def face_json(face: Face) -> dict[str, Any]:
@@ -55,51 +53,99 @@ def face_json(face: Face) -> dict[str, Any]:
     return fields
 
 
-def write_landmarks_json(out: Path, photos: Sequence[PhotoFaces]) -> None:
-    """`landmarks.json`: [{"image": path, "faces": [`face_json`]}]; `faces` may be empty."""
-    entries = [
-        {"image": str(photo), "faces": [face_json(face) for face in faces]}
-        for photo, faces in photos
-    ]
-    write_json(out / "landmarks.json", entries)
+def face_from_json(fields: Mapping[str, Any]) -> Face:
+    """The inverse of `face_json`, as far as its digits go."""
+    pose = fields.get("pose")
+    attributes = fields.get("attributes", {})
+    return Face(
+        np.array(fields["box"], np.float64),
+        np.array(fields["landmarks"], np.float32).reshape(-1, 2),
+        fields.get("score", math.nan),
+        fields.get("confidence", math.nan),
+        np.array(fields.get("uncertainty", ()), np.float32),
+        None if pose is None else np.array([pose[name] for name in POSE], np.float32),
+        {name: (value["class"], value["probability"]) for name, value in attributes.items()},
+    )
 
 
-def write_landmarks_csv(out: Path, photos: Sequence[PhotoFaces], scheme: Scheme) -> None:
-    """`landmarks.csv`: one line for each face, as `data_tools/datasets/csv_files.py` reads it.
+def photo_json(image: str, faces: Sequence[Face]) -> dict[str, Any]:
+    """A photo as in `landmarks.json`: {"image": path, "faces": [`face_json`]}."""
+    return {"image": image, "faces": [face_json(face) for face in faces]}
 
-    So predictions can be inspected, corrected, and trained on. Paths are relative to `out`.
+
+def landmarks_json(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """`landmarks.json`, piece by piece: a list of `photo_json`; `faces` may be empty.
+
+    Args:
+      lines: `photo_json` of each photo; other keys are left out.
+    """
+    before = "[\n"
+    for line in lines:
+        entry = [{"image": line["image"], "faces": line["faces"]}]
+        # Indented as in the list that it becomes a part of.
+        yield before + json.dumps(entry, indent=2, ensure_ascii=False)[2:-2]
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def landmarks_csv(
+    lines: Iterable[Mapping[str, Any]], scheme: Scheme, out: Path, folder: Path = Path()
+) -> Iterator[str]:
+    """`landmarks.csv`, piece by piece: a row for each face.
+
+    `data_tools/datasets/csv_files.py` reads it, so that predictions can be inspected, corrected,
+    and trained on. The attributes are those of the first face.
+
+    Args:
+      lines: `photo_json` of each photo.
+      scheme: scheme of the landmarks.
+      out: folder of the file; the photos' paths in it are relative to this folder.
+      folder: folder in which relative paths of `lines` start.
     """
     columns = ["photo", *BOX, "score", "confidence", *POSE]
-    all_faces = [face for _, faces in photos for face in faces]
-    attributes = [name for name in ATTRIBUTES if all_faces and name in all_faces[0].attributes]
     points = [f"{axis}{i}" for i in range(scheme.points) for axis in "xy"]
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*columns, *attributes, *points])
-    for photo, faces in photos:
-        for face in faces:
+    attributes: list[str] | None = None
+    for line in lines:
+        photo = _relative(folder / line["image"], out) if line["faces"] else ""
+        for fields in line["faces"]:
+            face = face_from_json(fields)
+            if attributes is None:
+                attributes = [name for name in ATTRIBUTES if name in face.attributes]
+                yield _csv_row([*columns, *attributes, *points])
             pose = [math.nan] * 3 if face.pose is None else face.pose.tolist()
             classes = [
-                get_attribute(name).classes.index(face.attributes[name][0]) for name in attributes
+                get_attribute(name).classes.index(face.attributes[name][0])
+                if name in face.attributes
+                else ""
+                for name in attributes
             ]
             numbers = [*face.box, face.score, face.confidence, *pose]
             row = [f"{v:.4f}" if math.isfinite(v) else "" for v in numbers]
             coordinates = [f"{v:.2f}" for v in face.landmarks.ravel().tolist()]
-            writer.writerow([_relative(photo, out), *row, *classes, *coordinates])
-    write_bytes(out / "landmarks.csv", stream.getvalue().encode())
+            yield _csv_row([photo, *row, *classes, *coordinates])
+    if attributes is None:
+        yield _csv_row([*columns, *points])
 
 
-def write_dlib_xml(out: Path, photos: Sequence[PhotoFaces]) -> None:
-    """`landmarks.xml`: dlib's own format, for its `imglab` and its shape predictor's training.
+def _csv_row(values: Sequence[object]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerow(values)
+    return stream.getvalue()
 
-    Coordinates are whole pixels, because dlib reads no others. Paths are relative to `out`.
+
+def dlib_xml(lines: Iterable[Mapping[str, Any]], out: Path, folder: Path = Path()) -> Iterator[str]:
+    """`landmarks.xml`, piece by piece: for dlib's `imglab` and its shape predictor's training.
+
+    Coordinates are whole pixels, because dlib reads no others. Arguments as of `landmarks_csv`.
     """
-    root = ElementTree.Element("dataset")
-    images = ElementTree.SubElement(root, "images")
-    for photo, faces in photos:
-        image = ElementTree.SubElement(images, "image", file=_relative(photo, out))
-        for face in faces:
-            detection = full_object_detection(face)
+    yield "<?xml version='1.0' encoding='utf-8'?>\n<dataset>\n  <images>"
+    empty = True
+    for line in lines:
+        empty = False
+        file = _printable(_relative(folder / line["image"], out))
+        image = ElementTree.Element("image", file=file)
+        for fields in line["faces"]:
+            detection = full_object_detection(face_from_json(fields))
             box = ElementTree.SubElement(
                 image,
                 "box",
@@ -111,17 +157,45 @@ def write_dlib_xml(out: Path, photos: Sequence[PhotoFaces]) -> None:
             for number, part in enumerate(detection.parts()):
                 name = f"{number:02d}"
                 ElementTree.SubElement(box, "part", name=name, x=str(part.x), y=str(part.y))
-    ElementTree.indent(root)
-    write_bytes(
-        out / "landmarks.xml", ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    )
+        ElementTree.indent(image, level=2)
+        yield "\n    " + ElementTree.tostring(image, encoding="unicode")
+    yield "</images>\n</dataset>" if empty else "\n  </images>\n</dataset>"
+
+
+def write_landmarks_json(out: Path, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Writes `landmarks_json` of the lines to `out/landmarks.json`, whole or not at all."""
+    _write(out / "landmarks.json", landmarks_json(lines))
+
+
+def write_landmarks_csv(
+    out: Path, lines: Iterable[Mapping[str, Any]], scheme: Scheme, folder: Path = Path()
+) -> None:
+    """Writes `landmarks_csv` of the lines to `out/landmarks.csv`, whole or not at all."""
+    _write(out / "landmarks.csv", landmarks_csv(lines, scheme, out, folder))
+
+
+def write_dlib_xml(out: Path, lines: Iterable[Mapping[str, Any]], folder: Path = Path()) -> None:
+    """Writes `dlib_xml` of the lines to `out/landmarks.xml`, whole or not at all."""
+    _write(out / "landmarks.xml", dlib_xml(lines, out, folder))
+
+
+def _write(path: Path, chunks: Iterable[str]) -> None:
+    with written_whole(path) as temporary, open(temporary, "wb") as stream:
+        stream.writelines(chunk.encode("utf-8", "backslashreplace") for chunk in chunks)
+
+
+def pts_files(name: str, faces: Sequence[Face]) -> dict[str, bytes]:
+    """iBUG `.pts`, 1-based: `NAME.pts` of the first face, `NAME_2.pts` of the second, and so on."""
+    return {
+        f"{name}.pts" if number == 1 else f"{name}_{number}.pts": write_pts(face.landmarks).encode()
+        for number, face in enumerate(faces, 1)
+    }
 
 
 def write_pts_files(out: Path, stem: str, faces: Sequence[Face]) -> None:
-    """iBUG `.pts`, 1-based: `STEM.pts` of the first face, `STEM_2.pts` of the second, and so on."""
-    for number, face in enumerate(faces, 1):
-        name = f"{stem}.pts" if number == 1 else f"{stem}_{number}.pts"
-        write_bytes(out / name, write_pts(face.landmarks).encode())
+    """Writes `pts_files` to the folder `out`."""
+    for name, data in pts_files(stem, faces).items():
+        write_bytes(out / name, data)
 
 
 def full_object_detection(face: Face) -> Any:
@@ -141,3 +215,9 @@ def _relative(photo: Path, out: Path) -> str:
         return Path(os.path.relpath(photo.resolve(), out.resolve())).as_posix()
     except ValueError:  # another drive on Windows
         return photo.resolve().as_posix()
+
+
+def _printable(text: str) -> str:
+    """XML has no form for bytes that are not UTF-8, nor for control characters: escaped."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -7,12 +7,13 @@ that the data set has.
 """
 
 import csv
+import functools
 import io
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -37,6 +38,35 @@ SHOWN = 64
 """Faces on the contact sheet."""
 
 
+class Label(NamedTuple):
+    """A face and what the models say about it.
+
+    Attributes:
+      source: name of the face.
+      attributes: attribute -> name of its class; None where it is unknown.
+      points: float32 [K, 2], the mean of all predictions, in photo pixels.
+      error: mean distance from the data set's landmarks, in percent of the size of their box.
+      disagreement: mean distance of the predictions from `points`, likewise.
+    """
+
+    source: str
+    attributes: dict[str, str | None]
+    points: np.ndarray
+    error: float
+    disagreement: float
+
+
+class Job(NamedTuple):
+    """What the labelling of every face needs: the models and the data set."""
+
+    models: tuple[Path | str | None, ...]
+    faces: Photos
+
+
+Run = Callable[[Job, list[Entry], list[dict[str, str]]], Iterator[Label]]
+"""(models and data set, faces, list for the skipped ones) -> their labels, in order."""
+
+
 def write_pseudo_labels(
     models: Sequence[Path | str | None],
     faces: Photos,
@@ -44,6 +74,7 @@ def write_pseudo_labels(
     *,
     most_error: float = 6.0,
     most_disagreement: float = 1.0,
+    run: Run | None = None,
 ) -> dict[str, Any]:
     """Annotates a data set's training faces; `build-records --dataset csv` reads what it writes.
 
@@ -57,6 +88,7 @@ def write_pseudo_labels(
         size of the face box.
       most_disagreement: largest mean distance of the single predictions from their mean, in percent
         of the size of the face box.
+      run: labels the faces elsewhere (`labels_beam.py`), not in this process.
 
     Returns:
       The report: number of faces `labelled`, `far` from the data set's landmarks, and `doubtful`
@@ -71,30 +103,33 @@ def write_pseudo_labels(
     skipped: list[dict[str, str]] = []
     all_entries = faces.entries()
     tested = {entry.identity for entry in all_entries if entry.test}
-    entries = {entry.source: entry for entry in all_entries if entry.identity not in tested}
-    face_source = face_source_of(faces, [LANDMARKS], None, skipped)
+    training = [entry for entry in all_entries if entry.identity not in tested]
+    entries = {entry.source: entry for entry in training}
+    face_source = face_source_of(faces, [LANDMARKS], None, [])
     scheme = _common_scheme(predictors, face_source.scheme)
-    labelled: list[tuple[AnnotatedFace, np.ndarray]] = []
-    pictures: list[np.ndarray] = []
+    job = Job(tuple(models), faces)
+    labelled: list[Label] = []
     distances: list[tuple[float, float]] = []
     counts = {"labelled": 0, "far": 0, "doubtful": 0}
-    faces_to_label = _listed_faces(face_source.photos(), entries)
-    for face in tqdm(faces_to_label, total=len(entries), unit="face"):
-        label, error, disagreement = _label(predictors, face, face_source.scheme)
-        distances.append((error, disagreement))
-        if not error <= most_error:
+    labels = run(job, training, skipped) if run else _labels(predictors, job, training, skipped)
+    for label in tqdm(labels, total=len(entries), unit="face"):
+        distances.append((label.error, label.disagreement))
+        if not label.error <= most_error:
             counts["far"] += 1
-        elif not disagreement <= most_disagreement:
+        elif not label.disagreement <= most_disagreement:
             counts["doubtful"] += 1
         else:
             counts["labelled"] += 1
-            labelled.append((replace(face, photo=np.empty(0)), label))
-            if len(pictures) < SHOWN and len(labelled) % max(len(entries) // SHOWN, 1) == 0:
-                pictures.append(_picture(face.photo, label, scheme))
+            labelled.append(label)
     if not labelled:
         raise InputError(
             f"{faces.root}: no face could be labelled ({counts}, {len(skipped)} skipped)."
         )
+    step = max(len(entries) // SHOWN, 1)
+    pictures = [
+        _picture(face_source.photo(label.source), label.points, scheme)
+        for label in labelled[step - 1 :: step][:SHOWN]
+    ]
     text = io.StringIO()
     rows = _rows(labelled, entries, scheme, Path(out))
     csv.writer(text, lineterminator="\n").writerows(rows)
@@ -129,6 +164,45 @@ def _common_scheme(predictors: Sequence[Predictor], true_scheme: Scheme) -> Sche
     return first.scheme
 
 
+@dataclass(frozen=True)
+class _Some(Photos):
+    """Some faces of a data set."""
+
+    chosen: tuple[Entry, ...] = ()
+
+    def entries(self) -> list[Entry]:
+        return list(self.chosen)
+
+
+def label_faces(
+    job: Job, entries: Sequence[Entry], skipped: list[dict[str, str]]
+) -> Iterator[Label]:
+    """The labels of some faces, photo by photo, by models that stay loaded in this process."""
+    return _labels(_predictors(job.models), job, entries, skipped)
+
+
+@functools.lru_cache(maxsize=1)
+def _predictors(models: tuple[Path | str | None, ...]) -> list[Predictor]:
+    return [Predictor(model, threads=1) for model in models]
+
+
+def _labels(
+    predictors: Sequence[Predictor],
+    job: Job,
+    entries: Sequence[Entry],
+    skipped: list[dict[str, str]],
+) -> Iterator[Label]:
+    """The labels of some faces; those that cannot be read are added to `skipped`."""
+    if not entries:
+        return
+    faces = _Some(job.faces.dataset, job.faces.root, job.faces.points, chosen=tuple(entries))
+    source = face_source_of(faces, [LANDMARKS], None, skipped)
+    for photo in source.photos():
+        for face in photo:
+            label, error, disagreement = _label(predictors, face, source.scheme)
+            yield Label(face.source, face.attributes, label, error, disagreement)
+
+
 def _label(
     predictors: Sequence[Predictor], face: AnnotatedFace, true_scheme: Scheme
 ) -> tuple[np.ndarray, float, float]:
@@ -140,13 +214,6 @@ def _label(
     error = nme(converted, face.truth[None], true_scheme, "bbox_size")
     spread = nme(predictions, np.repeat(label[None], len(predictions), 0), scheme, "bbox_size")
     return label, 100 * float(error[0]), 100 * float(spread.mean())
-
-
-def _listed_faces(
-    photos: Iterator[list[AnnotatedFace]], entries: dict[str, Entry]
-) -> Iterator[AnnotatedFace]:
-    """The faces that are in `entries`."""
-    return (face for faces in photos for face in faces if face.source in entries)
 
 
 def both_predictions(predictor: Predictor, face: AnnotatedFace) -> list[np.ndarray]:
@@ -163,25 +230,25 @@ def both_predictions(predictor: Predictor, face: AnnotatedFace) -> list[np.ndarr
 
 
 def _rows(
-    labelled: Sequence[tuple[AnnotatedFace, np.ndarray]],
+    labelled: Sequence[Label],
     entries: dict[str, Entry],
     scheme: Scheme,
     out: Path,
 ) -> Iterator[list[object]]:
     """The lines of `labels.csv`, with the attributes that the data set has."""
-    names = list(dict.fromkeys(name for face, _ in labelled for name in face.attributes))
+    names = list(dict.fromkeys(name for label in labelled for name in label.attributes))
     points = [f"{axis}{i}" for i in range(scheme.points) for axis in "xy"]
     yield ["photo", "identity", "subset", *names, *points]
-    for face, label in labelled:
-        entry = entries[face.source]
+    for label in labelled:
+        entry = entries[label.source]
         classes = [
             get_attribute(name).classes.index(class_name)
-            if (class_name := face.attributes.get(name))
+            if (class_name := label.attributes.get(name))
             else ""
             for name in names
         ]
         photo = os.path.relpath(entry.photo, out)
-        numbers = np.round(label.astype(float), 2).ravel().tolist()
+        numbers = np.round(label.points.astype(float), 2).ravel().tolist()
         yield [photo, entry.identity, entry.subset, *classes, *numbers]
 
 

@@ -1,5 +1,6 @@
 """Commands that use a frozen model: predict, pseudo-label, bench."""
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,8 @@ class PhotoOptions:
     """Options for photos."""
 
     write: tuple[WriterName, ...] = ("json",)
-    """Files to write: landmarks.json, landmarks.csv, a .pts for each face, landmarks.xml of dlib. A
-    video always has NAME_landmarks.csv."""
+    """Files to write: landmarks.json, landmarks.csv, a .pts for each face, landmarks.xml of dlib.
+    landmarks.jsonl, a line a photo, is always written. A video always has NAME_landmarks.csv."""
     align: int = 0
     """Also write upright pictures of the faces, this many pixels wide and high, for face
     recognition; 0: none."""
@@ -28,6 +29,15 @@ class PhotoOptions:
     then. For one photo only; eight numbers are two faces."""
     threads: int = 0
     """Processor cores for the faces of one photo; 0: all."""
+    workers: int = 0
+    """Processes, each with a photo at a time; 0: one for each core, if there are many photos."""
+    overwrite: bool = False
+    """Begin anew where results are already in OUT, and replace files that predict did not write."""
+    runner: str = "local"
+    """local, or a runner of Apache Beam (pip install "senet_landmark[beam]"), such as DirectRunner,
+    DataflowRunner, FlinkRunner or SparkRunner."""
+    beam: str = ""
+    """Options for that runner, as Beam writes them: --beam="--project=p --region=r"."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +72,15 @@ def predict(
 ) -> None:
     """Photos, videos, a camera -> landmarks in files, and pictures with the points drawn.
 
+    After an interruption, give the same command again: it goes on. Photos that have their line in
+    landmarks.jsonl are passed over.
+
     For example:
       senet-landmark predict photo.jpg
       senet-landmark predict folder/ another.png --model model.pb --out out
       senet-landmark predict photo.jpg --write json csv pts --align 112
-      senet-landmark predict photo.jpg --box 120 80 310 290
+      senet-landmark predict photo.jpg --box 120 80 310 290 --out boxed
+      senet-landmark predict folder/ --no-pictures --write jsonl --workers 8
       senet-landmark predict clip.mp4
       senet-landmark predict 0 --seconds 60
 
@@ -90,17 +104,24 @@ def predict(
     boxes = _boxes(photos.box)
     _start_if_needed(engine)
     from senet_landmark.detectors.interface import SearchOptions
+
+    if photos.workers != 1 and photos.runner == "local" and _may_be_many(sources):
+        # First, so that it imports what workers need while this process does.
+        from senet_landmark.export.inference.pool import warm_up
+
+        warm_up()
     from senet_landmark.export.inference.predict import predict_photos
     from senet_landmark.export.inference.predictor import Predictor
     from senet_landmark.export.video.video import is_video, predict_video
 
-    predictor = Predictor(
-        model, engine, detector=detector, detector_model=detector_model, passes=passes,
-        threads=photos.threads, search=SearchOptions(min_face, most_faces),
-    )  # fmt: skip
+    options: dict[str, Any] = {
+        "model": model, "engine": engine, "detector": detector, "detector_model": detector_model,
+        "passes": passes, "threads": photos.threads, "search": SearchOptions(min_face, most_faces),
+    }  # fmt: skip
     video_sources = [source for source in sources if is_video(source)]
     photo_paths = [Path(source) for source in sources if source not in video_sources]
     failed = []
+    predictor = Predictor(**options) if video_sources else None
     for video in video_sources:
         try:
             summary = predict_video(
@@ -114,14 +135,48 @@ def predict(
             failed.append({"photo": video, "reason": str(error)})
     if photo_paths:
         summary = predict_photos(
-            photo_paths, out, predictor=predictor, boxes=boxes, write=photos.write,
-            pictures=pictures, chip_size=photos.align,
+            photo_paths, out, predictor=options, boxes=boxes, write=photos.write,
+            pictures=pictures, chip_size=photos.align, workers=photos.workers,
+            overwrite=photos.overwrite, run=_beam_run(photos),
         )  # fmt: skip
-        print(f"{summary['faces']} faces in {summary['photos']} photos -> {out}")
-        for photo in summary["without_face"]:
-            print(f"no face found: {photo}")
+        _print_photos(summary, out)
         failed += summary["skipped"]
+        if summary["skipped_count"] > len(summary["skipped"]):
+            print(f"Skipped {summary['skipped_count']} photos, the first are:", file=sys.stderr)
     print_skipped(failed)
+
+
+MOST_PRINTED = 50
+"""Photos without a face that are printed."""
+
+
+def _print_photos(summary: dict[str, Any], out: Path) -> None:
+    before = f" ({summary['before']} were done before)" if summary["before"] else ""
+    _print(f"{summary['faces']} faces in {summary['photos']} photos{before} -> {out}")
+    for photo in summary["without_face"][:MOST_PRINTED]:
+        _print(f"no face found: {photo}")
+    if (more := summary["without_face_count"] - MOST_PRINTED) > 0:
+        _print(f"no face found in {more} more: their lines in landmarks.jsonl have no faces")
+
+
+def _print(text: str) -> None:
+    """Prints a line; what the terminal cannot show, such as a name that is not UTF-8, escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _may_be_many(sources: tuple[str, ...]) -> bool:
+    """Whether there may be photos for several workers; folders are not counted here."""
+    return len(sources) >= 100 or any(Path(source).is_dir() for source in sources)
+
+
+def _beam_run(photos: PhotoOptions) -> Any:
+    """How photos are run on Beam; None: in local processes."""
+    if photos.runner == "local":
+        return None
+    from senet_landmark.export.inference.predict_beam import beam_run
+
+    return beam_run(photos.runner, shlex.split(photos.beam))
 
 
 def _print_video(video: str, summary: dict[str, Any]) -> None:
@@ -162,6 +217,8 @@ def pseudo_label(
     model: Annotated[tuple[str, ...], Value("MODEL [MODEL ...]")] = ("senet-68",),
     most_error: float = 6.0,
     most_disagreement: float = 1.0,
+    runner: str = "local",
+    beam: str = "",
 ) -> None:
     """A data set's training faces -> labels.csv with the landmarks that trained models predict.
 
@@ -185,13 +242,22 @@ def pseudo_label(
         size of their box.
       most_disagreement: Largest distance of the single predictions from their mean, in percent of
         the size of the face box.
+      runner: local, or a runner of Apache Beam (pip install "senet_landmark[beam]"), such as
+        DirectRunner, DataflowRunner, FlinkRunner or SparkRunner.
+      beam: Options for that runner, as Beam writes them: --beam="--project=p --region=r"; by
+        default none.
     """
     from senet_landmark.export.evaluation.face_sources import Photos
     from senet_landmark.export.labelling.pseudo_labels import write_pseudo_labels
 
+    run = None
+    if runner != "local":
+        from senet_landmark.export.labelling.labels_beam import beam_run
+
+        run = beam_run(out, runner, shlex.split(beam))
     report = write_pseudo_labels(
         model, Photos(dataset, root, points), out, most_error=most_error,
-        most_disagreement=most_disagreement,
+        most_disagreement=most_disagreement, run=run,
     )  # fmt: skip
     print(
         f"{report['labelled']} faces -> {out / 'labels.csv'}; left out: {report['far']} far from "

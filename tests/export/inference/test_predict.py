@@ -50,8 +50,9 @@ def test_predict_writes_the_documented_json(small_run, tmp_path):
         (face,) = result["faces"]
         assert {"box", "landmarks", "pose"} <= set(face) and len(face["box"]) == 4
         assert np.array(face["landmarks"]).shape == (68, 2)
-    pictures = sorted(p.name for p in (tmp_path / "out").glob("*.jpg"))
-    assert pictures == ["a_2_landmarks.jpg", "a_landmarks.jpg"]
+    out = tmp_path / "out"
+    pictures = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.jpg"))
+    assert pictures == ["a_landmarks.jpg", "deep/a_landmarks.jpg"]  # folders are mirrored
 
 
 def test_faces_have_pose_and_attributes_where_the_model_does(small_run, full_run, tmp_path):
@@ -90,7 +91,8 @@ def test_chips_pictures_and_formats_are_as_asked(tmp_path, shipped):
         chip_size=64,
     )
     assert sorted(p.name for p in out.iterdir()) == [
-        "landmarks.csv", "portrait.pts", "portrait_chip_1.png",
+        "landmarks.csv", "landmarks.jsonl", "landmarks.run.json", "portrait.pts",
+        "portrait_chip_1.png",
     ]  # fmt: skip
     assert read_photo(out / "portrait_chip_1.png").shape == (64, 64, 3)
     with pytest.raises(InputError, match="of one photo; 2 are given"):

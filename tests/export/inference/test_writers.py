@@ -1,6 +1,8 @@
 """Faces in files: each format, read back by what reads it."""
 
 import json
+from pathlib import Path
+from typing import NamedTuple
 
 import dlib
 import numpy as np
@@ -10,7 +12,6 @@ from senet_landmark.data_tools.datasets.registry import list_entries, load_sampl
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.export.inference import writers
 from senet_landmark.export.inference.predictor import Face
-from senet_landmark.export.inference.writers import PhotoFaces
 from senet_landmark.face.schemes import get_scheme
 from senet_landmark.io.pts import read_pts
 
@@ -35,8 +36,19 @@ def two():
     ]
 
 
+class PhotoFaces(NamedTuple):
+    photo: Path
+    faces: list[Face]
+
+
+def lines_of(photos):
+    """The lines of `landmarks.jsonl`, read back."""
+    lines = [writers.photo_json(str(photo), faces) for photo, faces in photos]
+    return iter(json.loads(json.dumps(lines)))
+
+
 def test_json_has_what_is_known(two, tmp_path):
-    writers.write_landmarks_json(tmp_path, two)
+    writers.write_landmarks_json(tmp_path, lines_of(two))
     results = json.loads((tmp_path / "landmarks.json").read_text())
     assert [len(of["faces"]) for of in results] == [2, 0]
     one, other = results[0]["faces"]
@@ -49,7 +61,7 @@ def test_json_has_what_is_known(two, tmp_path):
 
 def test_csv_is_read_as_a_data_set(two, tmp_path):
     """What was predicted may be trained on."""
-    writers.write_landmarks_csv(tmp_path, two, SCHEME)
+    writers.write_landmarks_csv(tmp_path, lines_of(two), SCHEME)
     entries = list_entries("csv", tmp_path)
     assert [entry.scheme for entry in entries] == ["300w_68"] * 2
     for entry, expected in zip(entries, two[0].faces, strict=True):
@@ -63,7 +75,7 @@ def test_csv_is_read_as_a_data_set(two, tmp_path):
 
 
 def test_dlib_xml_is_read_as_a_data_set_and_by_dlib(two, tmp_path):
-    writers.write_dlib_xml(tmp_path, two)
+    writers.write_dlib_xml(tmp_path, lines_of(two))
     entries = list_entries("dlib_xml", tmp_path)
     for entry, expected in zip(entries, two[0].faces, strict=True):
         sample = load_sample("dlib_xml", entry)

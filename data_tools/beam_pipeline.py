@@ -1,0 +1,51 @@
+"""Apache Beam, checked before it is used: what the pipelines of this project share.
+
+Install it with `pip install '.[beam]'`. Their work goes through files, so the folders of input and
+output must have the same path on every worker: a shared file system (NFS, Filestore, a mounted
+bucket).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from senet_landmark.errors import InputError
+
+
+def pipeline_options(runner: str, options: Sequence[str] | None = None) -> Any:
+    """Beam's `PipelineOptions` for a runner.
+
+    Args:
+      runner: name of the Beam runner.
+      options: more options of the pipeline, as on Beam's command line.
+
+    Raises:
+      InputError: Beam is not installed, or it has no such runner.
+    """
+    try:
+        from apache_beam.options.pipeline_options import PipelineOptions
+        from apache_beam.runners import create_runner
+    except ImportError as error:
+        raise InputError(
+            "This runner needs Apache Beam. Install it with `pip install 'senet_landmark[beam]'`, "
+            "or in this project's folder `pip install '.[beam]'`."
+        ) from error
+    try:
+        create_runner(runner)
+    except (ValueError, ImportError) as error:
+        raise InputError(f"Apache Beam has no runner {runner!r}: {error}") from error
+    return PipelineOptions([f"--runner={runner}", *(options or [])])
+
+
+def run_each(items: Sequence[Any], work: Callable[[Any], Any], options: Any) -> None:
+    """Runs `work` on each item, on any worker; the results go where `work` writes them.
+
+    Args:
+      items: small values, such as paths of files with more: a pipeline may only have a few
+        megabytes.
+      work: a function of a module; what is left of a failed attempt must not hinder the next.
+      options: result of `pipeline_options`.
+    """
+    import apache_beam as beam
+
+    with beam.Pipeline(options=options) as pipeline:
+        _ = pipeline | "items" >> beam.Create(items, reshuffle=True) | "work" >> beam.Map(work)

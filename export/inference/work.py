@@ -1,0 +1,203 @@
+"""What is done with one photo of many: read, predict, write its files, make its line."""
+
+import errno
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from senet_landmark.errors import InputError
+from senet_landmark.export.inference.inputs import WORK
+from senet_landmark.export.inference.lines import cannot_go_on, line_of
+from senet_landmark.export.inference.predictor import Face, Predictor
+from senet_landmark.export.inference.writers import photo_json, pts_files
+from senet_landmark.io.images import decode_photo
+from senet_landmark.visualisation.drawing import draw_face
+
+_LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
+"""Errors that do not concern one file alone: the next photo would have them too."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every photo of a run needs.
+
+    Attributes:
+      out: folder of the results.
+      options: arguments of the `Predictor`, for processes that make their own.
+      boxes: [N, 4], face boxes in place of a detector's; None: the detector's.
+      pts, pictures: whether `.pts` files and pictures with the points are written.
+      chip_size: side of the upright chips in pixels; 0: none.
+    """
+
+    out: Path
+    options: dict[str, Any] = field(default_factory=dict)
+    boxes: np.ndarray | None = None
+    pts: bool = False
+    pictures: bool = True
+    chip_size: int = 0
+
+    @property
+    def writes_files(self) -> bool:
+        """Whether a photo has files of its own beside its line."""
+        return self.pts or self.pictures or bool(self.chip_size)
+
+
+class Task(NamedTuple):
+    """One photo.
+
+    Attributes:
+      path: where it is read.
+      image: its path as the line has it.
+      name: beginning of the names of its files.
+      replace: whether these files may be there already.
+    """
+
+    path: Path
+    image: str
+    name: str
+    replace: bool
+
+
+class Outcome(NamedTuple):
+    """What became of a photo.
+
+    Attributes:
+      task: the photo.
+      line: its line; empty if it was skipped.
+      faces: number of faces.
+      reason: why it was skipped; empty if it was not.
+      ends: whether nothing more can be written, so that the run must end.
+    """
+
+    task: Task
+    line: bytes = b""
+    faces: int = 0
+    reason: str = ""
+    ends: bool = False
+
+
+def make_predictor(options: dict[str, Any]) -> Predictor:
+    """A predictor in this process; TensorFlow is started if its engine needs it."""
+    if options.get("engine") == "tensorflow" and "tensorflow" not in sys.modules:
+        from senet_landmark.runtime import start_tensorflow
+
+        start_tensorflow()
+    return Predictor(**options)
+
+
+def read_file(path: Path) -> bytes | str:
+    """The bytes of a photo's file, or the reason why it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        return f"{path}: cannot be read ({error.strerror})."
+    except ValueError as error:
+        return f"{path}: cannot be read ({error})."
+
+
+def do_photo(predictor: Predictor, job: Job, task: Task, data: bytes | str) -> Outcome:
+    """Predicts on one photo, and writes its files. Whatever is wrong with it ends in `reason`.
+
+    Args:
+      predictor: the predictor.
+      job: what all photos of the run have in common.
+      task: the photo.
+      data: result of `read_file`.
+    """
+    if isinstance(data, str):
+        return Outcome(task, reason=data)
+    try:
+        pixels = decode_photo(data, str(task.path))
+        faces = predictor.predict(pixels, job.boxes)
+        if faces and job.writes_files:
+            files = _files(predictor, job, task.name, pixels, faces)
+            if reason := _write(job.out, files, task.replace):
+                return Outcome(task, reason=f"{task.path}: {reason}")
+        fields = photo_json(task.image, faces)
+        return Outcome(
+            task, line_of({"image": task.image, "name": task.name, **fields}), len(faces)
+        )
+    except InputError as error:
+        return Outcome(task, reason=str(error))
+    except OSError as error:
+        if error.errno in _LASTING:
+            return Outcome(task, reason=cannot_go_on(error.filename or job.out, error), ends=True)
+        file = error.filename or job.out
+        return Outcome(task, reason=f"{task.path}: {file} cannot be written ({error.strerror}).")
+    except Exception as error:  # of a library, about this photo: the others must not suffer
+        return Outcome(task, reason=f"{task.path}: fails ({type(error).__name__}: {error}).")
+
+
+def _files(
+    predictor: Predictor, job: Job, name: str, pixels: np.ndarray, faces: list[Face]
+) -> dict[str, bytes]:
+    """Name in the folder of results -> content."""
+    files: dict[str, bytes] = {}
+    if job.pts:
+        files |= pts_files(name, faces)
+    for number, face in enumerate(faces, 1) if job.chip_size else ():
+        chip = predictor.align(pixels, face, job.chip_size)
+        files[f"{name}_chip_{number}.png"] = _encoded(".png", chip)
+    if job.pictures:
+        for face in faces:
+            pixels = draw_face(pixels, face.box, face.landmarks)
+        files[f"{name}_landmarks.jpg"] = _encoded(".jpg", pixels)
+    return files
+
+
+def _encoded(suffix: str, rgb: np.ndarray) -> bytes:
+    encoded, data = cv2.imencode(suffix, rgb[..., ::-1])
+    if not encoded:
+        raise ValueError(f"OpenCV could not encode a picture as {suffix}")
+    return bytes(data)
+
+
+def _write(out: Path, files: dict[str, bytes], replace: bool) -> str:
+    """Writes the files, each whole; returns why none is written, or nothing."""
+    if not replace:
+        for name in files:
+            if os.path.lexists(out / name):
+                return (
+                    f"{out / name} is there already, and predict did not write it; give another "
+                    "--out, or --overwrite to replace it."
+                )
+    written: list[Path] = []
+    for name, data in files.items():
+        path = out / name
+        temporary = out / WORK / f"{os.getpid()}-{threading.get_ident()}{path.suffix}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(temporary, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+            written.append(path)
+        except OSError as error:
+            error.filename, error.filename2 = str(path), None
+            for half in (temporary, *([] if replace else written)):
+                half.unlink(missing_ok=True)
+            raise
+    return ""
+
+
+def in_this_process(
+    tasks: Iterable[Task], predictor: Predictor, job: Job, stop: Callable[[], bool]
+) -> Iterator[Outcome]:
+    """The outcome of each photo, in order; while one is at work the files of the next are read."""
+    tasks = iter(tasks)
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
+        ahead = [(task, reader.submit(read_file, task.path)) for task in islice(tasks, 2)]
+        while ahead and not stop():
+            task, data = ahead.pop(0)
+            ahead += [(t, reader.submit(read_file, t.path)) for t in islice(tasks, 1)]
+            yield do_photo(predictor, job, task, data.result())
