@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import HEADER, LINES, WORK, Names, key_of, photo_key
+from senet_landmark.export.inference.names import HEADER, LINES, WORK, Names, key_of, photo_key
 from senet_landmark.io.files import read_json, sha256, write_json
 
 SKIPPED = "landmarks.skipped.jsonl"

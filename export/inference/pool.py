@@ -105,13 +105,13 @@ def in_processes(
         while True:
             for worker in pool:
                 feed(worker)
-            busy = {worker.connection: worker for worker in pool if worker.tasks}
+            busy = [worker.connection for worker in pool if worker.tasks]
             if not busy:
                 return
-            for connection in wait(list(busy), timeout=0.2):
-                worker = busy[connection]
+            for ready in wait(busy, timeout=0.2):
+                worker = next(worker for worker in pool if worker.connection is ready)
                 try:
-                    outcome = connection.recv()
+                    outcome = worker.connection.recv()
                     worker.tasks.popleft()
                     worker.answered = True
                     failed_starts = 0

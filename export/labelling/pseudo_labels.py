@@ -200,7 +200,7 @@ def _labels(
     for photo in source.photos():
         for face in photo:
             label, error, disagreement = _label(predictors, face, source.scheme)
-            yield Label(face.source, face.attributes, label, error, disagreement)
+            yield Label(face.source, dict(face.attributes), label, error, disagreement)
 
 
 def _label(

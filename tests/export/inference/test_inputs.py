@@ -6,12 +6,8 @@ from pathlib import Path
 import pytest
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import (
-    Input,
-    Names,
-    list_inputs,
-    photo_key,
-)
+from senet_landmark.export.inference.inputs import Input, list_inputs
+from senet_landmark.export.inference.names import Names, photo_key
 from senet_landmark.io.images import find_photos
 
 
@@ -58,7 +54,7 @@ def test_photos_of_one_name_in_several_folders():
 
 
 def test_names_that_were_given_before_stay_given():
-    """A photo that was done keeps its name, and the order in which photos were done is no matter."""
+    """A photo that was done keeps its name, in whichever order the photos were done."""
     paths = ["party.jpg", "party_2.jpg", "party.png", "party_4.png"]
     photos = [Input(Path("in", path), Path(path), Path("in")) for path in paths]
     expected = dict(zip(paths, given(paths, "in"), strict=True))
