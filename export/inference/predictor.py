@@ -306,7 +306,7 @@ class Predictor:
         no_correction = geometry.BoxCorrection()
         corrections: dict[str | None, geometry.BoxCorrection] = {None: no_correction}
         corrections |= dict.fromkeys((ANNOTATION, *DETECTORS), no_correction)
-        corrections |= default_corrections()
+        corrections.update(default_corrections())
         corrections.update(self.contract.box_corrections)
         if box_source not in corrections:
             names = ", ".join(name for name in corrections if name)

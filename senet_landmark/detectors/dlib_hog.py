@@ -1,6 +1,5 @@
 """dlib's frontal HOG detector (King, "Max-Margin Object Detection", 2015), and its rectangles."""
 
-import functools
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,7 +43,7 @@ def doubling_detector(
     """
     return Detector(
         find=lambda photo: selected(find_faces(photo, detect), options),
-        stages=tuple(functools.partial(detect, upsample=doublings) for doublings in (0, 1)),
+        stages=(lambda photo: detect(photo, 0), lambda photo: detect(photo, 1)),
     )
 
 
