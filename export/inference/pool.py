@@ -20,6 +20,9 @@ AHEAD = 3
 
 MOST_FAILED_STARTS = 3
 
+MOST_LOST = 3
+"""A photo whose process was killed so often is skipped."""
+
 _MODULE = "senet_landmark.export.inference.work"
 
 
@@ -55,7 +58,7 @@ class _Worker:
         self.process.start()
         theirs.close()  # so that both sides see when the other one is gone
         self.tasks: deque[Any] = deque()
-        self.answered = False
+        self.ready = False
 
     def give(self, task: Any) -> None:
         self.tasks.append(task)
@@ -112,14 +115,16 @@ def in_processes(
                 worker = next(worker for worker in pool if worker.connection is ready)
                 try:
                     outcome = worker.connection.recv()
-                    worker.tasks.popleft()
-                    worker.answered = True
-                    failed_starts = 0
-                    yield outcome
-                    continue
                 except (EOFError, OSError):
                     worker.end()
-                if not worker.answered:
+                else:
+                    failed_starts = 0
+                    if worker.ready:
+                        worker.tasks.popleft()
+                        yield outcome
+                    worker.ready = True
+                    continue
+                if not worker.ready:
                     failed_starts += 1
                     if failed_starts == MOST_FAILED_STARTS:
                         raise InputError(
@@ -129,10 +134,10 @@ def in_processes(
                 suspect, *others = worker.tasks
                 again.extend(others)
                 lost[suspect] = lost.get(suspect, 0) + 1
-                if lost[suspect] > 1:
+                if lost[suspect] == MOST_LOST:
                     reason = (
-                        f"{suspect.path}: ended the process that was at work on it, twice (out of "
-                        "memory, or a fault in a library)."
+                        f"{suspect.path}: the process at work on it was killed, {MOST_LOST} times "
+                        "(out of memory, or a fault in a library)."
                     )
                     yield Outcome(suspect, reason=reason)
                 else:
@@ -167,6 +172,7 @@ def _work(connection: Connection, job: Any) -> None:
     threading.Thread(target=read_ahead, daemon=True).start()
     cv2.setNumThreads(1)  # the other workers use the other cores
     predictor = make_predictor({**job.options, "threads": 1})
+    connection.send("ready")
     while (item := read.get()) is not None:
         try:
             connection.send(do_photo(predictor, job, *item))

@@ -10,7 +10,7 @@ import csv
 import functools
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,7 +50,7 @@ class Label(NamedTuple):
     """
 
     source: str
-    attributes: dict[str, str | None]
+    attributes: Mapping[str, str | None]
     points: np.ndarray
     error: float
     disagreement: float

@@ -54,7 +54,7 @@ def test_photos_of_one_name_in_several_folders():
 
 
 def test_names_that_were_given_before_stay_given():
-    """A photo that was done keeps its name, in whichever order the photos were done."""
+    """Whatever was done first, each photo gets the name that it has in an undisturbed run."""
     paths = ["party.jpg", "party_2.jpg", "party.png", "party_4.png"]
     photos = [Input(Path("in", path), Path(path), Path("in")) for path in paths]
     expected = dict(zip(paths, given(paths, "in"), strict=True))

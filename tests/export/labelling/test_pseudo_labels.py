@@ -79,3 +79,16 @@ def test_command(tree, tmp_path, capsys):
     assert "faces ->" in told.out and "Skipped 1" in told.err
     assert np.loadtxt(out / "labels.csv", str, delimiter=",", max_rows=1).size == 3 + 4 + 2 * 68
     assert (out / "contact_sheet.png").exists()
+
+
+def test_beam_gives_the_same(tree, tmp_path, monkeypatch):
+    pytest.importorskip("apache_beam", reason="needs the extra [beam]")
+    monkeypatch.setattr("senet_landmark.export.labelling.labels_beam.PART", 12)
+    here, there = tmp_path / "here", tmp_path / "there"
+    command = ["pseudo-label", "--root", str(tree), "--out"]
+    beam = ["--runner", "DirectRunner", "--beam=--direct_running_mode=in_memory"]
+    assert main([*command, str(here)]) == 0
+    assert main([*command, str(there), *beam]) == 0
+    for name in ("labels.csv", "report.json", "contact_sheet.png"):
+        assert (here / name).read_bytes() == (there / name).read_bytes()
+    assert len(list(there.iterdir())) == 3
