@@ -1,6 +1,7 @@
 """BlazeFace: equal to the original, decoding and merging, the search at all sizes and angles."""
 
 import importlib.util
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -254,7 +255,7 @@ def test_tile_sides_leave_no_gap_between_sizes():
     for side in (500, 1000, 4000, 20000):
         sizes = [side, *tiles.tile_sides(side, 0.06, 40)]
         assert 0.06 * sizes[-1] <= 40 + 1e-6
-        for larger, smaller in zip(sizes, sizes[1:], strict=False):
+        for larger, smaller in itertools.pairwise(sizes):
             assert tiles.OVERLAP * smaller >= 0.06 * larger - 1e-6
 
 
