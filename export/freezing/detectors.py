@@ -123,6 +123,8 @@ def original_outputs(original: Path, crops: np.ndarray) -> dict[str, np.ndarray]
     """`boxes` [N, A, 16] and `scores` [N, A] of the original `.tflite` in LiteRT."""
     interpreter = _interpreter(original)
     (image,) = interpreter.get_input_details()
+    if tuple(image["shape"][1:]) != crops.shape[1:]:
+        raise InputError(f"{original}: takes {image['shape'][1:]}, not {crops.shape[1:]}.")
     by_width = {int(o["shape"][-1]): o["index"] for o in interpreter.get_output_details()}
     boxes, scores = [], []
     for crop in crops:

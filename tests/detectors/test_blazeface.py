@@ -1,6 +1,7 @@
 """BlazeFace: equal to the original, decoding and merging, the search at all sizes and angles."""
 
 import importlib.util
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -205,8 +206,9 @@ def test_faces_of_all_sizes_in_photos_of_all_sizes(side, share):
     at = 0.5 if share > 0.5 else 0.71
     photo, points = moved_portrait(share * side / 95, side=side, at=(at, at))
     detections = get_detector(BLAZEFACE).find(photo)
-    overlaps = [geometry.iou(box, geometry.box_from_landmarks(points)) for box in detections.boxes]
-    assert max(overlaps) > 0.4 and len(overlaps) <= 2
+    sure = detections.take(detections.scores > 0.5)
+    (overlap,) = [geometry.iou(box, geometry.box_from_landmarks(points)) for box in sure.boxes]
+    assert overlap > 0.4
 
 
 def test_larger_photos_show_no_fewer_faces():
@@ -231,7 +233,7 @@ def test_smallest_face_and_most_faces():
     large = get_detector(BLAZEFACE, options=SearchOptions(min_face=2 * side))
     assert len(large.find(photo).boxes) == 0
     pair = np.concatenate([photo, photo], axis=1)
-    assert len(get_detector(BLAZEFACE).find(pair).boxes) == 2
+    assert (get_detector(BLAZEFACE).find(pair).scores > 0.5).sum() == 2
     one = get_detector(BLAZEFACE, options=SearchOptions(most_faces=1))
     assert len(one.find(pair).boxes) == 1
 
@@ -245,7 +247,7 @@ def test_tiles_cover_the_photo_and_overlap(width, height, side):
     assert (sides <= side + 1e-6).all() and np.allclose(sides, squares[:, 3] - squares[:, 1])
     points = np.random.default_rng(0).uniform(-0.5, [width - 0.5, height - 0.5], (500, 2))
     small = 0.99 * tiles.OVERLAP * sides[0]  # a face of this side is whole in one of them
-    low = np.minimum(points, np.maximum([width - small, height - small], -0.5))
+    low = np.minimum(points, np.maximum([width - small, height - small], 0) - 0.5)
     inside = (squares[:, None, :2] <= low + 1e-6) & (low + small <= squares[:, None, 2:] + 1e-6)
     assert inside.all(axis=2).any(axis=0).all()
 
@@ -254,7 +256,7 @@ def test_tile_sides_leave_no_gap_between_sizes():
     for side in (500, 1000, 4000, 20000):
         sizes = [side, *tiles.tile_sides(side, 0.06, 40)]
         assert 0.06 * sizes[-1] <= 40 + 1e-6
-        for larger, smaller in zip(sizes, sizes[1:], strict=False):
+        for larger, smaller in itertools.pairwise(sizes):
             assert tiles.OVERLAP * smaller >= 0.06 * larger - 1e-6
 
 
