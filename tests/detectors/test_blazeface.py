@@ -19,8 +19,8 @@ from senet_landmark.detectors.blazeface import FOLDER, networks, roll_of
 from senet_landmark.detectors.interface import SearchOptions, as_detections
 from senet_landmark.detectors.registry import BLAZEFACE, default_corrections, get_detector
 from senet_landmark.errors import InputError
+from senet_landmark.export.conversion import detectors as conversion
 from senet_landmark.export.engines.registry import ENGINES
-from senet_landmark.export.freezing import detectors as freezing
 from senet_landmark.face import geometry
 from senet_landmark.frozen.detector import anchor_centres, load_detector_contract
 
@@ -55,7 +55,7 @@ def test_the_portrait_as_in_the_original_in_tensorflow(name):
 def check_reference(name, engine, suffix):
     model = (FOLDER / name).with_suffix(suffix)
     contract = load_detector_contract(model)
-    crops = freezing.check_crops(contract.size[0])[:2]
+    crops = conversion.check_crops(contract.size[0])[:2]
     outputs = ENGINES[engine].load(model, contract, 0)(crops)
     assert outputs["boxes"].shape == (2, *contract.boxes.shape[1:])
     for boxes, scores, expected in zip(
@@ -71,18 +71,18 @@ def check_reference(name, engine, suffix):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_to_googles_file(name):
-    original = wheel_data() / freezing.SOURCES[name].file
+    original = wheel_data() / conversion.SOURCES[name].file
     contract = load_detector_contract(FOLDER / f"{name}.onnx")
-    crops = freezing.check_crops(contract.size[0])
-    expected = freezing.original_outputs(original, crops)
+    crops = conversion.check_crops(contract.size[0])
+    expected = conversion.original_outputs(original, crops)
     outputs = ENGINES["onnxruntime"].load(FOLDER / f"{name}.onnx", contract, 0)(crops)
-    for output, tolerance in freezing.TOLERANCES.items():
+    for output, tolerance in conversion.TOLERANCES.items():
         assert np.abs(outputs[output] - expected[output]).max() < tolerance
 
 
 @pytest.mark.slow
 def test_frozen_again_from_googles_files(tmp_path):
-    written = freezing.make_detectors(wheel_data(), tmp_path)
+    written = conversion.make_detectors(wheel_data(), tmp_path)
     for path in written:
         shipped = load_detector_contract(FOLDER / path.name)
         again = load_detector_contract(path)
@@ -93,9 +93,9 @@ def test_frozen_again_from_googles_files(tmp_path):
 
 @pytest.mark.slow
 def test_file_of_another_network_is_refused(tmp_path):
-    other = wheel_data() / freezing.SOURCES["blazeface-full"].file
+    other = wheel_data() / conversion.SOURCES["blazeface-full"].file
     with pytest.raises(InputError):
-        freezing.make_detector("blazeface-short", other, tmp_path / "blazeface-short.pb")
+        conversion.make_detector("blazeface-short", other, tmp_path / "blazeface-short.pb")
     assert not list(tmp_path.iterdir())
 
 
@@ -206,8 +206,9 @@ def test_faces_of_all_sizes_in_photos_of_all_sizes(side, share):
     at = 0.5 if share > 0.5 else 0.71
     photo, points = moved_portrait(share * side / 95, side=side, at=(at, at))
     detections = get_detector(BLAZEFACE).find(photo)
-    overlaps = [geometry.iou(box, geometry.box_from_landmarks(points)) for box in detections.boxes]
-    assert max(overlaps) > 0.4 and len(overlaps) <= 2
+    sure = detections.take(detections.scores > 0.5)
+    (overlap,) = [geometry.iou(box, geometry.box_from_landmarks(points)) for box in sure.boxes]
+    assert overlap > 0.4
 
 
 def test_larger_photos_show_no_fewer_faces():
@@ -232,7 +233,7 @@ def test_smallest_face_and_most_faces():
     large = get_detector(BLAZEFACE, options=SearchOptions(min_face=2 * side))
     assert len(large.find(photo).boxes) == 0
     pair = np.concatenate([photo, photo], axis=1)
-    assert len(get_detector(BLAZEFACE).find(pair).boxes) == 2
+    assert (get_detector(BLAZEFACE).find(pair).scores > 0.5).sum() == 2
     one = get_detector(BLAZEFACE, options=SearchOptions(most_faces=1))
     assert len(one.find(pair).boxes) == 1
 
@@ -246,7 +247,7 @@ def test_tiles_cover_the_photo_and_overlap(width, height, side):
     assert (sides <= side + 1e-6).all() and np.allclose(sides, squares[:, 3] - squares[:, 1])
     points = np.random.default_rng(0).uniform(-0.5, [width - 0.5, height - 0.5], (500, 2))
     small = 0.99 * tiles.OVERLAP * sides[0]  # a face of this side is whole in one of them
-    low = np.minimum(points, np.maximum([width - small, height - small], -0.5))
+    low = np.minimum(points, np.maximum([width - small, height - small], 0) - 0.5)
     inside = (squares[:, None, :2] <= low + 1e-6) & (low + small <= squares[:, None, 2:] + 1e-6)
     assert inside.all(axis=2).any(axis=0).all()
 

@@ -62,7 +62,7 @@ def test_faces_have_pose_and_attributes_where_the_model_does(small_run, full_run
     assert plain.attributes == {}
     predictor = Predictor(full_run.model)
     (face,) = predictor.predict(portrait_path())
-    outputs = predictor.outputs(portrait()[0], face.box[None], "dlib")
+    outputs = predictor.outputs(portrait()[0], face.box[None], predictor.detector_source)
     np.testing.assert_allclose(face.pose, outputs["pose"][0], atol=1e-4)
     assert list(face.attributes) == ["gender", "smile", "glasses", "head_pose"]
     shares = split_probabilities(outputs["attributes"], list(face.attributes))

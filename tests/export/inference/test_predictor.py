@@ -60,7 +60,9 @@ def test_any_function_may_detect(shipped, dlib_cnn_file):
     assert face.score == 0.5 and nme(face.landmarks, truth) < 0.05
     nothing = Predictor(engine="opencv", detector=lambda pixels: ([], []))
     assert nothing.predict(photo) == []
-    with pytest.raises(InputError, match=r"Unknown detector 'mtcnn'. Known: dlib, dlib_cnn"):
+    with pytest.raises(
+        InputError, match=r"Unknown detector 'mtcnn'. Known: blazeface, dlib, dlib_cnn, yunet"
+    ):
         Predictor(detector="mtcnn")
     with pytest.raises(InputError, match="mmod_human_face_detector"):
         Predictor(detector="dlib_cnn")
