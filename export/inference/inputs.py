@@ -3,7 +3,6 @@
 Nothing here holds the photos' paths: a list of a million would take hundreds of megabytes.
 """
 
-import hashlib
 import os
 import re
 import unicodedata
@@ -12,13 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from senet_landmark.errors import InputError
+from senet_landmark.export.inference.lines import (
+    HEADER,
+    LINES,
+    WORK,
+    begun_names,
+    key_of,
+    photo_key,
+    read_lines,
+)
 from senet_landmark.io.images import PHOTO_SUFFIXES
-
-WORK = ".landmarks.tmp"
-"""Folder in a folder of results for what is not finished."""
-
-LINES = "landmarks.jsonl"
-HEADER = "landmarks.run.json"
 
 _NUMBERED = re.compile(r"(?s)(.+)_([2-9]|[1-9]\d+)")
 """A name that could be that of a further face: `NAME_2`."""
@@ -39,17 +41,6 @@ class Input(NamedTuple):
     path: Path
     relative: Path
     source: Path
-
-
-def key_of(text: str | Path) -> int:
-    """64 bits that stand for a path or a name in memory."""
-    data = os.fspath(text).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
-
-
-def photo_key(path: Path | str, folder: Path | str = "") -> int:
-    """The `key_of` a photo's absolute path; a relative one is in `folder`, or the current one."""
-    return key_of(os.path.abspath(os.path.join(folder, path)))
 
 
 def list_inputs(
@@ -129,8 +120,6 @@ def _result_finder() -> Callable[[Path], bool]:
 
 def _recorded_names(folder: Path) -> frozenset[int] | None:
     """The names of all results in a folder of results; None for any other folder."""
-    from senet_landmark.export.inference.lines import begun_names, read_lines
-
     if not (folder / HEADER).is_file():
         return None
     begun = begun_names(folder)

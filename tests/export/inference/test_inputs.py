@@ -10,8 +10,8 @@ from senet_landmark.export.inference.inputs import (
     Input,
     Names,
     list_inputs,
-    photo_key,
 )
+from senet_landmark.export.inference.lines import photo_key
 from senet_landmark.io.images import find_photos
 
 
