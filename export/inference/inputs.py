@@ -5,16 +5,42 @@ Nothing here holds the photos' paths: a list of a million would take hundreds of
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.lines import begun_names, read_lines
-from senet_landmark.export.inference.names import HEADER, LINES, WORK, Input, key_of
+from senet_landmark.export.inference.lines import (
+    HEADER,
+    LINES,
+    WORK,
+    begun_names,
+    key_of,
+    photo_key,
+    read_lines,
+)
 from senet_landmark.io.images import PHOTO_SUFFIXES
+
+_NUMBERED = re.compile(r"(?s)(.+)_([2-9]|[1-9]\d+)")
+"""A name that could be that of a further face: `NAME_2`."""
 
 _RESULT = re.compile(r"(?s)(.+)(?:_landmarks\.jpg|_chip_[1-9]\d*\.png)")
 """A picture that `predict` may have written."""
+
+
+class Input(NamedTuple):
+    """A photo among the inputs.
+
+    Attributes:
+      path: as the user gave it, or below a folder as the user gave it.
+      relative: its path in that folder; the name alone of a photo that was given by itself.
+      source: that folder, or the photo's own.
+    """
+
+    path: Path
+    relative: Path
+    source: Path
 
 
 def list_inputs(
@@ -101,3 +127,68 @@ def _recorded_names(folder: Path) -> frozenset[int] | None:
         return frozenset(begun)
     lines = read_lines(folder / LINES)
     return frozenset({key_of(line.name) for line in lines if line.faces} | begun)
+
+
+class Names:
+    """The beginnings of the names of results: no two photos' files can have the same name.
+
+    A photo's files are `NAME_landmarks.jpg`, `NAME_chip_1.png` …, `NAME.pts` for the first face and
+    `NAME_2.pts` for the second. So `NAME` and `NAME_2` are not both given. Upper and lower case
+    count as the same, because some file systems keep them in one file.
+
+    The names depend on the order of the photos, not on the order in which they are finished.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[int, tuple[int, int]] = {}  # key of name -> keys of photo and its folder
+
+    def take(self, name: str, photo: int, folder: int = 0) -> None:
+        """Notes that a photo has a name."""
+        name = _folded(name)
+        self._owners[key_of(name)] = (photo, folder)
+        if match := _NUMBERED.fullmatch(name):
+            self._owners[key_of(_further(match[1]))] = (photo, folder)
+
+    def give(self, photo: Input) -> str:
+        """A free name for a photo: its path in the source folder without the suffix, if free.
+
+        Otherwise that with the suffix where a photo of the same folder has the name, or with the
+        source folder's name before it.
+        """
+        key, folder = photo_key(photo.path), photo_key(photo.path.parent)
+        stem = photo.relative.with_suffix("").as_posix()
+        whole = photo.relative.as_posix()
+        source = Path(os.path.abspath(photo.source)).name or "root"
+        above = [f"{source}/{stem}", f"{source}/{whole}"]
+        taker = self._taker(stem, key)
+        beside = [whole, *above] if taker and taker[1] == folder else [*above, whole]
+        for name in [stem, *beside]:
+            if not self._taker(name, key):
+                break
+        else:
+            number = 2
+            while self._taker(name := f"{source}/{whole}-{number}", key):
+                number += 1
+        self.take(name, key, folder)
+        return name
+
+    def _taker(self, name: str, photo: int) -> tuple[int, int] | None:
+        """Photo and folder that have this name, or one that cannot be beside it; None: nobody."""
+        name = _folded(name)
+        names = [name, _further(name)]
+        if match := _NUMBERED.fullmatch(name):
+            names.append(match[1])
+        for other in names:
+            taker = self._owners.get(key_of(other))
+            if taker and taker[0] != photo:
+                return taker
+        return None
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _further(name: str) -> str:
+    """Stands for all names `NAME_2`, `NAME_3`, …; no file can have this name."""
+    return f"{name}\0"

@@ -20,10 +20,10 @@ from tqdm import tqdm
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference import writers
 from senet_landmark.export.inference.inputs import list_inputs
-from senet_landmark.export.inference.lines import Results, close_folder, results_folder
-from senet_landmark.export.inference.names import photo_key
+from senet_landmark.export.inference.lines import photo_key
 from senet_landmark.export.inference.pool import in_processes
 from senet_landmark.export.inference.predictor import Predictor
+from senet_landmark.export.inference.results import Results, close_folder, results_folder
 from senet_landmark.export.inference.work import Job, Outcome, Task, in_this_process, make_predictor
 from senet_landmark.face.schemes import Scheme
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from senet_landmark.data_tools.beam_pipeline import pipeline_options, run_each
-from senet_landmark.export.inference.names import WORK
+from senet_landmark.export.inference.lines import WORK
 from senet_landmark.export.inference.predict import Run
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.work import (

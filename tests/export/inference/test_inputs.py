@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import Input, list_inputs
-from senet_landmark.export.inference.names import Names, photo_key
+from senet_landmark.export.inference.inputs import (
+    Input,
+    Names,
+    list_inputs,
+)
+from senet_landmark.export.inference.lines import photo_key
 from senet_landmark.io.images import find_photos
 
 

@@ -14,7 +14,7 @@ import pytest
 from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference import lines, predict, work
+from senet_landmark.export.inference import lines, predict, results, work
 from senet_landmark.export.inference.predict import predict_photos
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.io.images import write_picture
@@ -235,7 +235,7 @@ def test_full_disk_keeps_what_was_done(photos, tmp_path, twice, monkeypatch):
         return plain(file, data)
 
     with monkeypatch.context() as patched:
-        patched.setattr(lines.os, "write", half)
+        patched.setattr(results.os, "write", half)
         with pytest.raises(InputError, match=r"landmarks\.jsonl: cannot be written \(No space"):
             predict_photos([photos], out, predictor=twice)
     assert len(lines_in(out)) == 1
@@ -255,7 +255,7 @@ def test_full_disk_keeps_what_was_done(photos, tmp_path, twice, monkeypatch):
 def test_two_runs_in_one_folder(photos, tmp_path, twice):
     out = tmp_path / "out"
     with (
-        lines.results_folder(out, {}, []),
+        results.results_folder(out, {}, []),
         pytest.raises(InputError, match="another run writes its results there"),
     ):
         predict_photos([photos], out, predictor=twice)
