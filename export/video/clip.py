@@ -29,6 +29,13 @@ LONGEST_STEP = 60.0
 MOST_BAD_FRAMES = 25
 """After this number of unreadable frames in a row a video counts as ended."""
 
+TURNS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+"""Degrees clockwise by which a file asks for its frames to be turned -> the code of that turn."""
+
 MISSING = 0.02
 """Share of a file's duration that may be missing at its end, because containers round it."""
 
@@ -77,6 +84,7 @@ class Clip:
                 f"{source}: is no video that OpenCV reads, or its end is cut off: an .mp4 or .mov "
                 "has its index there. Copy it again, or give an MP4, AVI, MKV or WebM."
             )
+        self._turn = None if self.is_camera else _missing_turn(self._capture)
         if self.is_camera:  # the newest frame, not older ones from its buffer
             self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         rate = float(self._capture.get(cv2.CAP_PROP_FPS))
@@ -102,7 +110,8 @@ class Clip:
             self.bad_frames += missed
             missed = 0
             last = self._time(number, last, time.monotonic() - began)
-            yield Frame(number, last, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+            upright = bgr if self._turn is None else cv2.rotate(bgr, self._turn)
+            yield Frame(number, last, cv2.cvtColor(upright, cv2.COLOR_BGR2RGB))
         tolerance = max(2 / self.rate, MISSING * self.frames / self.rate)
         self.ended_early = self.is_camera or (self.frames - 1) / self.rate - last > tolerance
 
@@ -122,6 +131,20 @@ class Clip:
     def close(self) -> None:
         """Closes the file or camera."""
         self._capture.release()
+
+
+def _missing_turn(capture: cv2.VideoCapture) -> int | None:
+    """How each frame must be turned to be upright, as a code of `cv2.rotate`; None: not at all.
+
+    Telephones write frames that lie on their side, and how players turn them. OpenCV turns them
+    itself where it is asked to, and some releases (4.11) only then. Where a build refuses, the turn
+    that the file asks for is left to the caller.
+    """
+    capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
+    if capture.get(cv2.CAP_PROP_ORIENTATION_AUTO) == 1:
+        return None
+    degrees = capture.get(cv2.CAP_PROP_ORIENTATION_META)
+    return TURNS.get(round(degrees) % 360) if math.isfinite(degrees) else None
 
 
 def camera_number(source: Path | str) -> int | None:

@@ -151,25 +151,71 @@ def test_damage_in_the_middle_does_not_end_the_job(tmp_path, predictor, name, co
     assert float(rows[-1]["time"]) > 26 / RATE and not found["ended_early"]
 
 
-def test_upright_as_a_telephone_says(tmp_path, predictor):
-    """Telephones write pictures that lie on their side, and how they are to be turned."""
-    frames = [np.rot90(frame_at(number)[0][:, 40:344]) for number in range(4)]
-    path = tmp_path / "lying.mp4"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, (384, 304))
+MATRICES = {  # degrees clockwise -> a, b, c, d of the track's matrix, and whether x, y are moved
+    90: (0, 1, -1, 0, 1, 0),
+    180: (-1, 0, 0, -1, 1, 1),
+    270: (0, -1, 1, 0, 0, 1),
+}
+
+
+def write_lying(path, degrees):
+    """A video as telephones write it: its frames lie, and it says how they are to be turned."""
+    frames = [np.rot90(frame_at(number)[0][:, 40:344], degrees // 90).copy() for number in range(4)]
+    height, width = frames[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, (width, height))
     for frame in frames:
-        writer.write(np.ascontiguousarray(frame[..., ::-1]))
+        writer.write(frame[..., ::-1])
     writer.release()
     data = bytearray(path.read_bytes())
     place = data.index(b"tkhd") + 44  # ISO 14496-12, 8.3.2: the track's matrix
-    one, height = 1 << 16, 304 << 16
-    data[place : place + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, height, 0, 1 << 30)
+    a, b, c, d, x, y = (value << 16 for value in MATRICES[degrees])
+    upright = (height, width) if degrees % 180 else (width, height)
+    x, y = x * upright[0], y * upright[1]
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, x, y, 1 << 30)
     path.write_bytes(data)
-    found = predict_video(path, tmp_path, predictor=predictor)
+    return path
+
+
+def refuse_to_turn(monkeypatch, turns_when_asked):
+    """OpenCV does not turn frames, or only if it is asked to."""
+    real = cv2.VideoCapture
+
+    class Capture:
+        def __init__(self, name):
+            self.inner = real(name)
+            self.inner.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
+
+        def set(self, property_, value):
+            refused = property_ == cv2.CAP_PROP_ORIENTATION_AUTO and not turns_when_asked
+            return not refused and self.inner.set(property_, value)
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+    monkeypatch.setattr(clip_module.cv2, "VideoCapture", Capture)
+
+
+@pytest.mark.parametrize("degrees", sorted(MATRICES))
+def test_upright_as_a_telephone_says(tmp_path, predictor, degrees):
+    found = predict_video(write_lying(tmp_path / "a.mp4", degrees), tmp_path, predictor=predictor)
     assert found["faces"] == 4
     points = np.array([float(rows_of(found["csv"])[2][f"{a}{i}"]) for i in range(68) for a in "xy"])
     truth = frame_at(2)[1] - (40, 0)
     assert nme(points.reshape(1, 68, 2), truth[None], get_scheme("300w_68"))[0] < 0.06
     assert next(iter(Clip(found["video"]))).picture.shape == (384, 304, 3)
+
+
+@pytest.mark.parametrize("degrees", sorted(MATRICES))
+@pytest.mark.parametrize("turns_when_asked", [True, False])
+def test_upright_with_releases_of_opencv_that_do_not_turn(
+    tmp_path, monkeypatch, degrees, turns_when_asked
+):
+    path = write_lying(tmp_path / "a.mp4", degrees)
+    turned = [frame.picture for frame in Clip(path)]
+    refuse_to_turn(monkeypatch, turns_when_asked)
+    pictures = [frame.picture for frame in Clip(path)]
+    np.testing.assert_array_equal(pictures, turned)
+    assert np.abs(pictures[2].astype(int) - frame_at(2)[0][:, 40:344]).mean() < 6
 
 
 def test_animated_gif(tmp_path, predictor):
