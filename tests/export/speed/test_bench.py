@@ -10,6 +10,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.export.engines.registry import ENGINES
 from senet_landmark.export.evaluation.peers import find_dlib_model
 from senet_landmark.export.speed.bench import BATCH, _measure, bench, table
+from senet_landmark.export.speed.whole_photo import photo_table
 from senet_landmark.frozen.models import find_model
 
 pytestmark = pytest.mark.slow
@@ -85,7 +86,8 @@ def test_ratios_are_of_the_figures_beside_them(measured):
 def test_table_has_a_line_for_each(measured):
     out, result = measured
     lines = table(result).splitlines()
-    assert (out / "bench.md").read_text().splitlines() == lines
+    tables = (out / "bench.md").read_text().splitlines()
+    assert tables == [*lines, "", *photo_table(result["whole_photo"]).splitlines()]
     assert len({line.count("|") for line in lines}) == 1
     assert sum(line[0] == "lonely" for line in cells(table(result))) == len(ENGINES)
 
