@@ -31,7 +31,7 @@ from senet_landmark.frozen.models import find_model
 from senet_landmark.io.images import decode_photo, read_photo
 
 FACE_PROBABILITY = 0.85
-"""Smallest probability of a face by its detector's score and the model's confidence together.
+"""Smallest probability of a face, by the score of an unsure detector and the model's confidence.
 Chosen on training faces (docs/detectors.md)."""
 
 PASSES = 3
@@ -221,7 +221,7 @@ class Predictor:
         return [face for face in faces if self._is_face(face, sure)]
 
     def _is_face(self, face: Face, sure_score: float) -> bool:
-        if np.isnan(face.confidence):
+        if np.isnan(face.confidence) or face.score >= sure_score:
             return face.score >= sure_score
         # Both are probabilities, taken as independent; as likely as not before.
         yes = face.score * face.confidence

@@ -1,4 +1,4 @@
 """Photo -> face boxes and scores: one file per detector, and a registry of them.
 
-Imports `face` and `io`; never TensorFlow.
+Imports `face`, `io` and `frozen`; never TensorFlow.
 """

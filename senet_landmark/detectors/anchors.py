@@ -118,7 +118,9 @@ def suppressed(candidates: Candidates, iou: float) -> Candidates:
         group = overlaps > iou
         group[0] = True
         weights = candidates.scores[group]
-        corners.append(np.average(candidates.corners[group], axis=0, weights=weights))
+        # `np.average` would take as long as all the rest.
+        weighted = candidates.corners[group] * weights[:, None, None]
+        corners.append(weighted.sum(axis=0) / weights.sum())
         scores.append(candidates.scores[0])
         candidates = candidates.take(~group)
     if not corners:
@@ -128,6 +130,8 @@ def suppressed(candidates: Candidates, iou: float) -> Candidates:
 
 def corrected(candidates: Candidates, correction: geometry.BoxCorrection) -> Candidates:
     """The candidates with their boxes corrected; their points stay."""
+    if correction == geometry.BoxCorrection():
+        return candidates
     corners = candidates.corners.copy()
     for face in corners:
         face[:2] = geometry.correct_box(face[:2].ravel(), correction).reshape(2, 2)

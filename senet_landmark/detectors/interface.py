@@ -96,9 +96,8 @@ class DetectorSpec:
         missing or is not a model of this detector.
       correction: from its boxes to the canonical box, for models whose contract has no correction
         of its own; None: it was never fitted.
-      sure_score: where it is given, the scores are probabilities, low ones among them, and a
-        detection counts by its score and the landmark model's confidence together; for a model
-        without confidence from this score on. None: all its detections count.
+      sure_score: from this score on a detection counts; below it by its score, a probability, and
+        the landmark model's confidence together. None: all its detections count.
     """
 
     title: str
