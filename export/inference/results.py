@@ -200,8 +200,14 @@ def results_folder(
 
 
 def close_folder(results: Results) -> None:
-    """Removes what only an interrupted run needs; call it when a run is complete."""
+    """Removes what only an interrupted run needs, and all of it if the folder has no line.
+
+    Call it when a run is complete.
+    """
     shutil.rmtree(results.out / WORK, ignore_errors=True)
+    if not results._size:
+        for name in (LINES, HEADER, SKIPPED):
+            (results.out / name).unlink(missing_ok=True)
 
 
 def _claim(results: Results, settings: Mapping[str, Any], files: Iterable[str]) -> None:

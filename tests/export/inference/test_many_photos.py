@@ -205,6 +205,14 @@ def test_command_prints_names_that_are_no_text(tmp_path, capfd):
     assert r"no face found: " in capfd.readouterr().out
 
 
+def test_nothing_is_left_where_nothing_could_be_done(photos, tmp_path, twice):
+    for path in photos.rglob("*.jpg"):
+        path.write_bytes(b"no photo")
+    with pytest.raises(InputError, match="No photo could be read"):
+        predict_photos([photos], tmp_path / "out", predictor=twice)
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_library_error_is_one_skipped_photo(photos, tmp_path):
     def fails(photo):
         fails.calls += 1
