@@ -87,8 +87,8 @@ def predict_photos(
 
     Raises:
       InputError: a path does not exist, a folder holds no photo but what `predict` wrote, boxes are
-        given for several photos, no photo could be read, `out` holds results of other options or files that no run
-        wrote, or the disk is full.
+        given for several photos, no photo could be read, `out` holds results of other options or
+        files that no run wrote, or the disk is full.
       KeyboardInterrupt: the call was interrupted; what was done is written.
     """
     out = Path(out)
