@@ -87,13 +87,15 @@ def predict_photos(
       again. The two lists end after `MOST_NAMED`.
 
     Raises:
-      InputError: a path does not exist, a folder holds no photo, boxes are given for several
-        photos, no photo could be read, `out` holds results of other options or files that no run
-        wrote, or the disk is full.
+      InputError: a path does not exist, a folder holds no photo but what `predict` wrote, boxes are
+        given for several photos, no photo could be read, `out` holds results of other options or
+        files that no run wrote, or the disk is full.
       KeyboardInterrupt: the call was interrupted; what was done is written.
     """
     out = Path(out)
     count = sum(1 for _ in list_inputs(photos, out))
+    if not count:
+        raise InputError("What is given are pictures that predict wrote; give photos.")
     if boxes is not None and count > 1:
         raise InputError(f"A face box is of one photo; {count} are given.")
     options: dict[str, Any] = {}
@@ -123,7 +125,7 @@ def predict_photos(
             for outcome in outcomes:
                 _note(outcome, results, summary)
                 bar.update(summary.photos + summary.skipped_count - bar.n)
-        if count and not summary.photos and not stopped.is_set():
+        if not summary.photos and not stopped.is_set():
             reasons = "; ".join(skip["reason"] for skip in summary.skipped[:3])
             close_folder(results)
             raise InputError(f"No photo could be read. {reasons}")

@@ -168,22 +168,27 @@ def results_folder(
       InputError: another run is at work there; the folder's results are of other options; or there
         are files of these names that no run wrote, or that somebody changed.
     """
-    (out / WORK).mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / WORK / "lock")  # the system releases the lock of a killed process
     try:
+        (out / WORK).mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise InputError(
             f"{out}: another run writes its results there. Wait for it, or give another --out."
         ) from error
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}).") from error
     results = Results(out, Path.cwd(), overwrite)
     try:
-        _claim(results, settings, files)
-        for path in (out / WORK).iterdir():  # of a killed run
-            if path.name not in ("lock", BEGUN):
-                path.unlink() if path.is_file() else shutil.rmtree(path)
-        (out / SKIPPED).unlink(missing_ok=True)
-        _resume(results)
+        try:
+            _claim(results, settings, files)
+            for path in (out / WORK).iterdir():  # of a killed run
+                if path.name not in ("lock", BEGUN):
+                    path.unlink() if path.is_file() else shutil.rmtree(path)
+            (out / SKIPPED).unlink(missing_ok=True)
+            _resume(results)
+        except OSError as error:
+            raise InputError(cannot_go_on(error.filename or out, error)) from error
         yield results
     finally:
         for file in (results._lines, results._begun, results._skipped):
@@ -195,8 +200,14 @@ def results_folder(
 
 
 def close_folder(results: Results) -> None:
-    """Removes what only an interrupted run needs; call it when a run is complete."""
+    """Removes what only an interrupted run needs, and all of it if the folder has no line.
+
+    Call it when a run is complete.
+    """
     shutil.rmtree(results.out / WORK, ignore_errors=True)
+    if not results._size:
+        for name in (LINES, HEADER, SKIPPED):
+            (results.out / name).unlink(missing_ok=True)
 
 
 def _claim(results: Results, settings: Mapping[str, Any], files: Iterable[str]) -> None:

@@ -134,11 +134,15 @@ def predict(
                 raise
             failed.append({"photo": video, "reason": str(error)})
     if photo_paths:
-        summary = predict_photos(
-            photo_paths, out, predictor=options, boxes=boxes, write=photos.write,
-            pictures=pictures, chip_size=photos.align, workers=photos.workers,
-            overwrite=photos.overwrite, run=_beam_run(photos),
-        )  # fmt: skip
+        try:
+            summary = predict_photos(
+                photo_paths, out, predictor=options, boxes=boxes, write=photos.write,
+                pictures=pictures, chip_size=photos.align, workers=photos.workers,
+                overwrite=photos.overwrite, run=_beam_run(photos),
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            print(f"What was done is in {out}; the same command goes on from there.")
+            raise
         _print_photos(summary, out)
         failed += summary["skipped"]
         if summary["skipped_count"] > len(summary["skipped"]):
