@@ -1,9 +1,11 @@
 """`senet-landmark predict clip.mp4` or `0`: follows the faces in a video or in a camera's frames.
 
 It writes
-    NAME_landmarks.mp4   the frames with box, landmarks and identity of each face. For a file: the
+    NAME_landmarks.webm  the frames with box, landmarks and identity of each face. For a file: the
                          frames that could be read, at the file's mean rate. For a camera: frames
-                         are repeated or left out, so that the video runs in real time
+                         are repeated or left out, so that the video runs in real time.
+                         It is VP8, which browsers play; where OpenCV does not write that, the next
+                         of `encoders.py`, and NAME_landmarks.mp4 if that is an MP4
     NAME_landmarks.csv   a line for each face of each frame:
 
         frame              number of the frame, from 0
@@ -33,10 +35,10 @@ from tqdm import tqdm
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video.clip import Clip, Frame, camera_number, is_video
+from senet_landmark.export.video.encoders import ENCODERS, Encoder, choose_encoder, open_writer
 from senet_landmark.export.video.smoothing import OneEuro
 from senet_landmark.export.video.tracking import TrackedFace, Tracker
 from senet_landmark.face import geometry
-from senet_landmark.frozen.runtimes import quiet
 from senet_landmark.io.columns import BOX, POSE
 from senet_landmark.io.files import written_whole
 from senet_landmark.visualisation.drawing import draw_box, draw_label, draw_points
@@ -69,7 +71,7 @@ def predict_video(
 
     Args:
       source: a video file, or the number of a camera.
-      out: folder for `NAME_landmarks.csv` and `NAME_landmarks.mp4`.
+      out: folder for `NAME_landmarks.csv`, and `NAME_landmarks.webm` or `.mp4` (`encoders.py`).
       predictor: the predictor; None: that of the default model.
       smooth: write smoothed landmarks (`export/video/smoothing.py`).
       every: seconds from one detection to the next while no face is lost.
@@ -94,14 +96,15 @@ def predict_video(
     out = Path(out)
     summary = {"frames": 0, "faces": 0, "identities": 0, "bad_frames": 0, "interrupted": False}
     last = 0.0
-    video = out / f"{clip.name}_landmarks.mp4"
+    encoder = choose_encoder() if pictures else ENCODERS[0]
+    video = out / f"{clip.name}_landmarks{encoder.suffix}"
     table = out / f"{clip.name}_landmarks.csv"
     try:
         predictor = predictor or Predictor()
         tracker = Tracker(predictor, smooth=OneEuro() if smooth else None, every=every)
         with contextlib.ExitStack() as stack:
             rows = stack.enter_context(_rows(table, predictor.scheme.points))
-            annotated = stack.enter_context(_annotated(video, clip)) if pictures else None
+            annotated = stack.enter_context(_annotated(video, encoder, clip)) if pictures else None
             interrupted = stack.enter_context(_ctrl_c())
             bar = tqdm(total=clip.frames or None, unit="frame", dynamic_ncols=True)
             stack.callback(bar.close)
@@ -201,8 +204,10 @@ def _rows(path: Path, points: int) -> Iterator[Callable[[Frame, list[TrackedFace
 
 
 @contextlib.contextmanager
-def _annotated(path: Path, clip: Clip) -> Iterator[Callable[[float, np.ndarray], None]]:
-    """Yields a function that writes (time, RGB picture) to an MP4.
+def _annotated(
+    path: Path, encoder: Encoder, clip: Clip
+) -> Iterator[Callable[[float, np.ndarray], None]]:
+    """Yields a function that writes (time, RGB picture) to a video.
 
     The file gets its name once it is whole. All pictures get the size of the first one.
     """
@@ -214,13 +219,11 @@ def _annotated(path: Path, clip: Clip) -> Iterator[Callable[[float, np.ndarray],
             nonlocal size, written
             if not writers:
                 size = (picture.shape[1], picture.shape[0])
-                code = cv2.VideoWriter.fourcc(*"mp4v")
-                with quiet():
-                    writers.append(cv2.VideoWriter(str(temporary), code, clip.rate, size))
+                writers.append(open_writer(temporary, encoder, clip.rate, size))
                 if not writers[0].isOpened():
                     raise InputError(
-                        f"{path}: this OpenCV writes no MP4 of {size[0]}x{size[1]} pixels. Use "
-                        "--no-pictures for the CSV alone."
+                        f"{path}: this OpenCV writes no video of {size[0]}x{size[1]} pixels. "
+                        "Use --no-pictures for the CSV alone."
                     )
             if (picture.shape[1], picture.shape[0]) != size:  # a stream may change its size
                 whole = np.array([0, 0, picture.shape[1], picture.shape[0]]) - 0.5

@@ -79,7 +79,7 @@ def test_ctrl_c_on_a_camera_leaves_whole_files(tmp_path, predictor, use_camera, 
     assert [float(row["time"]) for row in rows] == pytest.approx([0, 0.04, 0.12, 0.16])
     assert all(None not in row and None not in row.values() for row in rows)  # whole lines
     monkeypatch.undo()
-    assert len(list(Clip(tmp_path / "camera_0_landmarks.mp4"))) == 5  # the bad one's place is kept
+    assert len(list(Clip(found["video"]))) == 5  # the bad one's place is kept
     assert len(list(tmp_path.iterdir())) == 2
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 

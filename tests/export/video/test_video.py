@@ -17,12 +17,15 @@ from senet_landmark.evaluation.metrics import nme
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video import clip as clip_module
 from senet_landmark.export.video import video
+from senet_landmark.export.video.encoders import choose_encoder
 from senet_landmark.export.video.tracking import Tracker
 from senet_landmark.export.video.video import Clip, is_video, predict_video
 from senet_landmark.face.schemes import get_scheme
 from shifted_clips import FRAMES, RATE, frame_at, interrupt, rows_of
 
 pytestmark = pytest.mark.slow
+
+VIDEO = "{}_landmarks" + choose_encoder().suffix
 
 
 def write_clip(path, code, count=FRAMES):
@@ -58,13 +61,13 @@ def test_video_gives_a_csv_by_frame_and_a_video(clip, tmp_path, predictor):
         truth = frame_at(number)[1]
         assert nme(points[None], truth[None], get_scheme("300w_68"))[0] < 0.06
         assert float(row["confidence"]) > 0.9 and abs(float(row["yaw"])) < 20
-    written = Clip(tmp_path / "a_landmarks.mp4")
+    written = Clip(found["video"])
     pictures = [frame.picture for frame in written]
     assert len(pictures) == FRAMES and written.rate == RATE
     plain = frame_at(5)[0].astype(int)
     changed = np.abs(pictures[5] - plain).max(axis=2) > 60  # box, points and number
     assert 0.005 < changed.mean() < 0.2
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a_landmarks.csv", "a_landmarks.mp4"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a_landmarks.csv", VIDEO.format("a")]
 
 
 def test_command_takes_videos_beside_photos(clip, tmp_path, capsys):
@@ -110,7 +113,7 @@ def test_video_that_ends_early_keeps_what_was_read(tmp_path, predictor):
     found = predict_video(tmp_path / "cut.avi", tmp_path / "out", predictor=predictor)
     assert 2 <= found["frames"] < FRAMES and found["ended_early"]
     assert len(rows_of(tmp_path / "out" / "cut_landmarks.csv")) == found["faces"] > 0
-    copies = [frame.number for frame in Clip(tmp_path / "out" / "cut_landmarks.mp4")]
+    copies = [frame.number for frame in Clip(found["video"])]
     assert len(copies) == found["frames"]
 
 
