@@ -68,8 +68,9 @@ def measure_photos(
       `photos`, how many; `sides`, the smallest and the largest longer side; `peers`: name -> `ms`,
       `cpu` (processor time of all threads, ms) and `faces`, how many were found in all photos, or
       `error`; `models`: for each `model`, `engine` and `detectors`: name -> `ms`, `cpu`,
-      `detection` (ms of the detector alone), `faces`, `over_mediapipe` and `over_dlib` (ms over that of the peers), `over_detector_dlib` (over that
-      of the same model with dlib's detector), or `error`, why it cannot run.
+      `detection` (ms of the detector alone), `faces`, `over_mediapipe` and `over_dlib` (ms over
+      that of the peers), `over_detector_dlib` (over that of the same model with dlib's detector),
+      or `error`, why it cannot run.
 
     Raises:
       InputError: a photo cannot be read, or a detector is unknown.
