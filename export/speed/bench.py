@@ -260,11 +260,13 @@ def _add_cold_starts(result: dict[str, Any], models: Sequence[Path], rounds: int
         if "error" not in figures
     }
     with tempfile.TemporaryDirectory() as folder:
-        for _ in range(rounds):
+        for round_number in range(rounds):
             for (number, engine), seconds in times.items():
+                # A folder of its own: `predict` would not do again what it did there before.
+                out = Path(folder) / f"{number}-{engine}-{round_number}"
                 command = [
                     sys.executable, "-m", "senet_landmark", "predict", str(portrait_path()),
-                    "--model", str(models[number].resolve()), "--engine", engine, "--out", folder,
+                    "--model", str(models[number].resolve()), "--engine", engine, "--out", str(out),
                 ]  # fmt: skip
                 began = time.perf_counter()
                 subprocess.run(
