@@ -1,5 +1,6 @@
 """The answers of the service: its models, and the faces that they find in a photo."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ from senet_landmark.detectors.interface import SearchOptions
 from senet_landmark.detectors.registry import DEFAULT_DETECTOR, FaceDetector, make_detector
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import EngineName
-from senet_landmark.export.inference.predictor import Predictor
+from senet_landmark.export.inference.predictor import Face, Predictor
 from senet_landmark.export.inference.writers import face_json
 from senet_landmark.export.service.input import Limits, check_boxes, decode_upload
 from senet_landmark.export.service.lines import LINES
+from senet_landmark.export.video.tracking import LEAST_CONFIDENCE, is_within
 from senet_landmark.face.boxes import LANDMARKS
 from senet_landmark.frozen.models import shipped_models
 
@@ -98,6 +100,8 @@ def answer(
     photo: bytes,
     boxes: np.ndarray | None,
     limits: Limits,
+    roll: np.ndarray | None = None,
+    follow: bool = False,
 ) -> dict[str, Any]:
     """The answer of `POST /v1/landmarks`: the faces of an encoded photo.
 
@@ -107,6 +111,9 @@ def answer(
       photo: the file's bytes.
       boxes: [N, 4] in photo pixels; None: the detector finds the faces.
       limits: limits of a photo's size.
+      roll: [N], by how many degrees the faces in `boxes` lean clockwise; NaN, and None: unknown.
+      follow: answer with `follow`, too: for each face where to look for it in the next frame of a
+        video, `box` and `roll` as the parameters `boxes` and `roll` take them; null if it is lost.
 
     Raises:
       HTTPException, InputError: the photo or a box is not valid (`export/service/input.py`).
@@ -119,11 +126,11 @@ def answer(
     if boxes is None:
         box_source = detector.box_source
         detections = predictor.detect(pixels)
-        boxes, scores = detections.boxes, detections.scores
+        boxes, scores, roll = detections
     else:
         check_boxes(boxes, pixels)
     detected = time.perf_counter()
-    faces = predictor.faces(pixels, boxes, box_source, scores)
+    faces = predictor.faces(pixels, boxes, box_source, scores, roll)
     if scores is not None:
         faces = predictor.verified(faces)
     end = time.perf_counter()
@@ -133,11 +140,26 @@ def answer(
         "landmarks": end - detected,
         "total": end - start,
     }
-    return {
+    result: dict[str, Any] = {
         "image": {"width": pixels.shape[1], "height": pixels.shape[0]},
         "model": predictor.name,
         "engine": predictor.engine,
         "scheme": predictor.scheme.name,
         "milliseconds": {name: round(1000 * span, 3) for name, span in spans.items()},
         "faces": [face_json(face) for face in faces],
+    }
+    if follow:
+        result["follow"] = [_follow(predictor, face, pixels) for face in faces]
+    return result
+
+
+def _follow(predictor: Predictor, face: Face, photo: np.ndarray) -> dict[str, Any] | None:
+    """Where to look for a face in the next frame of a video; None if it is lost."""
+    box = predictor.canonical_box(face.landmarks)
+    if box is None or face.confidence < LEAST_CONFIDENCE or not is_within(box, photo):
+        return None
+    roll = predictor.roll(face.landmarks)
+    return {
+        "box": [round(float(edge), 2) for edge in box],
+        "roll": round(roll, 1) if math.isfinite(roll) else None,
     }

@@ -25,6 +25,7 @@ from senet_landmark.export.service.input import (
     check_length,
     is_form,
     parse_boxes,
+    parse_roll,
     photo_of,
     read_body,
     upload_drained,
@@ -87,12 +88,21 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
 
     @app.post("/v1/landmarks", openapi_extra=_BODY)
     async def find_landmarks(
-        request: Request, model: str | None = None, boxes: str | None = None
+        request: Request,
+        model: str | None = None,
+        boxes: str | None = None,
+        roll: str | None = None,
+        follow: bool = False,
     ) -> JSONResponse:
-        """The faces of a photo. `boxes`: left,top,right,bottom;… in pixels, for no detector."""
+        """The faces of a photo.
+
+        `boxes`: left,top,right,bottom;… in pixels, for no detector; `roll`: degrees;… by which the
+        faces in these boxes lean clockwise. `follow`: answer also where to look in the next frame.
+        """
         async with upload_drained(request):
             predictor = choose_model(models, model)
             face_boxes = parse_boxes(boxes)
+            face_roll = parse_roll(roll, face_boxes)
             content_type = request.headers["content-type"] if is_form(request) else None
             check_length(request, limits)
             if accepted.locked():
@@ -105,7 +115,9 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
 
                     def work() -> dict[str, Any]:
                         photo = photo_of(body, content_type, limits)
-                        return answer(predictor, models.detector, photo, face_boxes, limits)
+                        return answer(
+                            predictor, models.detector, photo, face_boxes, limits, face_roll, follow
+                        )
 
                     result = await asyncio.get_running_loop().run_in_executor(pool, work)
         return JSONResponse(result)

@@ -227,6 +227,28 @@ def parse_boxes(text: str | None) -> np.ndarray | None:
     return np.array(boxes, np.float64)
 
 
+def parse_roll(text: str | None, boxes: np.ndarray | None) -> np.ndarray | None:
+    """`degrees;…` as float64 [N], NaN where a face's is empty. Raises HTTPException 422.
+
+    Args:
+      text: the parameter; None or empty: no face's roll is known, and None is returned.
+      boxes: [N, 4], what `parse_boxes` returned; each box has one roll.
+    """
+    if not text:
+        return None
+    try:
+        degrees = [float(one) if one.strip() else math.nan for one in text.split(";")]
+    except ValueError:
+        degrees = []
+    if boxes is None or len(degrees) != len(boxes) or any(abs(one) > 360 for one in degrees):
+        raise HTTPException(
+            422,
+            "roll takes for each of the boxes by how many degrees its face leans clockwise, -180 "
+            f"to 180, and ; between faces; not {text[:100]!r}.",
+        )
+    return np.array(degrees, np.float64)
+
+
 def check_boxes(boxes: np.ndarray, photo: np.ndarray) -> None:
     """Raises HTTPException 422 for a box that shows no part of the photo, or is far too large."""
     size = np.array([photo.shape[1], photo.shape[0]], np.float64)

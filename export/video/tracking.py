@@ -133,7 +133,7 @@ class Tracker:
         for index, track in enumerate(tracks):
             landmarks = track.landmarks_at(time)
             box = self._predictor.canonical_box(landmarks)
-            if time - track.seen <= COAST and box is not None and _is_within(box, frame):
+            if time - track.seen <= COAST and box is not None and is_within(box, frame):
                 expected[index] = box
                 rolls.append(self._predictor.roll(landmarks))
         if not expected:
@@ -191,7 +191,7 @@ class Tracker:
             box = self._predictor.canonical_box(face.landmarks)
             if (
                 box is None
-                or not _is_within(box, frame)
+                or not is_within(box, frame)
                 or size_of(box) < LEAST_SIZE
                 or face.confidence < LEAST_CONFIDENCE
             ):
@@ -232,7 +232,7 @@ class Tracker:
         return named
 
 
-def _is_within(box: np.ndarray, frame: np.ndarray) -> bool:
+def is_within(box: np.ndarray, frame: np.ndarray) -> bool:
     """Whether a box's centre is in the frame."""
     x, y = (box[:2] + box[2:]) / 2
     return bool(0 <= x < frame.shape[1] and 0 <= y < frame.shape[0])

@@ -81,6 +81,46 @@ def test_model_and_boxes_are_the_askers_choice(url, models, portrait_faces):
     assert len(answer["faces"]) == 2 and "score" not in answer["faces"][0]
 
 
+def test_faces_of_a_video_are_followed(url, models):
+    """The answer says where to look in the next frame; there the detector has nothing to do."""
+    first = ask(url, params={"follow": "true"}).json()
+    (place,) = first["follow"]
+    predictor = models.predictors[DEFAULT_MODEL]
+    landmarks = np.array(first["faces"][0]["landmarks"], np.float32)
+    assert place["box"] == pytest.approx(predictor.canonical_box(landmarks), abs=0.02)
+    assert place["roll"] == pytest.approx(predictor.roll(landmarks), abs=0.1)
+    given = {"boxes": ",".join(map(str, place["box"])), "roll": str(place["roll"])}
+    second = ask(url, params={"follow": "true", **given}).json()
+    assert "score" not in second["faces"][0] and "score" in first["faces"][0]
+    assert second["follow"][0]["box"] == pytest.approx(place["box"], abs=5)
+    nothing = ask(url, params={"follow": "true", "boxes": "380,380,500,500"}).json()
+    assert nothing["follow"] == [None] and nothing["faces"][0]["confidence"] < 0.5
+
+
+def test_roll_of_a_box_turns_its_crop(url, models):
+    """A face that lies on its side, with its roll or without."""
+    lying = encode_png(np.ascontiguousarray(np.rot90(portrait()[0], -1)))
+    truth = portrait()[1]
+    turned = np.stack([511 - truth[:, 1], truth[:, 0]], 1)  # by a quarter, clockwise
+    box = box_from_landmarks(turned)
+    text = ",".join(f"{edge:.1f}" for edge in box)
+    eyes = np.linalg.norm(truth[36] - truth[45])
+    for roll in ("90", "", "nan"):
+        answer = ask(url, lying, params={"boxes": text, "roll": roll, "follow": "true"}).json()
+        found = np.array(answer["faces"][0]["landmarks"])
+        assert np.linalg.norm(found - turned, axis=1).mean() < 0.08 * eyes
+        assert abs(answer["follow"][0]["roll"] - 90) < 25
+
+
+@pytest.mark.parametrize("roll", ["a", "1;2", "1e9", "inf", ";"])
+def test_bad_rolls_are_refused(url, roll):
+    assert refused(ask(url, params={"boxes": "9,9,99,99", "roll": roll}), 422, "roll takes")
+
+
+def test_roll_without_boxes_is_refused(url):
+    assert refused(ask(url, params={"roll": "10"}), 422, "roll takes")
+
+
 def test_models_are_listed(url, models):
     answer = httpx.get(f"{url}v1/models").json()
     assert answer["default"] == DEFAULT_MODEL

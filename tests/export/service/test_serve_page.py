@@ -5,7 +5,9 @@ import contextlib
 import json
 import re
 import shutil
+import time
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import cv2
 import numpy as np
@@ -399,6 +401,65 @@ def test_camera_is_followed_until_it_is_stopped(driver, url, models, tmp_path):
         assert len(answers) <= asked + 1  # at most the one that was under way
         choose(page)
         status(page, "1 face.")
+
+
+def asked_by_camera(driver, url, film, seconds):
+    """What the page asks in a time of its camera: a query for each answered frame; and the rate."""
+    options = (
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={film}",
+    )
+    with chromium(driver, *options) as browser, opened(browser, url) as page:
+        queries = []
+        page.on(
+            "requestfinished",
+            lambda request: queries.append(parse_qs(urlsplit(request.url).query)),
+        )
+        page.get_by_role("button", name="Use the camera").click()
+        page.get_by_text(re.compile(r"\d\.\d frames a second")).wait_for()
+        count, start = len(queries), time.perf_counter()
+        page.wait_for_timeout(1000 * seconds)
+        rate = (len(queries) - count) / (time.perf_counter() - start)
+        _, answer = downloaded(page)
+        page.get_by_role("button", name="Stop the camera").click()
+    return [query for query in queries if "model" in query], rate, answer
+
+
+def test_camera_asks_for_a_detection_now_and_then(driver, models, tmp_path, capsys):
+    """In between it says where the face was, and the detector does not run."""
+    film = tmp_path / "camera.mjpeg"
+    film.write_bytes(portrait_path().read_bytes() * 20)
+    detections = []
+
+    def find(photo):
+        detections.append(photo.shape)
+        return models.detector.find(photo)
+
+    watched = with_detector(models, find)
+    with running(watched, Limits(workers=1)) as address:
+        queries, rate, _ = asked_by_camera(driver, address, film, 3)
+    with capsys.disabled():
+        print(f"\nThe page's camera: {rate:.1f} frames a second")
+    given = ["boxes" in query for query in queries]
+    assert len(given) > 8 and not given[0]
+    assert all(given[number] == (number % 15 > 0) for number in range(len(given)))
+    # One more when the service starts, and one that may be under way at the end.
+    assert len(detections) - 1 in (given.count(False), given.count(False) + 1)
+    (roll,) = {round(float(query["roll"][0])) for query in queries if "roll" in query}
+    assert abs(roll) < 15
+
+
+def test_camera_detects_again_when_its_face_is_lost(driver, models, tmp_path):
+    """The film shows the face for a second, and then nothing for a second."""
+    grey = cv2.imencode(".jpg", np.full((512, 512, 3), 128, np.uint8))[1].tobytes()
+    film = tmp_path / "camera.mjpeg"
+    film.write_bytes(portrait_path().read_bytes() * 30 + grey * 30)
+    with running(models) as address:
+        queries, _, _ = asked_by_camera(driver, address, film, 4)
+    given = ["boxes" in query for query in queries]
+    gaps = "".join("x" if one else "." for one in given)
+    assert ".." in gaps and "x." in gaps and ".x" in gaps  # no face: detections; found: followed
 
 
 def test_camera_that_is_refused_is_told_of(page):

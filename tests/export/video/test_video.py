@@ -79,7 +79,8 @@ def test_command_takes_videos_beside_photos(clip, tmp_path, capsys):
     told = capsys.readouterr()
     assert "1 people in 4 frames" in told.out and "1 faces in 1 photos" in told.out
     assert "junk.avi: is no video" in told.err and "ended before" not in told.out
-    assert sorted(p.name for p in out.iterdir()) == ["a_landmarks.csv", "landmarks.json"]
+    photos = ["landmarks.json", "landmarks.jsonl", "landmarks.run.json"]
+    assert sorted(p.name for p in out.iterdir()) == ["a_landmarks.csv", *photos]
 
 
 def test_what_is_a_video(tmp_path, monkeypatch):
