@@ -1,8 +1,8 @@
 """Worker processes for the photos of `predict`.
 
 Processes, not threads: Python's own lock is held for about two fifths of the time of a photo, so
-two threads can gain about 1.7, and many threads 2.4. A worker whose parent is gone ends by itself, and one
-that is killed (out of memory, or by a fault in a library) is replaced.
+two threads can gain about 1.7, and many threads 2.4. A worker whose parent is gone ends by itself,
+and one that is killed (out of memory, or by a fault in a library) is replaced.
 """
 
 import contextlib
