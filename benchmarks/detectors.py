@@ -256,6 +256,11 @@ def tables(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(parts)
 
 
+def _write(out: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Writes what was measured so far, so that a long run that is ended loses nothing."""
+    out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
 def main() -> None:
     """Measures, prints the tables and writes all figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -282,6 +287,7 @@ def main() -> None:
             figures = measure(predictors, photos)
             by_dlib = dict.fromkeys(figures, figures[DLIB]) if DLIB in figures else {}
             rows += _rows(name, figures, name in WITH_NME, by_dlib)
+            _write(options.out, rows)
     if "turned" in options.only and (options.data / SETS["helen"].folder).is_dir():
         upright: dict[str, Figures] = {}
         for angle in TURNS:
@@ -290,9 +296,10 @@ def main() -> None:
             figures = measure(predictors, photos, by_landmarks=True)
             upright = upright or figures
             rows += _rows(f"turned by {angle}", figures, True, upright)
+            _write(options.out, rows)
     if "false" in options.only:
         rows += false_faces(predictors, options.data, options.every)
-    options.out.write_text(json.dumps(rows, indent=1) + "\n")
+    _write(options.out, rows)
     print(tables(rows))
     print(f"Look at {options.out}")
 

@@ -52,7 +52,14 @@ def add_conversions(model: Path, records: Path | None = None) -> dict[EngineName
     Returns:
       Engine -> why no file could be made for it; empty if every engine has a file.
     """
-    from senet_landmark.export.conversion.convert import SUFFIXES, convert
+    try:
+        from senet_landmark.export.conversion.convert import SUFFIXES, convert
+    except ImportError as error:  # TensorFlow is absent: what is already there runs nevertheless
+        return {
+            name: f"There is no file for it, and none can be made ({error})."
+            for name, spec in ENGINES.items()
+            if not any(model.with_suffix(suffix).is_file() for suffix in spec.suffixes())
+        }
 
     problems: dict[str, str] = {}
     for target, suffix in SUFFIXES.items():

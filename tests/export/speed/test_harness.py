@@ -9,6 +9,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.export.engines.registry import ENGINES
 from senet_landmark.export.speed.harness import (
     THREADS,
+    add_conversions,
     environment,
     project_environment,
     start_engines,
@@ -36,6 +37,19 @@ def test_an_engine_that_fails_with_one_number_of_threads_is_left_out(tmp_path):
         for threads, count in threads_of(ENGINES[engine]).items()
     }
     assert started == expected
+
+
+def test_without_tensorflow_the_files_that_are_there_are_kept(tmp_path, monkeypatch):
+    """MediaPipe and the newest TensorFlow exclude each other; `bench` runs beside either."""
+    monkeypatch.setitem(sys.modules, "senet_landmark.export.conversion.convert", None)
+    for suffix in (".pb", ".onnx"):
+        (tmp_path / f"m{suffix}").touch()
+    problems = add_conversions(tmp_path / "m.pb")
+    without = {
+        name for name, spec in ENGINES.items() if not {".pb", ".onnx"} & set(spec.suffixes())
+    }
+    assert set(problems) == without and "tflite" in without
+    assert "none can be made" in problems["tflite"]
 
 
 def test_engines_that_take_a_number_of_threads_are_those_of_the_environment():
