@@ -135,7 +135,7 @@ def test_a_detector_may_give_rolls(shipped):
         predictor = Predictor(engine="opencv", detector=lambda pixels, found=detections: found)
         (face,) = predictor.predict(turned)
         assert face.score == 0.5 and nme(face.landmarks, points) < 0.05
-        boxes, scores, found = predictor.find(turned)
+        boxes, scores, found = predictor.detect(turned)
         assert boxes.shape == (1, 4) and scores.shape == (1,)
         assert found is None if rolls is None else found.shape == (1,)
 
