@@ -209,18 +209,18 @@ class Predictor:
         return self._detector.detect(photo)
 
     def verified(self, faces: list[Face]) -> list[Face]:
-        """The faces from its detector that the model, too, takes for faces; in their order.
+        """The faces from its detector that count (`is_verified`), in their order."""
+        return [face for face in faces if self.is_verified(face)]
 
-        All of them if the detector's detections count as they are (`DetectorSpec.sure_score`). A
-        model without confidence refuses those that the detector is not sure of.
+    def is_verified(self, face: Face) -> bool:
+        """Whether a face from its detector counts: the model, too, takes it for a face.
+
+        Every face counts if the detector needs no model behind it (`DetectorSpec.sure_score`).
+        A model without confidence refuses those that the detector is not sure of.
         """
-        sure = self._detector.sure_score
-        if sure is None:
-            return faces
-
-        return [face for face in faces if self._is_face(face, sure)]
-
-    def _is_face(self, face: Face, sure_score: float) -> bool:
+        sure_score = self._detector.sure_score
+        if sure_score is None:
+            return True
         if np.isnan(face.confidence) or face.score >= sure_score:
             return face.score >= sure_score
         # Both are probabilities, taken as independent; as likely as not before.

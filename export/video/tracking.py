@@ -171,9 +171,9 @@ class Tracker:
         roll = None if roll is None else roll[remaining]
         sightings = self._sightings(frame, boxes[remaining], box_source, scores[remaining], roll)
         for sighting in sightings:
-            if sighting is not None and not any(
-                are_same_face(sighting.face, other.face) for other in [*followed, *new]
-            ):
+            if sighting is None or not self._predictor.is_verified(sighting.face):
+                continue
+            if not any(are_same_face(sighting.face, other.face) for other in [*followed, *new]):
                 new.append(sighting)
         return new
 
