@@ -117,6 +117,7 @@ setup(
             *BEAM,
             *TFDS,
             *PEERS,
+            *ORIGINALS,
             *ONNX,
             *TFLITE,
             *SERVE,
