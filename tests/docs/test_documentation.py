@@ -21,7 +21,7 @@ from senet_landmark.io.images import read_photo
 README = REPOSITORY / "README.md"
 DOCS = REPOSITORY / "docs"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
-OTHERS = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md", PRETRAINED / "README.md"]
+OTHERS = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
 
 
 def name_of(page):
