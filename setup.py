@@ -14,10 +14,8 @@ assert VERSION
 # dlib from source compiles for about seven minutes; dlib-bin is the same library as a wheel.
 DLIB_WHEELS = "'x86_64 AMD64 aarch64 arm64'"
 
-# What records, training, freezing, conversion and evaluation need beyond prediction.
-TRAIN = [
-    "tensorflow>=2.15",
-    "tf-slim>=1.1.0",
+# What records, evaluation and measurements need beyond prediction.
+EVALUATION = [
     "scipy>=1.11",
     "filelock>=3.12",
     "google-crc32c>=1.5",
@@ -26,6 +24,8 @@ TRAIN = [
     "matplotlib>=3.8",
     "tabulate>=0.9",
 ]
+# And training, freezing and conversion.
+TRAIN = [*EVALUATION, "tensorflow>=2.15", "tf-slim>=1.1.0"]
 
 BEAM = ["apache-beam>=2.60"]
 # tensorflow-datasets imports importlib_resources without asking for it.
@@ -104,8 +104,9 @@ setup(
         "train": TRAIN,
         "tensorboard": TENSORBOARD,
         "beam": [*TRAIN, *BEAM],
-        # The last releases that hold their models; newer ones download them.
-        "mediapipe": ["mediapipe>=0.10.14,<0.10.30; python_version < '3.13'"],
+        # The last releases that hold their models; newer ones download them. They do not go with
+        # the newest TensorFlow, so that their environment has what an evaluation needs without it.
+        "mediapipe": [*EVALUATION, "mediapipe>=0.10.14,<0.10.30; python_version < '3.13'"],
         "tfds": [*TRAIN, *TFDS],
         "onnx": [*TRAIN, *ONNX],
         "serve": SERVE,

@@ -35,7 +35,8 @@ from senet_landmark.data_tools.datasets.samples import by_photo
 from senet_landmark.detectors.registry import DLIB
 from senet_landmark.detectors.search import assign
 from senet_landmark.evaluation.metrics import nme
-from senet_landmark.export.inference.predictor import Face, Predictor
+from senet_landmark.export.inference.face import Face
+from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.face.boxes import canonical_box
 from senet_landmark.face.geometry import Box, iou
 from senet_landmark.face.schemes import get_scheme

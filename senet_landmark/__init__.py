@@ -19,7 +19,7 @@ if not os.path.isdir(os.path.join(_folder, "export")):
 
 _INFERENCE = {
     "Config": ("senet_landmark.config", "Config"),
-    "Face": ("senet_landmark.export.inference.predictor", "Face"),
+    "Face": ("senet_landmark.export.inference.face", "Face"),
     "InputError": ("senet_landmark.errors", "InputError"),
     "Predictor": ("senet_landmark.export.inference.predictor", "Predictor"),
     "get_preset": ("senet_landmark.presets", "get_preset"),
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from senet_landmark.export.conversion.convert import convert
     from senet_landmark.export.evaluation.evaluate import evaluate_models as evaluate
     from senet_landmark.export.freezing.freeze import freeze
-    from senet_landmark.export.inference.predictor import Face, Predictor
+    from senet_landmark.export.inference.face import Face
+    from senet_landmark.export.inference.predictor import Predictor
     from senet_landmark.presets import get_preset
     from senet_landmark.training.train import train
 

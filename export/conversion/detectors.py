@@ -200,9 +200,14 @@ def _assign(session: tf.Session, weights: list[tuple[str, np.ndarray]], original
     for variable in variables:
         layer = variable.op.name.split("/")[-2]
         values = kinds[_kind(layer, "depthwise", "scores", "boxes")].pop(0)
-        if values.shape != tuple(variable.shape.as_list()):
+        shape = variable.shape.as_list()
+        if values.shape[:-2] != tuple(shape[:-2]) or any(
+            wide not in (narrow, blazeface.aligned(narrow))
+            for wide, narrow in zip(shape, values.shape, strict=True)
+        ):
             raise InputError(f"{original}: {variable.op.name} is {variable.shape}, {values.shape}.")
-        variable.load(values, session)
+        missing = [(0, wide - narrow) for wide, narrow in zip(shape, values.shape, strict=True)]
+        variable.load(np.pad(values, missing), session)
     if any(kinds.values()):
         raise InputError(f"{original}: has more layers than the network.")
 

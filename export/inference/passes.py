@@ -14,16 +14,19 @@ from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import Outputs
 from senet_landmark.face import geometry
 from senet_landmark.face.geometry import BoxCorrection, CropSpec
-from senet_landmark.face.roll import landmark_box, roll_of, upright_box, without_turns
+from senet_landmark.face.roll import (
+    UPRIGHT,
+    beyond_upright,
+    landmark_box,
+    roll_of,
+    upright_box,
+    without_turns,
+)
 
 RECROP_IOU = (0.25, 0.9)
 """A face is cropped again by the box of its landmarks if the IoU of this box and the box of its
 last crop is in this range: above it the last box was good, below it the landmarks are wrong. Chosen
 on validation faces (docs/lab_notebook.md, 12)."""
-
-UPRIGHT = 20.0
-"""Degrees. A face that leans less in its crop stays as it is: models are trained with such faces,
-and what an upright face gives does not depend on the noise of a roll."""
 
 TRIED = (60.0, 120.0, 180.0, -120.0, -60.0)
 """Rolls that are tried where the roll is unknown and the upright crop shows no clear face."""
@@ -32,7 +35,8 @@ CLEAR = 0.99
 """Confidence from which an upright crop clearly shows a face, which is then not tried turned."""
 
 SURE = 0.95
-"""Least confidence with which a face is accepted turned."""
+"""Least confidence with which a face is accepted turned. With less, a face of known roll is tried
+upside down: that is the mistake of detectors with a face that stands on its head."""
 
 
 class Cropping(NamedTuple):
@@ -61,13 +65,13 @@ def make_passes(
 
     Args:
       forward: one forward pass: crops [N, 5] -> `landmarks` [N, K, 2] in photo pixels and other
-        outputs; with `confidence` [N], faces of unknown roll are tried turned.
+        outputs; with `confidence` [N], unclear faces are tried turned.
       boxes: float64 [N, 4] of a box source, in the photo's axes, at least one.
       rolls: float64 [N], degrees; NaN where unknown.
       correction: from the source's boxes to canonical ones.
       cropping: what the crops have in common.
-      passes: the largest number for a face. A face of unknown roll that is not clear after them
-        is tried in three turned crops; if it is clear in one, as many passes start from there.
+      passes: the largest number for a face. A face that is not clear after them is tried in turned
+        crops (`TRIED`, `SURE`); if it is clear in one, as many passes start from there.
     """
     crops = first_crops(boxes, rolls, correction)
     outputs = forward(crops)
@@ -76,23 +80,30 @@ def make_passes(
     last = _pass_again(forward, crops, outputs, cropping, passes)
     if last is None:
         return outputs
-    unclear = np.flatnonzero(np.isnan(rolls) & (last < CLEAR))
-    if not len(unclear):
+    unknown = np.isnan(rolls)
+    unclear = np.flatnonzero(last < np.where(unknown, CLEAR, SURE)).tolist()
+    pairs = [
+        (face, roll)
+        for face in unclear
+        for roll in (TRIED if unknown[face] else (rolls[face] + 180,))
+    ]
+    if not pairs:
         return outputs
-    tried = np.concatenate(
-        [first_crops(boxes[unclear], np.full(len(unclear), roll), correction) for roll in TRIED]
-    )
-    turned = forward(tried)
-    by_roll = turned["confidence"].reshape(len(TRIED), len(unclear))
-    faces = by_roll.max(axis=0) >= np.maximum(SURE, last[unclear])
-    rows = (by_roll.argmax(axis=0) * len(unclear) + np.arange(len(unclear)))[faces]
-    if not len(rows):
+    faces, tried = np.array([face for face, _ in pairs]), np.array([roll for _, roll in pairs])
+    turned_crops = first_crops(boxes[faces], tried, correction)
+    turned = forward(turned_crops)
+    rows = []
+    for face in unclear:
+        row = max(np.flatnonzero(faces == face), key=turned["confidence"].__getitem__)
+        if turned["confidence"][row] > last[face]:
+            rows.append(row)
+    if not rows:
         return outputs
     turned = {name: values[rows] for name, values in turned.items()}
-    _pass_again(forward, tried[rows], turned, cropping, passes)
-    clear = turned["confidence"] >= SURE
+    confidence = _pass_again(forward, turned_crops[rows], turned, cropping, passes)
+    clear = np.array([]) if confidence is None else confidence >= SURE
     for name, values in turned.items():
-        outputs[name][unclear[faces][clear]] = values[clear]
+        outputs[name][faces[rows][clear]] = values[clear]
     return outputs
 
 
@@ -142,7 +153,7 @@ def first_crops(boxes: np.ndarray, rolls: np.ndarray, correction: BoxCorrection)
     """
     crops = np.empty((len(boxes), 5))
     for crop, box, roll in zip(crops, boxes, rolls.tolist(), strict=True):
-        crop[4] = roll = _beyond_upright(roll)
+        crop[4] = roll = beyond_upright(roll)
         crop[:4] = geometry.correct_box(upright_box(box, roll), correction, roll)
     return crops
 
@@ -163,7 +174,7 @@ def next_crop(crop: np.ndarray, landmarks: np.ndarray, cropping: Cropping) -> np
             return None
         lean = _lean(landmarks, scheme, roll)
         if abs(without_turns(lean - roll)) > UPRIGHT:
-            roll = _beyond_upright(lean)
+            roll = beyond_upright(lean)
             box = landmark_box(landmarks, scheme, roll)
         elif overlap >= RECROP_IOU[1]:
             return None
@@ -179,12 +190,6 @@ def _lean(landmarks: np.ndarray, scheme: str, otherwise: float) -> float:
         return roll_of(landmarks, scheme)
     except ValueError:
         return otherwise
-
-
-def _beyond_upright(roll: float) -> float:
-    """The roll by which a face is turned: 0 if it is unknown, or if the face hardly leans."""
-    roll = without_turns(roll)
-    return roll if abs(roll) > UPRIGHT else 0.0
 
 
 def _beside(box: np.ndarray, crop: np.ndarray) -> np.ndarray:

@@ -1,8 +1,7 @@
 """Photo -> faces with landmarks in photo pixels, with the frozen model alone."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -19,56 +18,24 @@ from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import choose_engine, load_engine
 from senet_landmark.export.inference.align import TEMPLATE_SIDE, align_face
 from senet_landmark.export.inference.confidence import expected_errors, face_confidence, with_spread
+from senet_landmark.export.inference.face import Face
 from senet_landmark.export.inference.passes import Cropping, make_passes
 from senet_landmark.face import geometry
 from senet_landmark.face.attributes import get_attribute, split_probabilities
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS, canonical_box
-from senet_landmark.face.pose import pose_of
 from senet_landmark.face.roll import roll_of, turned_pose
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import load_contract
 from senet_landmark.frozen.models import find_model
-from senet_landmark.io.images import decode_photo, read_photo
+from senet_landmark.io.images import ColourOrder, Photo, as_rgb, check_rgb
 
-FACE_PROBABILITY = 0.85
+FACE_PROBABILITY = 0.95
 """Smallest probability of a face, by the score of an unsure detector and the model's confidence.
 Chosen on training faces (docs/detectors.md)."""
 
 PASSES = 3
 """Default of the largest number of forward passes for a face, chosen on validation faces
 (docs/lab_notebook.md, 12)."""
-
-ColourOrder = Literal["RGB", "BGR"]
-
-Photo = Path | str | bytes | np.ndarray
-"""A path, an encoded photo, or uint8 [H, W, 3]."""
-
-
-@dataclass(frozen=True)
-class Face:
-    """One face in a photo.
-
-    Attributes:
-      box: float64 [4], left, top, right, bottom in photo pixels, from the detector or the caller.
-      landmarks: float32 [K, 2], 0-based photo pixels; may lie outside the photo.
-      score: the detector's score; NaN for a box that the caller gave.
-      confidence: the model's probability that the box shows a face, 0 to 1 (`confidence.py`); NaN
-        if the contract has no curve.
-      uncertainty: float32 [K], the expected distance of each landmark from its true position, in
-        photo pixels; NaN like `confidence`.
-      pose: float32 [3], yaw, pitch and roll in degrees (`senet_landmark.face.pose`), predicted by
-        the model, or else fitted to the landmarks; None if neither is possible.
-      attributes: attribute -> (name of its most probable class, probability of this class); empty
-        if the model predicts none.
-    """
-
-    box: np.ndarray
-    landmarks: np.ndarray
-    score: float = float("nan")
-    confidence: float = float("nan")
-    uncertainty: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    pose: np.ndarray | None = None
-    attributes: dict[str, tuple[str, float]] = field(default_factory=dict)
 
 
 class Predictor:
@@ -265,21 +232,15 @@ class Predictor:
             for name, (values,) in probabilities.items():
                 best = int(values.argmax())
                 attributes[name] = (get_attribute(name).classes[best], float(values[best]))
-        landmarks = outputs["landmarks"]
-        pose = outputs.get("pose")
-        if pose is None:
-            try:
-                pose = np.array(pose_of(landmarks, self.scheme), np.float32)
-            except ValueError:  # points that fit no head, or a scheme without a pose fit
-                pose = None
         return Face(
             box,
-            landmarks,
+            outputs["landmarks"],
             score,
             float(outputs["confidence"]),
             outputs["uncertainty"],
-            pose,
+            outputs.get("pose"),
             attributes,
+            self.scheme.name,
         )
 
     def landmarks(
@@ -303,9 +264,8 @@ class Predictor:
 
         With several passes, the faces whose landmarks' box differs from the box of their last crop,
         or that lean in it, are cropped again by their landmarks for another forward pass
-        (`passes.py`). If a face's roll is unknown and its first crop shows no clear face, three
-        more, turned by quarter turns, are tried first. A model without maps knows no confidence
-        here and tries none; `faces` does with every model.
+        (`passes.py`). If they show no clear face, turned crops are tried. A model without maps
+        knows no confidence here and tries none; `faces` does with every model.
 
         Args:
           photo: RGB uint8 [H, W, 3].
@@ -427,25 +387,3 @@ class Predictor:
             errors = expected_errors(self.contract.expected_error, spread)
             outputs["uncertainty"] = (errors * sides[:, None]).astype(np.float32)
         return outputs
-
-
-def as_rgb(photo: Photo, order: ColourOrder = "RGB") -> np.ndarray:
-    """A photo as RGB uint8 [H, W, 3]: a path is read, bytes are decoded, an array is reordered.
-
-    Raises:
-      InputError: it cannot be read, or is an array of another type or shape.
-    """
-    if isinstance(photo, bytes):
-        return decode_photo(photo)
-    if not isinstance(photo, np.ndarray):
-        return read_photo(photo)
-    check_rgb(photo)
-    if order not in ("RGB", "BGR"):
-        raise InputError(f"The order of colours is RGB or BGR, not {order!r}.")
-    return photo if order == "RGB" else np.ascontiguousarray(photo[..., ::-1])
-
-
-def check_rgb(photo: np.ndarray) -> None:
-    """Raises InputError unless the array is uint8 [H, W, 3] with at least one pixel."""
-    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
-        raise InputError(f"A photo is uint8 [H, W, 3], not {photo.dtype} {photo.shape}.")

@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 
 from senet_landmark.errors import InputError
+from senet_landmark.export.inference.face import Face
 from senet_landmark.export.inference.lines import WORK, cannot_go_on, line_of
-from senet_landmark.export.inference.predictor import Face, Predictor
+from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import photo_json, pts_files
 from senet_landmark.io.images import decode_photo
 from senet_landmark.visualisation.drawing import draw_face

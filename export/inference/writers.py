@@ -18,7 +18,7 @@ import dlib
 import numpy as np
 
 from senet_landmark.detectors.dlib_hog import dlib_rectangle
-from senet_landmark.export.inference.predictor import Face
+from senet_landmark.export.inference.face import Face
 from senet_landmark.face.attributes import ATTRIBUTES, get_attribute
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.io.columns import BOX, POSE

@@ -14,7 +14,8 @@ from senet_landmark.detectors.interface import SearchOptions
 from senet_landmark.detectors.registry import DEFAULT_DETECTOR, FaceDetector, make_detector
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import EngineName
-from senet_landmark.export.inference.predictor import Face, Predictor
+from senet_landmark.export.inference.face import Face
+from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import face_json
 from senet_landmark.export.service.input import Limits, check_boxes, decode_upload
 from senet_landmark.export.service.lines import LINES

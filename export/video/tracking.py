@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from senet_landmark.export.inference.predictor import Face, Predictor, check_rgb
+from senet_landmark.export.inference.face import Face
+from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video import appearance
 from senet_landmark.export.video.smoothing import OneEuro
 from senet_landmark.export.video.tracks import (
@@ -31,6 +32,7 @@ from senet_landmark.export.video.tracks import (
 )
 from senet_landmark.face import geometry
 from senet_landmark.face.boxes import LANDMARKS
+from senet_landmark.io.images import check_rgb
 
 LEAST_CONFIDENCE = 0.5
 """Smallest confidence of a face; below it a box shows no face."""

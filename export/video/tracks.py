@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from senet_landmark.export.inference.predictor import Face
+from senet_landmark.export.inference.face import Face
 from senet_landmark.export.video import appearance
 from senet_landmark.export.video.smoothing import OneEuro, Smoothed, smooth, start_smoothing
 from senet_landmark.face import geometry

@@ -52,14 +52,14 @@ class AnchorDetector(NamedTuple):
 def load_anchor_detector(
     model: Path,
     threshold: float | None = None,
-    correction: geometry.BoxCorrection = geometry.BoxCorrection(),
+    face_boxes: Callable[[np.ndarray], np.ndarray] = lambda corners: corners,
 ) -> AnchorDetector:
     """Loads a detector from its `.onnx`, which has its contract beside it.
 
     Args:
       model: the `.onnx`.
       threshold: smallest probability of a face; None: the contract's.
-      correction: what its boxes are corrected by, in the picture.
+      face_boxes: corners [N, 2 + P, 2] -> the same with other boxes, after the merging.
 
     Raises:
       InputError: a file is absent or damaged, or they do not belong together.
@@ -75,7 +75,7 @@ def load_anchor_detector(
         pairs = zip(outputs["boxes"], outputs["scores"], strict=True)
         decodings = [decoded(boxes, logits, centres, contract) for boxes, logits in pairs]
         merged = [suppressed(candidates, contract.nms_iou) for candidates in decodings]
-        return [corrected(candidates, correction) for candidates in merged]
+        return [Candidates(face_boxes(faces.corners), faces.scores) for faces in merged]
 
     return AnchorDetector(contract, run)
 
@@ -126,16 +126,6 @@ def suppressed(candidates: Candidates, iou: float) -> Candidates:
     if not corners:
         return candidates
     return Candidates(np.stack(corners), np.array(scores))
-
-
-def corrected(candidates: Candidates, correction: geometry.BoxCorrection) -> Candidates:
-    """The candidates with their boxes corrected; their points stay."""
-    if correction == geometry.BoxCorrection():
-        return candidates
-    corners = candidates.corners.copy()
-    for face in corners:
-        face[:2] = geometry.correct_box(face[:2].ravel(), correction).reshape(2, 2)
-    return Candidates(corners, candidates.scores)
 
 
 def overlaps_with(one: np.ndarray, corners: np.ndarray) -> np.ndarray:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from senet_landmark.detectors.anchors import AnchorDetector, Candidates, load_anchor_detector
+from senet_landmark.detectors.face_boxes import roll_of, weights_of, with_face_boxes
 from senet_landmark.detectors.interface import Detections, Detector, SearchOptions
 from senet_landmark.detectors.search import selected
 from senet_landmark.detectors.tiles import merged, search_tiles, search_whole, tile_sides
 from senet_landmark.errors import InputError
-from senet_landmark.face.geometry import BoxCorrection
 from senet_landmark.frozen.models import PRETRAINED
 
 FOLDER = PRETRAINED / "detectors"
@@ -33,10 +33,6 @@ FULL_SCORE = 0.2
 """Smallest score of the full-range network. It is sure of few faces in a crowd; what it takes for
 faces in addition is refused by the landmark model (`FaceDetector.sure_score`)."""
 
-FULL_BOXES = BoxCorrection(shift=(0.0, 0.0418), scale=(0.95, 0.95))
-"""From the boxes of the full-range network to those of the short-range one. Fitted to every twelfth
-photo of 300W-LP's original views."""
-
 NEAR_SCORE, NEAR_SHARE, NEAR_SMALLEST = 0.8, 0.25, 0.08
 """A face that the short-range network finds with this score, and with this share of the photo's
 side, makes faces in the background unlikely: then no smaller ones are searched for, if the
@@ -49,7 +45,7 @@ from upright."""
 MOST_ROLL = 50.0
 """A face that leans by more degrees is found with more accurate points in the turned photo."""
 
-UPRIGHT_SCORE, FOUND_SCORE, TURNED_SCORE = 0.8, 0.65, 0.5
+UPRIGHT_SCORE, FOUND_SCORE, TURNED_SCORE = 0.85, 0.65, 0.5
 """Upright faces mostly have the first score. The short-range network also finds faces upside down,
 with less and with the points of an upright face: a photo without the first score is turned, first
 for the short-range network, then, without the second score, for the other one. What is found in
@@ -78,9 +74,13 @@ def load_blazeface(model: Path | None = None, options: SearchOptions = SearchOpt
 @functools.cache
 def networks() -> Networks:
     """The two networks, loaded once a process."""
+    short, full = (
+        functools.partial(with_face_boxes, weights=weights_of(network))
+        for network in ("blazeface_short", "blazeface_full")
+    )
     return Networks(
-        load_anchor_detector(FOLDER / "blazeface-short.onnx"),
-        load_anchor_detector(FOLDER / "blazeface-full.onnx", FULL_SCORE, FULL_BOXES),
+        load_anchor_detector(FOLDER / "blazeface-short.onnx", face_boxes=short),
+        load_anchor_detector(FOLDER / "blazeface-full.onnx", FULL_SCORE, full),
     )
 
 
@@ -97,9 +97,10 @@ def find_faces(photo: np.ndarray, networks: Networks, options: SearchOptions) ->
     min_face = options.min_face or max(MIN_FACE, MIN_SHARE * side)
     candidates = search_upright(photo, networks, min_face)
     for network, score in ((networks.short, UPRIGHT_SCORE), (networks.full, FOUND_SCORE)):
-        if not _is_upright(candidates, score):
-            turned = merged([search_whole(photo, network, turn) for turn in TURNS])
-            candidates = merged([candidates, turned.take(turned.scores >= TURNED_SCORE)])
+        if _is_upright(candidates, score):
+            break
+        turned = merged([search_whole(photo, network, turn) for turn in TURNS])
+        candidates = merged([candidates, turned.take(turned.scores >= TURNED_SCORE)])
     return selected(detections(candidates), options)
 
 
@@ -138,16 +139,3 @@ def detections(candidates: Candidates) -> Detections:
     """The candidates' boxes and scores, and the roll of each face by its points."""
     boxes = candidates.corners[:, :2].reshape(-1, 4)
     return Detections(boxes, candidates.scores, roll_of(candidates.corners[:, 2:]))
-
-
-def roll_of(points: np.ndarray) -> np.ndarray:
-    """The roll of faces with BlazeFace's points [N, 6, 2] in pixels, degrees in [-180, 180).
-
-    It is the direction from the right eye to the left one, together with that from the eyes to the
-    mouth, turned by a quarter: in profile the eyes coincide.
-    """
-    across = points[:, 1] - points[:, 0]
-    down = points[:, 3] - (points[:, 0] + points[:, 1]) / 2
-    direction = across + np.stack([down[:, 1], -down[:, 0]], axis=1)
-    angle = np.degrees(np.arctan2(direction[:, 1], direction[:, 0]))
-    return np.asarray((angle + 180) % 360 - 180)

@@ -66,17 +66,18 @@ def _starts(length: int, side: float) -> np.ndarray:
 
 
 def search_whole(photo: np.ndarray, detector: AnchorDetector, turn: float = 0.0) -> Candidates:
-    """The faces that the detector finds in the photo as a whole, turned by `turn` degrees.
+    """The faces that the detector finds in the photo as a whole, turned by quarter turns.
 
-    Their boxes are upright in the photo, of the same centre and size.
+    Args:
+      photo: RGB uint8 [H, W, 3].
+      detector: the detector.
+      turn: 0, 90, 180 or -90 degrees, as for `letterboxed`.
     """
     picture, to_photo = letterboxed(photo, detector.contract.size, turn=turn)
     (candidates,) = detector.run(picture[None])
     corners = apply(to_photo, candidates.corners)
-    if turn:  # the first two corners are then opposite ones of a turned square
-        middle = corners[:, :2].mean(axis=1)
-        half = np.linalg.norm(corners[:, 1] - corners[:, 0], axis=1, keepdims=True) / np.sqrt(8)
-        corners[:, 0], corners[:, 1] = middle - half, middle + half
+    if turn:  # the first two corners are then other corners of the box
+        corners[:, :2] = np.sort(corners[:, :2], axis=1)
     return Candidates(corners, candidates.scores)
 
 

@@ -270,18 +270,22 @@ def _reduce(
 
     Returns the reduced part, and the affine [2, 3] from its pixels to those of the photo.
     """
-    corners = np.array([[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]]) - 0.5
-    corners = apply(to_photo, corners)
-    limits = np.array(photo.shape[1::-1])
-    first = np.clip(np.floor(corners.min(0)).astype(int) - factor, 0, limits - 1)
-    last = np.clip(np.ceil(corners.max(0)).astype(int) + factor, first + 1, limits)
-    cells = np.maximum((last - first) // factor, 1)
-    last = np.minimum(first + cells * factor, limits)
-    part = photo[first[1] : last[1], first[0] : last[0]]
-    reduced = cv2.resize(part, tuple(int(c) for c in cells), interpolation=cv2.INTER_AREA)
-    scale = (last - first) / cells
-    offset = first - 0.5 + scale / 2
-    return reduced, np.array([[scale[0], 0, offset[0]], [0, scale[1], offset[1]]])
+    # Plain numbers, as in `correct_box`: this is part of every detection.
+    (a, b, x), (c, d, y) = to_photo.tolist()
+    spans = []
+    for length, shift, across, down in ((photo.shape[1], x, a, b), (photo.shape[0], y, c, d)):
+        ends = [shift - (across + down) / 2] * 2  # the corner of the crop at -0.5, -0.5
+        for side in (across * size[0], down * size[1]):
+            ends[side > 0] += side
+        first = min(max(math.floor(ends[0]) - factor, 0), length - 1)
+        last = min(max(math.ceil(ends[1]) + factor, first + 1), length)
+        cells = max((last - first) // factor, 1)
+        last = min(first + cells * factor, length)
+        spans.append((first, last, cells, (last - first) / cells))
+    (left, right, width, wide), (top, bottom, height, high) = spans
+    part = photo[top:bottom, left:right]
+    reduced = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+    return reduced, np.array([[wide, 0, left - 0.5 + wide / 2], [0, high, top - 0.5 + high / 2]])
 
 
 def crop_face(

@@ -116,14 +116,14 @@ def euler_angles(rotation: ArrayLike) -> Pose:
         raise ValueError(f"rotation must have shape (3, 3), got {r.shape}")
     if not (np.abs(r @ r.T - np.eye(3)).max() <= 1e-4 and np.linalg.det(r) > 0):
         raise ValueError("not a rotation matrix: expected orthonormal rows and determinant +1")
-    cos_yaw = np.hypot(r[0, 0], r[0, 1])
-    yaw = np.arctan2(r[0, 2], cos_yaw)
+    (xx, xy, xz), (_, yy, yz), (_, zy, zz) = r.tolist()
+    cos_yaw = math.hypot(xx, xy)
+    yaw = math.atan2(xz, cos_yaw)
     if cos_yaw < 1e-6:
-        pitch, roll = np.arctan2(-r[2, 1], r[1, 1]), 0.0
+        pitch, roll = math.atan2(-zy, yy), 0.0
     else:
-        pitch, roll = np.arctan2(r[1, 2], r[2, 2]), np.arctan2(-r[0, 1], r[0, 0])
-    yaw, pitch, roll = np.degrees([yaw, pitch, roll])
-    return float(yaw), float(pitch), float(roll)
+        pitch, roll = math.atan2(yz, zz), math.atan2(-xy, xx)
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
 
 
 def pose_from_para(pose_para: ArrayLike) -> Pose:
@@ -196,8 +196,8 @@ def pose_of(
     """
     landmarks, model = _points_to_fit(points, scheme, least=5, fitted=fitted)
     shape = model - model.mean(axis=0)
-    spread = np.linalg.svd(shape.T @ shape, compute_uv=False)  # squares of those of the points
-    if spread[2] < MIN_DEPTH**2 * spread[0]:
+    spread = np.linalg.eigvalsh(shape.T @ shape)  # squares of the points' singular values
+    if spread[0] < MIN_DEPTH**2 * spread[2]:
         raise ValueError(
             "the known points lie close to one plane or line of the face: no pose can be fitted"
         )

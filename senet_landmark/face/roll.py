@@ -17,6 +17,10 @@ from senet_landmark.face.pose import (
 )
 from senet_landmark.face.scheme_conversion import can_convert, convert
 
+UPRIGHT = 20.0
+"""Degrees. A face that leans less in its crop stays as it is: models are trained with such faces,
+and what an upright face gives does not depend on the noise of a roll."""
+
 
 def roll_of(points: np.ndarray, scheme: str) -> float:
     """The roll of a face in degrees, -180 to 180, from its landmarks [K, 2] in pixels.
@@ -72,6 +76,12 @@ def landmark_box(points: np.ndarray, scheme: str, roll: float) -> Box:
     centre = (box[:2] + box[2:]) / 2
     shift = geometry.apply(geometry.invert(back), centre) - centre
     return box + np.tile(shift, 2)
+
+
+def beyond_upright(roll: float) -> float:
+    """The roll by which a face is turned: 0 if it is unknown, or if the face hardly leans."""
+    roll = without_turns(roll)
+    return roll if abs(roll) > UPRIGHT else 0.0
 
 
 def turned_pose(pose: np.ndarray, degrees: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -35,6 +35,12 @@ class PhotoHeader(NamedTuple):
     width: int
     height: int
     frames: int
+
+
+ColourOrder = Literal["RGB", "BGR"]
+
+Photo = Path | str | bytes | np.ndarray
+"""A path, an encoded photo, or uint8 [H, W, 3]."""
 
 
 def read_photo(path: Path | str) -> np.ndarray:
@@ -77,6 +83,28 @@ def decode_photo(data: bytes, name: str = "photo") -> np.ndarray:
         reason = "is empty (0 bytes)" if not data else "does not decode as a photo"
         raise InputError(f"{name}: {reason}. Give a JPEG, PNG, BMP, WebP or TIFF file.")
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def as_rgb(photo: Photo, order: ColourOrder = "RGB") -> np.ndarray:
+    """A photo as RGB uint8 [H, W, 3]: a path is read, bytes are decoded, an array is reordered.
+
+    Raises:
+      InputError: it cannot be read, or is an array of another type or shape.
+    """
+    if isinstance(photo, bytes):
+        return decode_photo(photo)
+    if not isinstance(photo, np.ndarray):
+        return read_photo(photo)
+    check_rgb(photo)
+    if order not in ("RGB", "BGR"):
+        raise InputError(f"The order of colours is RGB or BGR, not {order!r}.")
+    return photo if order == "RGB" else np.ascontiguousarray(photo[..., ::-1])
+
+
+def check_rgb(photo: np.ndarray) -> None:
+    """Raises InputError unless the array is uint8 [H, W, 3] with at least one pixel."""
+    if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
+        raise InputError(f"A photo is uint8 [H, W, 3], not {photo.dtype} {photo.shape}.")
 
 
 def read_header(data: bytes) -> PhotoHeader | None:

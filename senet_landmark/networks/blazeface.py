@@ -29,6 +29,10 @@ depthwise 3x3, 1x1, plus the shortcut, then ReLU.
     decoder               64: the same                                      24x24
     decoder               48: the same, 1 double block                      48x48, with 1 anchor
 
+Channels are rounded up to a multiple of 16 (`aligned`); the weights of those that the published
+network does not have are 0, and so are their outputs. Runtimes that keep channels in blocks of the
+processor's vectors would otherwise copy every map into blocks and back.
+
 Outputs: `boxes` float32 [N, A, 16] in pixels of the input, relative to the anchor's centre: x and y
 of the box's centre, width, height, then x and y of right eye, left eye, nose, mouth, right and left
 ear (of the person); `scores` float32 [N, A], logits. The anchors are in `frozen/detector.py`.
@@ -42,6 +46,11 @@ import tf_slim as slim
 
 VALUES = 16
 """Values of a box: its centre and size, and six points."""
+
+
+def aligned(channels: int) -> int:
+    """The number of channels that the graph has for so many of the published network."""
+    return -(-channels // 16) * 16
 
 
 class Block(NamedTuple):
@@ -76,7 +85,7 @@ def blazeface_short(images: tf.Tensor) -> dict[str, tf.Tensor]:
     """The short-range network for images float32 [N, 128, 128, 3], RGB 0 to 255."""
     with tf.variable_scope("blazeface_short"):
         net = _normalised(images)
-        net = tf.nn.relu(_convolution(net, 24, 5, 2, "stem"))
+        net = tf.nn.relu(_convolution(net, aligned(24), 5, 2, "stem"))
         maps = []
         for index, block in enumerate(SHORT_RANGE):
             net = blaze_block(net, block, f"block_{index}")
@@ -120,13 +129,14 @@ def blaze_block(inputs: tf.Tensor, block: Block, scope: str) -> tf.Tensor:
     with tf.variable_scope(scope):
         net = _depthwise(inputs, block.stride, "depthwise")
         if block.bottleneck:
-            net = tf.nn.relu(_convolution(net, block.bottleneck, 1, 1, "squeeze"))
+            net = tf.nn.relu(_convolution(net, aligned(block.bottleneck), 1, 1, "squeeze"))
             net = _depthwise(net, 1, "depthwise_2")
-        net = _convolution(net, block.channels, 1, 1, "project")
+        channels = aligned(block.channels)
+        net = _convolution(net, channels, 1, 1, "project")
         shortcut = inputs
         if block.stride == 2:
             shortcut = slim.max_pool2d(shortcut, 2, 2, padding="SAME", scope="shortcut_pool")
-        if missing := block.channels - int(inputs.shape[-1]):
+        if missing := channels - int(inputs.shape[-1]):
             shortcut = tf.pad(shortcut, [[0, 0], [0, 0], [0, 0], [0, missing]])
         return tf.nn.relu(net + shortcut)
 

@@ -33,7 +33,7 @@ def test_second_pass_mends_a_poor_box(shipped):
 
 
 def test_second_pass_spares_good_boxes_and_lost_faces(shipped, monkeypatch):
-    """Of three boxes only the shifted one is cut out twice, in one further call.
+    """Of three boxes the good one is cut out once.
 
     Rolls are left out here: what is no face may seem to lean, and is then tried turned.
     """
@@ -52,7 +52,8 @@ def test_second_pass_spares_good_boxes_and_lost_faces(shipped, monkeypatch):
     monkeypatch.setattr(passes_module, "RECROP_IOU", (0.25, 0.9))
     monkeypatch.setattr(passes_module, "UPRIGHT", 180.0)
     shipped.predict(photo, boxes, roll=np.zeros(3))
-    assert calls[0] == 3 and sum(calls[1:]) in (1, 2)
+    assert calls[0] == 3 and calls[1] in (1, 2)
+    assert sum(calls[2:]) <= 1  # what is no clear face, tried upside down
 
 
 def test_passes_end_where_the_box_stays(monkeypatch):

@@ -111,6 +111,15 @@ def test_a_clear_upright_face_is_not_tried_turned(shipped, monkeypatch):
     assert len(passes.TRIED) in calls
 
 
+@pytest.mark.parametrize("angle, said", [(180, 0), (150, -10), (0, 180), (-60, 140)])
+def test_a_roll_that_is_upside_down_is_mended(shipped, angle, said):
+    """Detectors take a face that stands on its head for an upright one."""
+    photo, truth = portrait()
+    turned, points = turned_photo(photo, truth, angle)
+    (face,) = shipped.predict(turned, box_of(points), roll=np.array([float(said)]))
+    assert nme(face.landmarks, points) < 0.05 and face.confidence > 0.95
+
+
 def test_upright_and_turned_faces_in_one_photo(shipped):
     """One batch: each face has its own roll, known or not."""
     photo, truth = portrait()

@@ -11,7 +11,7 @@ import pytest
 from senet_landmark.data_tools.datasets.registry import list_entries, load_sample
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.export.inference import writers
-from senet_landmark.export.inference.predictor import Face
+from senet_landmark.export.inference.face import Face
 from senet_landmark.face.schemes import get_scheme
 from senet_landmark.io.pts import read_pts
 
@@ -29,7 +29,7 @@ def two():
     """Two faces of one photo, and a photo without a face."""
     pose = np.array([-12.5, 3.25, 0.5], np.float32)
     attributes = {"gender": ("female", 0.875), "smile": ("not smiling", 0.5)}
-    first = face(score=1.5, confidence=0.75, pose=pose, attributes=attributes)
+    first = face(score=1.5, confidence=0.75, known_pose=pose, attributes=attributes)
     return [
         PhotoFaces(portrait_path(), [first, face(2.25, attributes=attributes)]),
         PhotoFaces(portrait_path().with_name("empty.jpg"), []),

@@ -6,7 +6,7 @@ import numpy as np
 
 from followed import RATE
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
-from senet_landmark.export.inference.predictor import Face
+from senet_landmark.export.inference.face import Face
 from senet_landmark.export.video import appearance, tracks
 from senet_landmark.export.video.smoothing import OneEuro
 from senet_landmark.export.video.tracks import Sighting
@@ -16,7 +16,7 @@ from senet_landmark.face.geometry import box_from_landmarks
 def sighting(points, chip, confidence=1.0):
     """A face with these landmarks, that looks so."""
     points = np.asarray(points, np.float32)
-    face = Face(box_from_landmarks(points), points, confidence=confidence, pose=np.zeros(3))
+    face = Face(box_from_landmarks(points), points, confidence=confidence, known_pose=np.zeros(3))
     return Sighting(face, appearance.unit(np.asarray(chip, np.float32)))
 
 

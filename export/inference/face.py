@@ -1,0 +1,50 @@
+"""A face in a photo, as the model predicts it."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from senet_landmark.face.pose import pose_of
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face in a photo.
+
+    Attributes:
+      box: float64 [4], left, top, right, bottom in photo pixels, from the detector or the caller.
+      landmarks: float32 [K, 2], 0-based photo pixels; may lie outside the photo.
+      score: the detector's score; NaN for a box that the caller gave.
+      confidence: the model's probability that the box shows a face, 0 to 1 (`confidence.py`); NaN
+        if the contract has no curve.
+      uncertainty: float32 [K], the expected distance of each landmark from its true position, in
+        photo pixels; NaN like `confidence`.
+      known_pose: float32 [3], the pose that the model predicts, or that was read from a file.
+      attributes: attribute -> (name of its most probable class, probability of this class); empty
+        if the model predicts none.
+      scheme: the scheme of the landmarks; None: unknown, and there is no pose but `known_pose`.
+    """
+
+    box: np.ndarray
+    landmarks: np.ndarray
+    score: float = float("nan")
+    confidence: float = float("nan")
+    uncertainty: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    known_pose: np.ndarray | None = None
+    attributes: dict[str, tuple[str, float]] = field(default_factory=dict)
+    scheme: str | None = None
+
+    @cached_property
+    def pose(self) -> np.ndarray | None:
+        """float32 [3], yaw, pitch and roll in degrees (`senet_landmark.face.pose`).
+
+        It is `known_pose`, or else fitted to the landmarks when it is first asked for; None if
+        neither is possible.
+        """
+        if self.known_pose is not None or self.scheme is None:
+            return self.known_pose
+        try:
+            return np.array(pose_of(self.landmarks, self.scheme), np.float32)
+        except ValueError:  # points that fit no head, or a scheme without a pose fit
+            return None
