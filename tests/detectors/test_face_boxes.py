@@ -1,4 +1,4 @@
-"""The box of a face from BlazeFace's points: mirrored, turned, bounded, and close to the true one."""
+"""A face's box from BlazeFace's points: mirrored, turned, bounded, close to the true one."""
 
 import numpy as np
 import pytest
