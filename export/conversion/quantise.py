@@ -22,7 +22,7 @@ from senet_landmark.export.engines.litert import tflite_engine
 from senet_landmark.export.engines.timing import alternated
 from senet_landmark.export.freezing.recorded_faces import recorded_faces
 from senet_landmark.face.schemes import Scheme
-from senet_landmark.frozen.contract import Contract
+from senet_landmark.frozen.contract import Contract, FrozenTensors
 from senet_landmark.frozen.graph import read_graph
 
 TOLERANCE = 1.05
@@ -69,7 +69,7 @@ class Cost:
         return dict(zip(METRICS, (round(self.nme, 4), round(self.float_nme, 4)), strict=True))
 
 
-def write_tflite(model: Path, contract: Contract, out: Path) -> None:
+def write_tflite(model: Path, contract: FrozenTensors, out: Path) -> None:
     """Converts a `.pb` to a 32-bit `.tflite`, for one crop at a time."""
     out.write_bytes(_converter(model, contract).convert())
 
@@ -128,7 +128,7 @@ def _mean_nme(run: Engine, crops: np.ndarray, truth: np.ndarray, scheme: Scheme)
     return 100 * float(nme(predicted, truth, scheme, "inter_ocular", known).mean())
 
 
-def _converter(model: Path, contract: Contract) -> Any:
+def _converter(model: Path, contract: FrozenTensors) -> Any:
     import tensorflow.compat.v1 as tf
 
     graph = read_graph(model, contract, batch=1)  # also where the graph has a fixed batch

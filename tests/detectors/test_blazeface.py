@@ -20,9 +20,11 @@ from senet_landmark.detectors.interface import SearchOptions, as_detections
 from senet_landmark.detectors.registry import BLAZEFACE, default_corrections, get_detector
 from senet_landmark.errors import InputError
 from senet_landmark.export.conversion import detectors as conversion
+from senet_landmark.export.conversion.quantise import write_tflite
 from senet_landmark.export.engines.registry import ENGINES
 from senet_landmark.face import geometry
 from senet_landmark.frozen.detector import anchor_centres, load_detector_contract
+from senet_landmark.io.images import read_photo
 
 NAMES = ("blazeface-short", "blazeface-full")
 REFERENCE = json.loads(
@@ -273,6 +275,32 @@ def test_what_a_function_returns():
     assert as_detections((np.zeros((0, 4)), [], [])).roll.shape == (0,)
     with pytest.raises(ValueError, match=r"\[1, 2\] faces"):
         as_detections(([[0, 0, 1, 1]], [0.5, 0.5]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_faces_in_every_engine(name, shared_data, tmp_path):
+    """A real photo: `.pb`, `.onnx` and a `.tflite` of it, in each runtime that reads them."""
+    photo = next(iter(sorted(shared_data("groups").glob("*.jpg"))))
+    picture, _ = anchors.letterboxed(read_photo(photo), (640, 640))
+    contract = load_detector_contract(FOLDER / f"{name}.pb")
+    crop = cv2.resize(picture, contract.size, interpolation=cv2.INTER_AREA)[None]
+    write_tflite(FOLDER / f"{name}.pb", contract, tmp_path / f"{name}.tflite")
+    found = {}
+    for engine, suffix in (
+        ("onnxruntime", ".onnx"), ("opencv", ".onnx"), ("tensorflow", ".pb"), ("tflite", ".tflite"),
+    ):  # fmt: skip
+        folder = tmp_path if suffix == ".tflite" else FOLDER
+        outputs = ENGINES[engine].load(folder / f"{name}{suffix}", contract, 0)(crop)
+        candidates = anchors.decoded(
+            outputs["boxes"][0], outputs["scores"][0], anchor_centres(contract), contract
+        )
+        found[engine] = anchors.suppressed(candidates, contract.nms_iou)
+    expected = found.pop("onnxruntime")
+    assert len(expected.scores) >= 1
+    for engine, faces in found.items():
+        np.testing.assert_allclose(faces.corners, expected.corners, atol=0.02, err_msg=engine)
+        np.testing.assert_allclose(faces.scores, expected.scores, atol=1e-3, err_msg=engine)
 
 
 def test_engines_give_the_same_detections_without_onnx_runtime(monkeypatch):
