@@ -145,6 +145,11 @@ def photos_of(recorded: str) -> str:
     return recorded.partition(" (")[0]
 
 
+def pseudo_labelled(recorded: str) -> bool:
+    """Whether the landmarks of records of a `recorded_name` are a model's: it has a CSV's name."""
+    return photos_of(recorded) != recorded
+
+
 def list_entries(name: str, root: Path | str, points: str = "auto") -> list[Entry]:
     """The faces of a data set below `root`, in a fixed order, all of one landmark scheme.
 

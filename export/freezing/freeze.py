@@ -14,17 +14,15 @@ from senet_landmark.config import Config, NetworkConfig
 from senet_landmark.data.records import RecordsInfo, load_records_info
 from senet_landmark.data_tools.datasets.registry import DATASETS, photos_of
 from senet_landmark.errors import InputError
-from senet_landmark.export.engines.interface import Engine
 from senet_landmark.export.engines.registry import load_engine
+from senet_landmark.export.freezing.calibration import (
+    annotated_faces,
+    with_confidence,
+    with_expected_error,
+)
 from senet_landmark.export.freezing.old_tensorflow import newer_parts
 from senet_landmark.export.freezing.parity import differences
-from senet_landmark.export.freezing.recorded_faces import RecordedFaces, recorded_faces
-from senet_landmark.export.inference.confidence import (
-    fit_confidence,
-    fit_expected_errors,
-    separation,
-    with_spread,
-)
+from senet_landmark.export.freezing.recorded_faces import recorded_faces
 from senet_landmark.face.attributes import get_attribute
 from senet_landmark.face.schemes import get_scheme
 from senet_landmark.frozen.contract import (
@@ -44,9 +42,8 @@ from senet_landmark.training.checkpoints import load_run, load_state, weights_of
 FORBIDDEN = ("FusedBatchNorm", "Dropout", "Random", "Queue", "Iterator", "Variable", "PyFunc")
 """Parts of names of operations that a frozen graph must not have."""
 
-
-CHECKED, FITTED = 32, 300
-"""Largest numbers of held-out faces for the parity check, and for fitting the confidence."""
+CHECKED = 32
+"""Largest number of held-out faces for the parity check."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,8 @@ class FreezeResult:
         of `parity.TOLERANCES`.
       faces: number of crops in the parity check.
       megabytes: size of the `.pb` (10^6 bytes).
+      fitted: number of held-out faces that its expected error is fitted to; 0: there were none but
+        pseudo-labelled ones, so it knows no expected error.
     """
 
     model: str
@@ -69,6 +68,7 @@ class FreezeResult:
     differences: dict[str, float]
     faces: int
     megabytes: float
+    fitted: int
 
 
 def freeze(
@@ -79,7 +79,9 @@ def freeze(
     Args:
       run: folder of a training run.
       out: the `.pb` to write; the contract goes beside it as `.json`.
-      records: records with real crops for the parity check; by default those of the run.
+      records: records with real crops for the parity check and for the curves of the confidence
+        and of the expected error; by default those of the run, and for the expected error its
+        further records as well. Pseudo-labels are not used for the expected error.
       batch_size: N of the graph's input; 0: any number.
 
     Returns:
@@ -111,6 +113,9 @@ def freeze(
         problem = f"{out}: not written. The frozen graph differs from {prefix}"
         largest = differences(engine(crops), expected, problem)
         contract = with_confidence(contract, engine, held_out)
+        folders = [Path(records)] if records else [folder, *map(Path, config.train.more_records)]
+        annotated = annotated_faces(folders, contract)
+        contract, fitted = with_expected_error(contract, engine, annotated)
         contract_path(out).unlink(missing_ok=True)  # never a new model beside an older contract
     save_contract(out, contract)
     return FreezeResult(
@@ -120,20 +125,7 @@ def freeze(
         differences=largest,
         faces=len(crops),
         megabytes=round(out.stat().st_size / 1e6, 3),
-    )
-
-
-def with_confidence(contract: Contract, engine: Engine, faces: RecordedFaces) -> Contract:
-    """The contract with the curves of confidence and of expected error, fitted to `faces`."""
-    scheme = contract.landmark_scheme
-    outputs, spread = with_spread(engine, faces.crops(FITTED), scheme)
-    _, spread_beside = with_spread(engine, faces.crops_beside(FITTED), scheme)
-    errors = np.linalg.norm(outputs["landmarks"] - faces.landmarks(FITTED), axis=2)
-    return replace(
-        contract,
-        confidence=fit_confidence(spread, spread_beside),
-        expected_error=fit_expected_errors(spread, errors),
-        metrics={**contract.metrics, "face_auc": round(100 * separation(spread, spread_beside), 2)},
+        fitted=fitted,
     )
 
 

@@ -1,5 +1,6 @@
 """Crops of recorded faces as a model gets them: for parity checks, calibration and fitting."""
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,14 +84,20 @@ def recorded_faces(
     crop: geometry.CropSpec,
     size: tuple[int, int],
     split: str | None = None,
+    without: Set[str] = frozenset(),
 ) -> RecordedFaces:
     """The faces of a split of the records in `folder`; None: of the held-out split.
 
+    Faces of the identities `without` are left out.
+
     Raises:
-      InputError: the records are absent, or their landmarks have another scheme.
+      InputError: the records are absent, their landmarks have another scheme, or no face is left.
     """
     info = load_records_info(folder)
     if info.scheme != scheme:
         raise InputError(f"{folder}: has scheme {info.scheme}, the model has {scheme}.")
-    store = RecordStore(shard_paths(folder, info, split or info.held_out), CACHE_MB)
+    paths = shard_paths(folder, info, split or info.held_out)
+    store = RecordStore(
+        paths, CACHE_MB, adapt=lambda _, record: None if record.identity in without else record
+    )
     return RecordedFaces(store, crop, size)

@@ -2,9 +2,9 @@
 
 Both come from the spread of a point. In a model with maps a point is the expectation of a map, and
 its spread is the map's standard deviation. A model without maps also runs on the mirrored crop; the
-spread is the distance between the two predictions. Freezing fits two curves to held-out faces:
-the expected error of a point with a given spread, and the probability that a crop with a given mean
-spread shows a face. The contract has both curves.
+spread is the distance between the two predictions. Freezing fits two curves to held-out faces
+(`export/freezing/calibration.py`): the expected error of a point with a given spread, and the
+probability that a crop with a given mean spread shows a face. The contract has both curves.
 """
 
 import numpy as np
@@ -19,6 +19,9 @@ LEAST = 1e-4
 
 BINS = 16
 """Number of bins, with equally many points each, whose mean errors are fitted."""
+
+FEW = 2
+"""The mean of all points counts as that many faces in the mean of one point."""
 
 
 def with_spread(run: Engine, crops: np.ndarray, scheme: Scheme) -> tuple[Outputs, np.ndarray]:
@@ -53,7 +56,8 @@ def expected_errors(curve: ExpectedError | None, spread: np.ndarray) -> np.ndarr
     """
     if curve is None:
         return np.full(spread.shape, np.nan)
-    return np.asarray(curve.scale * np.maximum(spread, LEAST) ** curve.exponent)
+    factors = np.array(curve.factors or 1.0)
+    return np.asarray(curve.scale * factors * np.maximum(spread, LEAST) ** curve.exponent)
 
 
 def fit_confidence(faces: np.ndarray, others: np.ndarray) -> Confidence:
@@ -71,24 +75,33 @@ def fit_confidence(faces: np.ndarray, others: np.ndarray) -> Confidence:
 
 
 def fit_expected_errors(spread: np.ndarray, errors: np.ndarray) -> ExpectedError:
-    """Fits a power law to mean errors of points with similar spread; both [N, K], NaN left out."""
+    """Fits the curve to spreads and true errors of held-out faces, both [N, K]; NaN is left out.
+
+    Each point has its own mean error and mean spread. How much the error grows with the spread is
+    the same for all: a power law between mean errors of points whose spread, as a share of their
+    mean spread, is similar. On average the faces' expected errors are their true ones.
+    """
     known = np.isfinite(spread) & np.isfinite(errors)
-    order = np.argsort(spread[known], kind="stable")
-    log_means = [
-        (np.log(np.maximum(part[0].mean(), LEAST)), np.log(max(part[1].mean(), 1e-9)))
-        for part in zip(
-            np.array_split(spread[known][order], BINS),
-            np.array_split(errors[known][order], BINS),
-            strict=True,
-        )
-        if len(part[0])
-    ]
-    x, y = np.array(log_means).T
-    exponent = float(np.polyfit(x, y, 1)[0]) if np.ptp(x) > 1e-6 else 0.0
-    exponent = max(exponent, 0.0)  # a larger spread never means a smaller error
-    return ExpectedError(
-        scale=float(f"{np.exp((y - exponent * x).mean()):.6g}"), exponent=round(exponent, 4)
-    )
+    spread = np.maximum(np.where(known, spread, 1), LEAST)
+    errors = np.maximum(np.where(known, errors, 1), 1e-9)
+    usual_spread = np.exp(_mean_of_points(np.log(spread), known))
+    usual_error = _mean_of_points(errors, known)
+    x, y = (spread / usual_spread)[known], (errors / usual_error)[known]
+    order = np.argsort(x, kind="stable")
+    parts = zip(np.array_split(x[order], BINS), np.array_split(y[order], BINS), strict=True)
+    log_x, log_y = np.log([(a.mean(), b.mean()) for a, b in parts if len(a)]).T
+    exponent = float(np.polyfit(log_x, log_y, 1)[0]) if np.ptp(log_x) > 1e-6 else 0.0
+    exponent = round(max(exponent, 0.0), 4)  # a larger spread never means a smaller error
+    factors = usual_error / usual_spread**exponent
+    factors = np.round(factors / factors.mean(), 3)
+    scale = errors[known].mean() / (factors * spread**exponent)[known].mean()
+    return ExpectedError(float(f"{scale:.6g}"), exponent, tuple(factors.tolist()))
+
+
+def _mean_of_points(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The mean of each point's known values, [K], drawn to that of all points if few are known."""
+    total = np.where(known, values, 0).sum(axis=0) + FEW * values[known].mean()
+    return np.asarray(total / (known.sum(axis=0) + FEW))
 
 
 def separation(faces: np.ndarray, others: np.ndarray) -> float:

@@ -23,7 +23,7 @@ def freeze(run: Path, out: Path, records: Path | None = None, batch_size: int = 
     Args:
       run: Folder of a training run.
       out: The .pb to write; the contract is written beside it.
-      records: Records for the check; by default those of the run.
+      records: Records for the check and for how sure the model is; by default those of the run.
       batch_size: Faces in a batch of the graph; 0: any number.
     """
     from senet_landmark.runtime import start_tensorflow
@@ -37,6 +37,12 @@ def freeze(run: Path, out: Path, records: Path | None = None, batch_size: int = 
         f"{result.model} ({result.megabytes:.2f} MB) and {result.contract}, from "
         f"{result.checkpoint}: equal to it on {result.faces} faces, "
         f"{described(result.differences)}."
+    )
+    print(
+        f"The expected error of its landmarks is fitted to {result.fitted} held-out faces."
+        if result.fitted
+        else "It knows no expected error of its landmarks: pseudo-labels say nothing of it, and no "
+        "other face is held out. Give such faces by --records."
     )
 
 

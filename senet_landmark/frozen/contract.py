@@ -62,13 +62,20 @@ class Confidence:
 
 @dataclass(frozen=True)
 class ExpectedError:
-    """Spread of a point -> its expected distance from the ground truth: scale * spread^exponent.
+    """Spread of a point -> its expected distance from the truth: scale * factor * spread^exponent.
 
     Spread and distance are shares of the crop's side (`export/inference/confidence.py`).
+
+    Attributes:
+      scale: for all points.
+      exponent: how much the error grows with the spread.
+      factors: of each point, 1 on average: with maps equally wide, a point of the contour is
+        further from its true position than the corner of an eye. Empty: all are 1.
     """
 
     scale: float
     exponent: float
+    factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -185,6 +192,7 @@ def load_contract(model: Path | str) -> Contract:
         raise InputError(f"{path}: is incomplete ({error}).") from error
     get_scheme(contract.scheme)
     _check_attributes(contract, path)
+    _check_factors(contract, path)
     check_digest(model, contract)
     return contract
 
@@ -208,4 +216,15 @@ def _check_attributes(contract: Contract, path: Path) -> None:
         raise InputError(
             f"{path}: its attributes {list(contract.attribute_names)} have {expected} classes, its "
             f"model's output has {classes}. Freeze the model again."
+        )
+
+
+def _check_factors(contract: Contract, path: Path) -> None:
+    """Raises InputError unless the expected error has no factors, or one for each landmark."""
+    factors = contract.expected_error.factors if contract.expected_error else ()
+    points = contract.landmark_scheme.points
+    if len(factors) not in (0, points):
+        raise InputError(
+            f"{path}: its expected_error has {len(factors)} factors for {points} landmarks. Freeze "
+            "the model again."
         )

@@ -46,10 +46,28 @@ def test_expected_errors_are_those_of_like_points():
     assert np.isnan(expected_errors(None, spread)).all()
 
 
+def test_each_point_has_its_own_usual_error():
+    """Points of the contour are further off than others whose maps are as wide."""
+    generator = np.random.default_rng(2)
+    spread = generator.uniform(0.1, 0.15, (400, 4)) * [1, 1, 0.8, 0.8]
+    usual = np.array([0.01, 0.03, 0.02, 0.02])
+    errors = usual * (spread / spread.mean(axis=0)) ** 3 * generator.exponential(1, spread.shape)
+    errors[:390, 3] = np.nan  # known in ten faces
+    curve = fit_expected_errors(spread, errors)
+    assert curve.exponent == pytest.approx(3, abs=0.4)
+    found = expected_errors(curve, spread)
+    known = np.isfinite(errors)
+    assert found[known].mean() == pytest.approx(errors[known].mean(), rel=1e-3)
+    np.testing.assert_allclose(found.mean(axis=0)[:3], errors.mean(axis=0)[:3], rtol=0.05)
+    assert 0.01 < found[:, 3].mean() < 0.03
+    without = ExpectedError(curve.scale, curve.exponent)  # of an older contract
+    np.testing.assert_allclose(expected_errors(without, spread) * curve.factors, found)
+
+
 def test_a_larger_spread_is_never_the_surer():
-    spread = np.linspace(0.05, 0.2, 200)[None]
+    spread = np.linspace(0.05, 0.2, 200)[:, None]
     curve = fit_expected_errors(spread, 0.01 / spread)
     assert curve.exponent == 0
     assert fit_expected_errors(np.full((1, 5), 0.1), np.full((1, 5), 0.02)) == ExpectedError(
-        0.02, 0
+        0.02, 0, (1.0,) * 5
     )
