@@ -1,4 +1,5 @@
-"""`senet` and `senet_original` in PyTorch, for comparing speed: the layers of `networks.senet`.
+"""`senet` and `senet_original` in PyTorch, for comparing speed: the layers of `networks.senet` and
+`networks.senet_original`.
 
 Only the padding of strided 3x3 layers differs: PyTorch pads all sides equally, TensorFlow's SAME
 pads only the right and the bottom. The number of operations is the same.
@@ -13,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SENET_BLOCKS = ((64, 2), (128, 2), (128, 1), (192, 2), (192, 1), (256, 2), (256, 1))
-SENET_ORIGINAL_BLOCKS = ((64, 2), (128, 2), (128, 2), (256, 2), (512, 2))
+SENET_ORIGINAL_BLOCKS = (64, 128, 128, 256, 512)
 MAP_CHANNELS, GRID_REACH = 128, 0.1
-PARAMETERS = {"senet": 561_604, "senet_original": 1_372_344}
+PARAMETERS = {"senet": 561_604, "senet_original": 1_022_796}
 """Number of trainable parameters of TensorFlow's networks with 68 points."""
 
 
@@ -44,9 +45,9 @@ def conv(
 class SqueezeExcite(nn.Module):
     """As `layers.squeeze_excite`."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, reduction: int = 4):
         super().__init__()
-        hidden = max(channels // 4, 4)
+        hidden = max(channels // reduction, 4)
         self.reduce, self.expand = nn.Conv2d(channels, hidden, 1), nn.Conv2d(hidden, channels, 1)
 
     def forward(self, net: Tensor) -> Tensor:
@@ -72,6 +73,25 @@ class Block(nn.Module):
 
     def forward(self, net: Tensor) -> Tensor:
         return functional.relu_(self.residual(net) + self.shortcut(net))
+
+
+class OriginalBlock(nn.Module):
+    """As `senet_original.original_block`."""
+
+    def __init__(self, inputs: int, channels: int):
+        super().__init__()
+        self.pool = nn.AvgPool2d(2)
+        self.shortcut = conv(inputs, channels, relu=False) if inputs != channels else nn.Identity()
+        self.residual = nn.Sequential(
+            conv(inputs, inputs // 4),
+            conv(inputs // 4, inputs // 4, 3),
+            conv(inputs // 4, channels, relu=False),
+            SqueezeExcite(channels, 16),
+        )
+
+    def forward(self, net: Tensor) -> Tensor:
+        net = self.pool(net)
+        return self.shortcut(net) + self.residual(net)
 
 
 class Blocks(nn.ModuleList):
@@ -138,14 +158,15 @@ class SenetOriginal(nn.Module):
         super().__init__()
         self.stem = conv(3, 32, 3)
         self.pool = nn.AvgPool2d(3, 2, 1, count_include_pad=False)
-        self.blocks = Blocks(32, SENET_ORIGINAL_BLOCKS)
+        channels = (32, *SENET_ORIGINAL_BLOCKS)
+        self.blocks = nn.Sequential(*map(OriginalBlock, channels, channels[1:]))
         self.hidden, self.dropout = nn.Linear(512, 1024), nn.Dropout(1 - dropout_keep)
         self.coordinates = nn.Linear(1024, 2 * points)
         nn.init.constant_(self.coordinates.bias, 0.5)
 
     def forward(self, image: Tensor) -> tuple[Tensor, None]:
         """Landmarks [N, K, 2] of uint8 images [N, 3, H, W]."""
-        net = self.blocks(self.pool(self.stem(scaled(image))))[-1].mean((2, 3))
+        net = self.blocks(self.pool(self.stem(scaled(image)))).mean((2, 3))
         net = self.dropout(functional.relu_(self.hidden(net)))
         return functional.relu_(self.coordinates(net)).unflatten(1, (-1, 2)), None
 

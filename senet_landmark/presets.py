@@ -24,10 +24,13 @@ from senet_landmark.face.geometry import CropSpec
 #  - The crop is not square, so that the box's shape distorts the face. The original also cropped
 #    the detector's box without the training margins at inference. Here training and inference
 #    share one crop; only the shape is the original's.
+# Its margins are taken one after the other: 0.05 at the bottom are of the height with the 0.3 at
+# the top, 0.065 of the box's. They are not rounded to pixels here. The write-up feeds 0 to 255, and
+# BGR at inference after RGB in training; here it is RGB from -1 to 1 in both, like all networks.
 _SENET_ORIGINAL = Config(
     preset="senet_original",
     records=RecordsConfig(
-        crop=CropSpec(margins=(0.05, 0.3, 0.05, 0.05), square=False, clip=True),
+        crop=CropSpec(margins=(0.05, 0.3, 0.05, 0.065), square=False, clip=True),
         size=128,
         context=0.0,
         held_out=0.2,

@@ -54,7 +54,9 @@ NETWORKS = {
         options=("dropout_keep", "width"),
     ),
     "senet_original": NetworkSpec(
-        _lazy("senet.senet_original"), _lazy("senet.senet_arg_scope"), options=("dropout_keep",)
+        _lazy("senet_original.senet_original"),
+        _lazy("senet_original.senet_original_arg_scope"),
+        options=("dropout_keep",),
     ),
     "tcdcn": NetworkSpec(
         _lazy("tcdcn.tcdcn"),

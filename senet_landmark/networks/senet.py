@@ -1,4 +1,4 @@
-"""The slim SENet: residual bottleneck blocks with squeeze and excitation; and the original SENet.
+"""The slim SENet: residual bottleneck blocks with squeeze and excitation.
 
 Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, for the block.
 """
@@ -28,11 +28,6 @@ SENET_BLOCKS = (
     Block(128, 2), Block(128, 1),
     Block(192, 2), Block(192, 1),
     Block(256, 2), Block(256, 1),
-)  # fmt: skip
-
-# Full-resolution convolution, average pool to 64x64, then 32, 16, 8, 4 and 2.
-SENET_ORIGINAL_BLOCKS = (
-    Block(64, 2), Block(128, 2), Block(128, 2), Block(256, 2), Block(512, 2),
 )  # fmt: skip
 
 
@@ -101,27 +96,3 @@ def senet(
             channels = scaled(heads.MAP_CHANNELS, width)
             landmarks, extra = heads.soft_argmax(stages[-3:], num_points, channels=channels)
     return landmarks, {"features": net, "landmarks": landmarks, **extra}
-
-
-def senet_original(
-    images: tf.Tensor,
-    *,
-    is_training: bool,
-    num_points: int,
-    config: NetworkConfig,
-) -> tuple[tf.Tensor, EndPoints]:
-    """The network of the original write-up, with its final ReLU.
-
-    Arguments and results as in `senet`; `features` is [N, H/64, W/64, 512]. It has only the `fc`
-    head: its feature maps are too coarse for `soft_argmax`.
-    """
-    del is_training
-    with tf.variable_scope("senet_original"):
-        net = slim.conv2d(images, 32, 3, scope="stem")
-        net = slim.avg_pool2d(net, 3, 2, padding="SAME", scope="stem_pool")
-        for index, block in enumerate(SENET_ORIGINAL_BLOCKS):
-            net = se_block(net, block, scope=f"block_{index}")
-        landmarks = heads.fully_connected(
-            net, num_points, dropout_keep=config.dropout_keep, last_activation=True
-        )
-    return landmarks, {"features": net, "landmarks": landmarks}

@@ -48,7 +48,7 @@ def test_parameters_are_those_of_the_layers(options, points, parameters):
     ("options", "points", "trainable", "gflops"),
     [
         ({"name": "senet"}, 68, (0.5e6, 0.7e6), 0.1),
-        ({"name": "senet_original"}, 68, (1.3e6, 1.4e6), 0.09),
+        ({"name": "senet_original"}, 68, (1_022_796, 1_022_796), 0.06),
         # Guo et al., 2019: the 0.25X model is a small part of the 1X one.
         ({"name": "pfld"}, 68, (1.8e6, 1.9e6), 0.57),
         ({"name": "pfld"}, 98, (2.1e6, 2.2e6), 0.57),
@@ -62,6 +62,38 @@ def test_network_is_as_large_as_it_should_be(options, points, trainable, gflops)
     graph, _ = built(NetworkConfig(**options), points)
     assert trainable[0] <= count_weights(graph)[0] <= trainable[1]
     assert 0.8 * gflops <= count_flops(graph) / 1e9 <= gflops
+
+
+def test_original_network_is_the_write_ups():
+    """Every block's map, reduction to a quarter of the input's channels, sums without a ReLU."""
+    graph, model = built(NetworkConfig(name="senet_original"))
+    assert model.end_points["features"].shape.as_list() == [1, 2, 2, 512]
+    inputs = (32, 64, 128, 128, 256)
+    channels, sides = (64, 128, 128, 256, 512), (32, 16, 8, 4, 2)
+    for index in range(5):
+        block = f"senet_original/block_{index}"
+        assert map_of(graph, f"{block}/conv/Relu") == (sides[index],) * 2 + (inputs[index] // 4,)
+        assert map_of(graph, f"{block}/add") == (sides[index],) * 2 + (channels[index],)
+        squeezed = graph.get_operation_by_name(f"{block}/squeeze_excite/reduce/Conv2D")
+        assert squeezed.outputs[0].shape.as_list()[-1] == channels[index] // 16
+        assert "Relu" not in {
+            user.type for user in graph.get_operation_by_name(f"{block}/add").outputs[0].consumers()
+        }
+
+
+def test_original_network_begins_with_hes_variance():
+    graph, _ = built(NetworkConfig(name="senet_original"))
+    with graph.as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        session.run(tf.global_variables_initializer())
+        kernels = [v for v in tf.trainable_variables() if v.op.name.endswith("/weights")]
+        checked = 0
+        for kernel, values in zip(kernels, session.run(kernels), strict=True):
+            if values.size > 10_000 and "coordinates" not in kernel.op.name:
+                fan_in = values.size / values.shape[-1]
+                assert values.var() * fan_in == pytest.approx(2, rel=0.1), kernel.op.name
+                checked += 1
+        assert checked >= 8
 
 
 def test_asmnet_has_the_papers_parameters_and_flops():
