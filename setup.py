@@ -87,6 +87,7 @@ setup(
         "senet_landmark.export.comparison": ["templates/*"],
         "senet_landmark.export.evaluation": ["templates/*"],
         "senet_landmark.export.freezing": ["assets/*"],
+        "senet_landmark.export.inference": ["assets/*"],
         "senet_landmark.export.service": ["templates/*"],
     },
     # What prediction needs.
