@@ -6,14 +6,13 @@ import importlib.metadata
 import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
@@ -31,8 +30,7 @@ from senet_landmark.export.service.input import (
     upload_drained,
 )
 from senet_landmark.export.service.openapi import answers, describe_answers
-
-PAGE = Path(__file__).parent / "templates" / "serve.html"
+from senet_landmark.export.service.page import load_page, sample_photo
 
 
 def make_app(models: Models, limits: Limits | None = None, local: bool = True) -> ASGIApp:
@@ -45,7 +43,7 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
         refused.
     """
     limits = limits or Limits()
-    page = PAGE.read_text(encoding="utf-8")
+    page, sample = load_page(), sample_photo()
     page_headers = {"Content-Security-Policy": page_policy(page)}
     pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="predict")
     running = asyncio.Semaphore(limits.workers)
@@ -72,6 +70,10 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
     @app.get("/", include_in_schema=False)
     async def show_page() -> HTMLResponse:
         return HTMLResponse(page, headers=page_headers)
+
+    @app.get("/sample.jpg", include_in_schema=False)
+    async def show_sample() -> Response:
+        return Response(sample, media_type="image/jpeg")
 
     @app.get("/healthz", responses=answers("Health"), response_model=None)
     async def health() -> dict[str, str]:
