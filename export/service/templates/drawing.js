@@ -63,7 +63,9 @@ function render(canvas, {picture, answer}, part, pixel) {
       if (answer.faces.length > 1) {
         const size = clamp(side / 6, 13 * pixel, 40 * pixel);
         const corner = part.mirrored ? right : left;
-        label(context, number + 1, corner, Math.max(top - 4 * pixel, size), size, yellow, part.mirrored);
+        // Within the picture, unless the whole face is out of it.
+        const above = top - 4 * pixel, y = bottom > 0 ? Math.max(above, size) : above;
+        label(context, number + 1, corner, y, size, yellow, part.mirrored);
       }
     }
     if (at("lines").checked) {

@@ -150,7 +150,7 @@ function display(result, roundTrip, frames) {
 // What is told of the shown answer.
 function report({answer, name, roundTrip, frames}) {
   refresh();
-  fillFaces(answer);
+  fillFaces(answer, Boolean(frames));
   const times = answer.milliseconds;
   const rows = [["decoding", times.decode], ["finding faces", times.detect],
     ["landmarks", times.landmarks], ["all of that", times.total], ["seen from this page", roundTrip]];
@@ -206,7 +206,7 @@ async function pick(item) {
   run();
 }
 
-function fillFaces(answer) {
+function fillFaces(answer, isCamera) {
   const faces = answer.faces, columns = [];
   const column = (name, value) => {
     const cells = faces.map(face => value(face) ?? "");
@@ -215,13 +215,14 @@ function fillFaces(answer) {
   const mean = values => values.reduce((sum, value) => sum + value, 0) / values.length;
   column("is a face", face => face.confidence === undefined ? "" :
     `${(100 * face.confidence).toFixed(1)}%`);
-  column("detector's score", face => face.score?.toFixed(2));
+  // The camera's detector runs now and then only: a column that comes and goes cannot be read.
+  if (!isCamera) column("detector's score", face => face.score?.toFixed(2));
   for (const angle of ["yaw", "pitch", "roll"])
     column(angle, face => face.pose && `${face.pose[angle].toFixed(1)}°`);
   column("expected error", face => face.uncertainty?.length &&
-    `${mean(face.uncertainty).toFixed(1)} px`);
+    `${mean(face.uncertainty).toFixed(1)}\u00a0px`);
   column("box", face => [face.box[2] - face.box[0], face.box[3] - face.box[1]]
-    .map(value => value.toFixed(0)).join("x") + " px");
+    .map(value => value.toFixed(0)).join("x") + "\u00a0px");
   const attributes = new Set(faces.flatMap(face => Object.keys(face.attributes || {})));
   for (const name of attributes) column(name.replaceAll("_", " "), face => {
     const attribute = face.attributes?.[name];

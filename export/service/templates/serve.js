@@ -25,7 +25,8 @@ function inWords(status, message) {
   if (status === 404) return "was not looked at: the service no longer has this model. Reload the page.";
   if (status === 408) return "took too long to send. Try it again, or choose a smaller copy.";
   if (status === 415 || /does not decode/.test(message)) return `is not a photo that can be opened. ${FORMATS}`;
-  if (status === 422) return message.replace(/^(photo: |The photo )/, "");
+  if (status === 422) return message.replace(/^(photo: |The photo )/, "")
+    .replace("Send a", "Choose a").replace(/ Give one frame.*/, " Choose one of its frames.");
   if (status === 413) return "is too large. Choose a smaller copy.";
   if (status === 503) return "was not looked at: the service is busy. Try it again in a moment.";
   return `was not looked at: the service failed (${status}). Try another photo; the service's log says more.`;

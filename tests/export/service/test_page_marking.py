@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from pages import choose, downloaded, error, green_share, pixels, settled, status
+from pages import choose, downloaded, error, green_share, pixels, settled, status, write
 from schema import check_results
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.face.geometry import box_from_landmarks
@@ -125,6 +125,24 @@ def test_further_face_is_marked_beside_those_that_were_found(page, tmp_path):
     status(page, "2 faces.")
     first, second = downloaded(page)[1]["faces"]
     assert first == found and is_near_truth(second)
+
+
+def test_faces_out_of_view_have_no_number_in_it(page, tmp_path):
+    photo = np.full((512, 512, 3), 60, np.uint8)
+    photo[:210, :210] = photo[:210, 250:460] = portrait()[0][30:240, 120:330]
+    choose(page, write(tmp_path / "two.png", photo))
+    status(page, "2 faces.")
+    assert not is_plain(pixels(page))
+    for _ in range(3):
+        page.get_by_role("button", name="Zoom in").click()
+    page.locator("#canvas").focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowDown")
+    assert is_plain(pixels(page))
+
+
+def is_plain(picture):
+    return np.ptp(picture.reshape(-1, 3), axis=0).max() < 3
 
 
 def test_zoom_shows_a_part_with_its_points(page):

@@ -1,9 +1,11 @@
 """The page's photos: chosen, dropped or pasted, one by one; and those that fail."""
 
+import io
 import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pages import (
     choose,
@@ -25,6 +27,19 @@ from senet_landmark.export.service.input import Limits
 from served import FACE, NARROW, PHOTO, running, with_detector
 
 pytestmark = pytest.mark.slow
+
+
+def moving():
+    frames = [Image.fromarray(portrait()[0][:64, i : i + 64]) for i in range(3)]
+    stream = io.BytesIO()
+    frames[0].save(stream, "GIF", save_all=True, append_images=frames[1:])
+    return stream.getvalue()
+
+
+def bomb():
+    stream = io.BytesIO()
+    Image.new("1", (12_000, 9_000)).save(stream, "PNG")
+    return stream.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
@@ -102,6 +117,8 @@ def test_errors_are_a_persons_and_the_last_photo_stays(page, models, tmp_path):
         "noise.jpg": (bytes(500), "noise.jpg is not a photo that can be opened"),
         "huge.jpg": (bytes(3_000_000), "huge.jpg is too large: it has 3.0 MB; at most 2"),
         "empty.jpg": (b"", "empty.jpg is empty"),
+        "moving.gif": (moving(), "moving.gif is an animated GIF of 3 frames, not a photo. Choose"),
+        "bomb.png": (bomb(), "bomb.png is 12000x9000; at most 100 megapixels are accepted. Choose"),
     }
     for name, (data, _) in bad.items():
         (tmp_path / name).write_bytes(data)
