@@ -26,6 +26,7 @@ function placed() {
 function draw() {
   const canvas = at("canvas");
   canvas.hidden = false;
+  if (document.activeElement === at("hint")) canvas.focus(); // not lost with what had it
   at("hint").hidden = true;
   at("stage").classList.add("full");
   canvas.classList.toggle("zoomed", view.zoom > 1);
@@ -192,7 +193,8 @@ function listenToCanvas(mark) {
     const moved = Math.min(Math.abs(event.clientX - at0[0]), Math.abs(event.clientY - at0[1]));
     from = null;
     if (!isMarking()) return;
-    if (end === "pointerup" && draft && moved >= 5) return mark(draft);
+    const isBox = draft && moved >= 5 && Math.min(draft[2] - draft[0], draft[3] - draft[1]) >= 2;
+    if (end === "pointerup" && isBox) return mark(draft);
     draft = null;
     refresh();
   });
@@ -216,8 +218,14 @@ function listenToCanvas(mark) {
       const x = part.left + part.width / 2, y = part.top + part.height / 2;
       const [dx, dy] = arrow.map(way => way * step), size = event.shiftKey;
       const [left, top, right, bottom] = draft || [x - side / 2, y - side / 2, x + side / 2, y + side / 2];
-      draft = size ? [left, top, Math.max(right + dx, left + step), Math.max(bottom + dy, top + step)] :
-        [left + dx, top + dy, right + dx, bottom + dy];
+      const sized = [left, top, Math.max(right + dx, left + step), Math.max(bottom + dy, top + step)];
+      const moved = [left + dx, top + dy, right + dx, bottom + dy];
+      const {width, height} = shown.answer; // its middle stays in the photo
+      const isInside = [width, height].every((most, axis) => {
+        const middle = (moved[axis] + moved[axis + 2]) / 2;
+        return middle >= 0 && middle < most;
+      });
+      draft = size ? sized : isInside ? moved : draft;
       refresh();
     } else if (arrow && view.zoom > 1) {
       view.x += 0.1 * arrow[0] / view.zoom;

@@ -115,6 +115,16 @@ def test_box_is_moved_and_sized_by_keyboard(blind):
     settled(blind)
 
 
+def test_box_stays_in_the_photo(blind):
+    """However far the keys would move it, the service has something to look at."""
+    blind.locator("#canvas").focus()
+    for _ in range(40):
+        blind.keyboard.press("ArrowLeft")
+    with blind.expect_request(lambda request: "boxes=" in request.url):
+        blind.keyboard.press("Enter")
+    error(blind, "The model sees no face in this box")
+
+
 def test_further_face_is_marked_beside_those_that_were_found(page, tmp_path):
     choose(page)
     status(page, "1 face.")

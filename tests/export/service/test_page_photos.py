@@ -57,6 +57,7 @@ def test_drop_zone_is_clicked_or_used_by_keyboard(page, tmp_path, how):
         zone.click() if how == "click" else zone.press("Enter")
     chooser.value.set_files(write(tmp_path / "a.png", portrait()[0]))
     status(page, "1 face.")
+    assert page.evaluate("document.activeElement.id") == "canvas"  # the zone, which had it, is gone
 
 
 def test_dropped_photos_are_taken_one_by_one(page, models):
