@@ -18,11 +18,8 @@ import dlib
 import numpy as np
 
 from senet_landmark.detectors.dlib_hog import dlib_rectangle
-from senet_landmark.errors import InputError
 from senet_landmark.export.inference.face import Face
 from senet_landmark.face.attributes import ATTRIBUTES, get_attribute
-from senet_landmark.face.boxes import canonical_box
-from senet_landmark.face.geometry import box_from_landmarks
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.io.columns import BOX, POSE
 from senet_landmark.io.files import write_bytes, written_whole
@@ -39,13 +36,13 @@ VERSION = 1
 def face_json(face: Face) -> dict[str, Any]:
     """A face as in `landmarks.json`; unknown values are left out.
 
-    `box`, that of the landmarks (`canonical_box`), `detector_box`, where the face was looked for,
+    `box`, that of the landmarks (`Face.own_box`), `detector_box`, where the face was looked for,
     `landmarks` and `uncertainty` in photo pixels to a hundredth; `score` of the detector;
     `confidence`, 0 to 1; `pose`: `yaw`, `pitch` and `roll` in degrees; `attributes`: attribute ->
     `class` and `probability`.
     """
     fields: dict[str, Any] = {
-        "box": _rounded(_box_of(face)),
+        "box": _rounded(face.own_box),
         "detector_box": _rounded(face.box),
         "landmarks": _rounded(face.landmarks),
     }
@@ -67,16 +64,6 @@ def face_json(face: Face) -> dict[str, Any]:
 
 def _rounded(values: np.ndarray) -> list[Any]:
     return np.round(np.asarray(values, np.float64), 2).tolist()
-
-
-def _box_of(face: Face) -> np.ndarray:
-    """The landmarks' own box; the detector's where they span none."""
-    try:
-        if face.scheme is None:
-            return box_from_landmarks(face.landmarks)
-        return canonical_box(face.landmarks, face.scheme)
-    except InputError:
-        return face.box
 
 
 def face_from_json(fields: Mapping[str, Any], scheme: str | None = None) -> Face:
