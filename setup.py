@@ -53,6 +53,8 @@ TOOLS = [
     "mkdocs>=1.6",
     "httpx>=0.27",
     "playwright>=1.45",
+    "axe-playwright-python>=0.1.4",  # axe-core, which it brings
+    "jsonschema>=4.21",
 ]
 
 setup(
@@ -85,6 +87,7 @@ setup(
         "senet_landmark.export.comparison": ["templates/*"],
         "senet_landmark.export.evaluation": ["templates/*"],
         "senet_landmark.export.freezing": ["assets/*"],
+        "senet_landmark.export.inference": ["assets/*"],
         "senet_landmark.export.service": ["templates/*"],
     },
     # What prediction needs.

@@ -14,3 +14,16 @@ def test_importing_is_cheap():
     modules = ", ".join(f"senet_landmark.{name}" for name in names)
     program = f"import sys, {modules}; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_service_and_its_sample_need_only_its_extra():
+    """Not what records and training need."""
+    import subprocess
+    import sys
+
+    program = (
+        "import sys; from senet_landmark.export.service import app, page; page.load_page(); "
+        "assert page.sample_photo()[:2] == b'\\xff\\xd8'; "
+        "assert not {'scipy', 'joblib', 'matplotlib', 'jinja2'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -5,6 +5,9 @@ from functools import cached_property
 
 import numpy as np
 
+from senet_landmark.errors import InputError
+from senet_landmark.face.boxes import canonical_box
+from senet_landmark.face.geometry import box_from_landmarks
 from senet_landmark.face.pose import pose_of
 
 
@@ -48,3 +51,17 @@ class Face:
             return np.array(pose_of(self.landmarks, self.scheme), np.float32)
         except ValueError:  # points that fit no head, or a scheme without a pose fit
             return None
+
+    @cached_property
+    def own_box(self) -> np.ndarray:
+        """float64 [4], the box of the landmarks in photo pixels, tight from brows to chin.
+
+        It is the `canonical_box` of the scheme, that of the points if the scheme is unknown, and
+        `box` if the landmarks span none.
+        """
+        try:
+            if self.scheme is None:
+                return box_from_landmarks(self.landmarks)
+            return canonical_box(self.landmarks, self.scheme)
+        except InputError:
+            return self.box

@@ -1,7 +1,7 @@
 """A folder of results: one line a photo in `landmarks.jsonl`, written as it comes.
 
 The folder holds
-    landmarks.jsonl          {"image": path, "name": beginning of its files' names, "faces": [...]}
+    landmarks.jsonl          {"image": path, "name": beginning of its files' names, …, "faces": […]}
     landmarks.run.json       the options of the run, which a run that goes on must have too
     landmarks.skipped.jsonl  {"photo", "reason"} of each photo that the last run skipped, if any
     .landmarks.tmp/          files that are being written, during a run; and the names of all files

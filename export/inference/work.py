@@ -85,6 +85,11 @@ class Outcome(NamedTuple):
     ends: bool = False
 
 
+def picture_of(name: str) -> str:
+    """The picture with the points, in the folder of results."""
+    return f"{name}_landmarks.jpg"
+
+
 def make_predictor(options: dict[str, Any]) -> Predictor:
     """A predictor in this process; TensorFlow is started if its engine needs it."""
     if options.get("engine") == "tensorflow" and "tensorflow" not in sys.modules:
@@ -122,10 +127,18 @@ def do_photo(predictor: Predictor, job: Job, task: Task, data: bytes | str) -> O
             files = _files(predictor, job, task.name, pixels, faces)
             if reason := _write(job.out, files, task.replace):
                 return Outcome(task, reason=f"{task.path}: {reason}")
-        fields = photo_json(task.image, faces)
-        return Outcome(
-            task, line_of({"image": task.image, "name": task.name, **fields}), len(faces)
+        # `lines.py` reads these two first, before it comes to the faces.
+        fields: dict[str, Any] = {"image": task.image, "name": task.name}
+        if faces and job.pictures:
+            fields["picture"] = picture_of(task.name)
+        fields |= photo_json(
+            task.image,
+            faces,
+            model=predictor.name,
+            scheme=predictor.scheme.name,
+            size=(pixels.shape[1], pixels.shape[0]),
         )
+        return Outcome(task, line_of(fields), len(faces))
     except InputError as error:
         return Outcome(task, reason=str(error))
     except OSError as error:
@@ -150,7 +163,7 @@ def _files(
     if job.pictures:
         for face in faces:
             pixels = draw_face(pixels, face.box, face.landmarks)
-        files[f"{name}_landmarks.jpg"] = _encoded(".jpg", pixels)
+        files[picture_of(name)] = _encoded(".jpg", pixels)
     return files
 
 

@@ -25,23 +25,32 @@ from senet_landmark.io.columns import BOX, POSE
 from senet_landmark.io.files import write_bytes, written_whole
 from senet_landmark.io.pts import write_pts
 
+SCHEMA = Path(__file__).parent / "assets" / "landmarks.schema.json"
+"""The JSON Schema of `landmarks.json`, of a line of `landmarks.jsonl`, and of the service's answer
+(docs/formats.md)."""
+
+VERSION = 1
+"""`version` of a photo in JSON. It rises if a key changes its meaning, not for a new key."""
+
 
 def face_json(face: Face) -> dict[str, Any]:
     """A face as in `landmarks.json`; unknown values are left out.
 
-    `box`, `landmarks` and `uncertainty` in photo pixels to a hundredth; `score` of the detector;
+    `box`, that of the landmarks (`Face.own_box`), `detector_box`, where the face was looked for,
+    `landmarks` and `uncertainty` in photo pixels to a hundredth; `score` of the detector;
     `confidence`, 0 to 1; `pose`: `yaw`, `pitch` and `roll` in degrees; `attributes`: attribute ->
     `class` and `probability`.
     """
     fields: dict[str, Any] = {
-        "box": [round(float(v), 2) for v in face.box],
-        "landmarks": np.round(face.landmarks.astype(np.float64), 2).tolist(),
+        "box": _rounded(face.own_box),
+        "detector_box": _rounded(face.box),
+        "landmarks": _rounded(face.landmarks),
     }
     for name, value in (("score", face.score), ("confidence", face.confidence)):
         if math.isfinite(value):
             fields[name] = round(value, 4)
     if face.uncertainty.size and np.isfinite(face.uncertainty).all():
-        fields["uncertainty"] = np.round(face.uncertainty.astype(np.float64), 2).tolist()
+        fields["uncertainty"] = _rounded(face.uncertainty)
     if face.pose is not None:
         angles = zip(POSE, face.pose, strict=True)
         fields["pose"] = {name: round(float(angle), 2) for name, angle in angles}
@@ -53,35 +62,63 @@ def face_json(face: Face) -> dict[str, Any]:
     return fields
 
 
-def face_from_json(fields: Mapping[str, Any]) -> Face:
-    """The inverse of `face_json`, as far as its digits go."""
+def _rounded(values: np.ndarray) -> list[Any]:
+    return np.round(np.asarray(values, np.float64), 2).tolist()
+
+
+def face_from_json(fields: Mapping[str, Any], scheme: str | None = None) -> Face:
+    """The inverse of `face_json`, as far as its digits go.
+
+    Args:
+      fields: a face; those of 0.2.0 have no `detector_box`, and their `box` is the detector's.
+      scheme: the scheme of the landmarks, which the photo's fields have.
+    """
     pose = fields.get("pose")
     attributes = fields.get("attributes", {})
     return Face(
-        np.array(fields["box"], np.float64),
+        np.array(fields.get("detector_box", fields["box"]), np.float64),
         np.array(fields["landmarks"], np.float32).reshape(-1, 2),
         fields.get("score", math.nan),
         fields.get("confidence", math.nan),
         np.array(fields.get("uncertainty", ()), np.float32),
         None if pose is None else np.array([pose[name] for name in POSE], np.float32),
         {name: (value["class"], value["probability"]) for name, value in attributes.items()},
+        scheme,
     )
 
 
-def photo_json(image: str, faces: Sequence[Face]) -> dict[str, Any]:
-    """A photo as in `landmarks.json`: {"image": path, "faces": [`face_json`]}."""
-    return {"image": image, "faces": [face_json(face) for face in faces]}
+def photo_json(
+    image: str | None, faces: Sequence[Face], *, model: str, scheme: str, size: tuple[int, int]
+) -> dict[str, Any]:
+    """A photo as in `landmarks.json` (`SCHEMA`).
+
+    Args:
+      image: the photo's path or name; None: unknown.
+      faces: its faces.
+      model: name of the model.
+      scheme: name of the landmark scheme.
+      size: width and height of the upright photo in pixels.
+    """
+    return {
+        "image": image,
+        "version": VERSION,
+        "model": model,
+        "scheme": scheme,
+        "width": size[0],
+        "height": size[1],
+        "faces": [face_json(face) for face in faces],
+    }
 
 
 def landmarks_json(lines: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """`landmarks.json`, piece by piece: a list of `photo_json`; `faces` may be empty.
 
     Args:
-      lines: `photo_json` of each photo; other keys are left out.
+      lines: the line of each photo, `photo_json` and what `predict` adds.
     """
     before = "[\n"
     for line in lines:
-        entry = [{"image": line["image"], "faces": line["faces"]}]
+        entry = [dict(line)]
         # Indented as in the list that it becomes a part of.
         yield before + json.dumps(entry, indent=2, ensure_ascii=False)[2:-2]
         before = ",\n"

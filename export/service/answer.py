@@ -16,7 +16,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.inference.face import Face
 from senet_landmark.export.inference.predictor import Predictor
-from senet_landmark.export.inference.writers import face_json
+from senet_landmark.export.inference.writers import photo_json
 from senet_landmark.export.service.input import Limits, check_boxes, decode_upload
 from senet_landmark.export.service.lines import LINES
 from senet_landmark.export.video.tracking import LEAST_CONFIDENCE, is_within
@@ -103,6 +103,7 @@ def answer(
     limits: Limits,
     roll: np.ndarray | None = None,
     follow: bool = False,
+    name: str | None = None,
 ) -> dict[str, Any]:
     """The answer of `POST /v1/landmarks`: the faces of an encoded photo.
 
@@ -115,6 +116,7 @@ def answer(
       roll: [N], by how many degrees the faces in `boxes` lean clockwise; NaN, and None: unknown.
       follow: answer with `follow`, too: for each face where to look for it in the next frame of a
         video, `box` and `roll` as the parameters `boxes` and `roll` take them; null if it is lost.
+      name: the photo's name, which the answer repeats; None: unknown.
 
     Raises:
       HTTPException, InputError: the photo or a box is not valid (`export/service/input.py`).
@@ -141,14 +143,15 @@ def answer(
         "landmarks": end - detected,
         "total": end - start,
     }
-    result: dict[str, Any] = {
-        "image": {"width": pixels.shape[1], "height": pixels.shape[0]},
-        "model": predictor.name,
-        "engine": predictor.engine,
-        "scheme": predictor.scheme.name,
-        "milliseconds": {name: round(1000 * span, 3) for name, span in spans.items()},
-        "faces": [face_json(face) for face in faces],
-    }
+    result: dict[str, Any] = photo_json(
+        name,
+        faces,
+        model=predictor.name,
+        scheme=predictor.scheme.name,
+        size=(pixels.shape[1], pixels.shape[0]),
+    )
+    result["engine"] = predictor.engine
+    result["milliseconds"] = {part: round(1000 * span, 3) for part, span in spans.items()}
     if follow:
         result["follow"] = [_follow(predictor, face, pixels) for face in faces]
     return result

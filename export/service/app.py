@@ -6,14 +6,13 @@ import importlib.metadata
 import socket
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
@@ -30,8 +29,8 @@ from senet_landmark.export.service.input import (
     read_body,
     upload_drained,
 )
-
-PAGE = Path(__file__).parent / "templates" / "serve.html"
+from senet_landmark.export.service.openapi import answers, describe_answers
+from senet_landmark.export.service.page import load_page, sample_photo
 
 
 def make_app(models: Models, limits: Limits | None = None, local: bool = True) -> ASGIApp:
@@ -44,7 +43,7 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
         refused.
     """
     limits = limits or Limits()
-    page = PAGE.read_text(encoding="utf-8")
+    page, sample = load_page(), sample_photo()
     page_headers = {"Content-Security-Policy": page_policy(page)}
     pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="predict")
     running = asyncio.Semaphore(limits.workers)
@@ -72,12 +71,16 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
     async def show_page() -> HTMLResponse:
         return HTMLResponse(page, headers=page_headers)
 
-    @app.get("/healthz")
+    @app.get("/sample.jpg", include_in_schema=False)
+    async def show_sample() -> Response:
+        return Response(sample, media_type="image/jpeg")
+
+    @app.get("/healthz", responses=answers("Health"), response_model=None)
     async def health() -> dict[str, str]:
         """Whether the service runs."""
         return {"status": "ok"}
 
-    @app.get("/v1/models")
+    @app.get("/v1/models", responses=answers("Models"), response_model=None)
     async def list_models() -> dict[str, Any]:
         """The models, the default model, and the limits of a photo."""
         return {
@@ -86,18 +89,24 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
             "limits": {"megabytes": limits.megabytes, "megapixels": limits.megapixels},
         }
 
-    @app.post("/v1/landmarks", openapi_extra=_BODY)
+    @app.post(
+        "/v1/landmarks",
+        openapi_extra=_BODY,
+        responses=answers("Photo", 400, 404, 408, 413, 415, 422, 503),
+    )
     async def find_landmarks(
         request: Request,
         model: str | None = None,
         boxes: str | None = None,
         roll: str | None = None,
         follow: bool = False,
+        name: str | None = None,
     ) -> JSONResponse:
         """The faces of a photo.
 
         `boxes`: left,top,right,bottom;… in pixels, for no detector; `roll`: degrees;… by which the
         faces in these boxes lean clockwise. `follow`: answer also where to look in the next frame.
+        `name`: the photo's name, which the answer repeats as `image`.
         """
         async with upload_drained(request):
             predictor = choose_model(models, model)
@@ -114,14 +123,22 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
                         raise HTTPException(400, "The client closed the connection.")
 
                     def work() -> dict[str, Any]:
-                        photo = photo_of(body, content_type, limits)
+                        photo, filename = photo_of(body, content_type, limits)
                         return answer(
-                            predictor, models.detector, photo, face_boxes, limits, face_roll, follow
+                            predictor,
+                            models.detector,
+                            photo,
+                            face_boxes,
+                            limits,
+                            face_roll,
+                            follow,
+                            filename if name is None else name,
                         )
 
                     result = await asyncio.get_running_loop().run_in_executor(pool, work)
         return JSONResponse(result)
 
+    describe_answers(app)
     return guarded(app, LOCAL_HOSTS if local else None)
 
 

@@ -127,8 +127,8 @@ async def upload_drained(request: Request) -> AsyncIterator[None]:
         raise
 
 
-def photo_of(body: bytes, content_type: str | None, limits: Limits) -> bytes:
-    """The encoded photo in a body.
+def photo_of(body: bytes, content_type: str | None, limits: Limits) -> tuple[bytes, str | None]:
+    """The encoded photo in a body, and its file's name if a form tells it.
 
     Args:
       body: the bytes of the body.
@@ -138,7 +138,7 @@ def photo_of(body: bytes, content_type: str | None, limits: Limits) -> bytes:
     Raises:
       HTTPException: 400 if there is no photo or the form is damaged; 413 if it is too large.
     """
-    photo = body if content_type is None else _photo_of_form(body, content_type)
+    photo, name = (body, None) if content_type is None else _photo_of_form(body, content_type)
     if not photo:
         raise HTTPException(
             400,
@@ -146,24 +146,24 @@ def photo_of(body: bytes, content_type: str | None, limits: Limits) -> bytes:
         )
     if len(photo) > limits.bytes:
         raise _too_large(limits)
-    return photo
+    return photo, name
 
 
-def _photo_of_form(body: bytes, content_type: str) -> bytes:
-    photos: list[bytes] = []
+def _photo_of_form(body: bytes, content_type: str) -> tuple[bytes, str | None]:
+    photos: list[tuple[bytes, str | None]] = []
     parts = 0
 
-    def keep(name: bytes | None, read: Callable[[], bytes]) -> None:
+    def keep(name: bytes | None, read: Callable[[], bytes], file: bytes | None = None) -> None:
         nonlocal parts
         parts += 1
         if parts > MOST_PARTS:
             raise HTTPException(400, f"The form has more than {MOST_PARTS} fields.")
         if name == b"photo":
-            photos.append(read())
+            photos.append((read(), file.decode("utf-8", "replace") if file else None))
 
     def keep_file(file) -> None:  # type: ignore[no-untyped-def]  # typed in some releases only
         file.file_object.seek(0)
-        keep(file.field_name, file.file_object.read)
+        keep(file.field_name, file.file_object.read, file.file_name)
 
     try:
         parser = create_form_parser(
@@ -178,7 +178,7 @@ def _photo_of_form(body: bytes, content_type: str) -> bytes:
         raise HTTPException(400, f"The form cannot be read ({error}).") from error
     if len(photos) > 1:
         raise HTTPException(400, "The form has several photos; send them one at a time.")
-    return photos[0] if photos else b""
+    return photos[0] if photos else (b"", None)
 
 
 def _too_large(limits: Limits) -> HTTPException:

@@ -43,7 +43,8 @@ class PhotoFaces(NamedTuple):
 
 def lines_of(photos):
     """The lines of `landmarks.jsonl`, read back."""
-    lines = [writers.photo_json(str(photo), faces) for photo, faces in photos]
+    about = {"model": "senet-68", "scheme": SCHEME.name, "size": (512, 512)}
+    lines = [writers.photo_json(str(photo), faces, **about) for photo, faces in photos]
     return iter(json.loads(json.dumps(lines)))
 
 
@@ -55,7 +56,7 @@ def test_json_has_what_is_known(two, tmp_path):
     assert one["score"] == 1.5 and one["confidence"] == 0.75
     assert one["pose"] == {"yaw": -12.5, "pitch": 3.25, "roll": 0.5}
     assert one["attributes"]["gender"] == {"class": "female", "probability": 0.875}
-    assert set(other) == {"box", "landmarks", "attributes"}  # JSON has no NaN
+    assert set(other) == {"box", "detector_box", "landmarks", "attributes"}  # JSON has no NaN
     np.testing.assert_allclose(one["landmarks"], two[0].faces[0].landmarks, atol=0.006)
 
 
