@@ -22,6 +22,7 @@ from senet_landmark.face import geometry
 from senet_landmark.face.boxes import LANDMARKS, canonical_box
 from senet_landmark.face.geometry import Box, BoxCorrection
 from senet_landmark.io.images import encode_png
+from senet_landmark.processes import KILLED
 
 Photo = tuple[Entry, ...]
 """All faces of one photo that are in one split."""
@@ -127,6 +128,13 @@ def photo_faces(
         except InputError as error:
             faces.append(RecordedFace(entry.source, str(entry.photo), reason=str(error)))
     return faces
+
+
+def lost_faces(job: Job, photo: Photo, boxes: object = None) -> list[RecordedFace]:
+    """The faces of a photo that kills the processes at work on it: all skipped."""
+    del job, boxes
+    reason = f"{photo[0].photo}: {KILLED}"
+    return [RecordedFace(entry.source, str(entry.photo), reason=reason) for entry in photo]
 
 
 Samples = dict[str, Sample | InputError]
