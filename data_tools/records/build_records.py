@@ -49,6 +49,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.face.boxes import LANDMARKS
 from senet_landmark.face.geometry import BoxCorrection
 from senet_landmark.io.files import read_json, write_json
+from senet_landmark.io.temporaries import remove_leftovers
 
 Result = TypeVar("Result")
 
@@ -243,9 +244,8 @@ def _claim(plan: Plan) -> None:
                 f"{out}: holds an unfinished build of other options or photos. Give the same "
                 "options to continue it, delete it, or give another --out."
             )
-        patterns = (".*.tfrecords", ".report-*.json", ".identities-*.json", ".contact_sheet-*.png")
-        for path in [*(f for p in patterns for f in out.glob(p)), *(out / PARTS).glob(".*.*")]:
-            path.unlink(missing_ok=True)  # half-written file of a killed build
+        for folder in (out, out / PARTS):
+            remove_leftovers(folder)
         return
     write_json(job, plan.digest)
 

@@ -66,7 +66,7 @@ def same_recipe(started: Config, config: Config) -> bool:
 
 _FREE = (
     "steps", "epochs", "minutes", "patience", "threads", "cache_mb", "max_corrupt", "summary_every",
-    "report",
+    "report", "wait_minutes",
 )  # fmt: skip
 
 
