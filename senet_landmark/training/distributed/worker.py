@@ -131,9 +131,10 @@ def serve_parameters(cluster: Cluster, threads: int, stopped: list[int], waiting
         finished, left = end_signals(cluster)
         while not stopped:
             try:
-                with tf.Session(server.target, config=cluster.session_config(threads)) as session:
-                    if waiting.result_of(partial(session.run, finished), stopped) is None:
-                        return
+                session = tf.Session(server.target, config=cluster.session_config(threads))
+                if waiting.result_of(partial(session.run, finished), stopped) is None:
+                    return  # what was never opened cannot be closed either
+                with session:
                     while not stopped and not session.run(finished):
                         waiting.begin_anew()
                         time.sleep(1)
