@@ -1,5 +1,6 @@
 """Records built by Apache Beam are the same files."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,17 @@ def test_a_photo_that_fails_is_skipped_by_beam_too(synthetic_tree, tmp_path, mon
     assert all("fails (MemoryError: of a library)" in skip["reason"] for skip in skipped[3:])
     build_records("300w_lp", tree, tmp_path / "local", config, boxes="dlib", workers=1)
     assert contents(tmp_path / "beam") == contents(tmp_path / "local")
+
+
+@pytest.mark.parametrize("mode", ["in_memory", "multi_threading"])
+def test_a_folder_that_cannot_be_written_is_a_sentence(synthetic_tree, tmp_path, monkeypatch, mode):
+    pytest.importorskip("apache_beam", reason="needs the extra [beam]")
+    from senet_landmark.data_tools.records import beam
+
+    def full(shard, results):
+        raise OSError(errno.ENOSPC, "No space left on device", str(shard.path))
+
+    monkeypatch.setattr(beam, "write_faces", full)
+    options = [f"--direct_running_mode={mode}"]
+    with pytest.raises(InputError, match=r"^/.*\.tfrecords: No space left on device$"):
+        beam.build_records_beam("300w_lp", synthetic_tree, tmp_path / "out", options=options)
