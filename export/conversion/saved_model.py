@@ -14,6 +14,7 @@ from senet_landmark.frozen.contract import Contract
 from senet_landmark.frozen.graph import import_graph
 from senet_landmark.io.files import write_json
 from senet_landmark.io.temporaries import temporary_beside
+from senet_landmark.runtime import written_by_tensorflow
 
 SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 """`serving_default`: input `image`, outputs `landmarks` and the contract's other outputs."""
@@ -39,7 +40,8 @@ def saved_model_written_whole(out: Path, model: Path, contract: Contract) -> Ite
     out.parent.mkdir(parents=True, exist_ok=True)
     with temporary_beside(out, folder=True) as temporary:
         folder = temporary / "made"
-        _write(folder, model, contract)
+        with written_by_tensorflow(out):
+            _write(folder, model, contract)
         yield folder
         # A folder cannot be renamed to the name of a folder that is not empty.
         older = temporary / "older"

@@ -23,22 +23,15 @@ def written_whole(path: Path | str) -> Iterator[Path]:
       OSError: the file cannot be written; its `filename` is `path`.
     """
     path = Path(path)
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_beside(path) as temporary:
-            yield temporary
-            with open(temporary, "rb+") as stream:
-                os.fsync(stream.fileno())
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)  # mkstemp makes the file private
-            temporary.replace(path)
-    except OSError as error:
-        hidden = temporary is None or str(error.filename) == str(temporary)
-        if error.errno and (hidden or not error.filename):
-            error.filename, error.filename2 = str(path), None
-        raise
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(path) as temporary:
+        yield temporary
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp makes the file private
+        temporary.replace(path)
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:

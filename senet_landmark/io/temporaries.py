@@ -32,6 +32,9 @@ def temporary_beside(path: Path, folder: bool = False) -> Iterator[Path]:
     """Yields a hidden, empty file (or folder) beside `path`, with its suffix, which is then gone.
 
     The first call for a folder removes what killed processes left there.
+
+    Raises:
+      OSError: it cannot be written; its `filename` is `path`, not the hidden name.
     """
     if path.parent not in _searched:
         _searched.add(path.parent)
@@ -45,16 +48,28 @@ def temporary_beside(path: Path, folder: bool = False) -> Iterator[Path]:
         name = tempfile.mkdtemp(suffix, prefix, path.parent)
         return Path(name), None if fcntl is None else os.open(name, os.O_RDONLY)
 
-    temporary, handle = _make_locked(make)
+    with _named(path):
+        temporary, handle = _make_locked(make)
+        try:
+            yield temporary
+        finally:
+            if folder:
+                shutil.rmtree(temporary, ignore_errors=True)
+            else:
+                temporary.unlink(missing_ok=True)
+            if handle is not None:
+                os.close(handle)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
     try:
-        yield temporary
-    finally:
-        if folder:
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
-        if handle is not None:
-            os.close(handle)
+        yield
+    except OSError as error:
+        parts = Path(str(error.filename or "")).parts
+        if error.errno and (not parts or any(map(_NAME.fullmatch, parts))):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def remove_leftovers(folder: Path) -> None:
