@@ -6,6 +6,7 @@ bucket).
 """
 
 import contextlib
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -52,13 +53,27 @@ def running_pipeline(options: Any) -> Iterator[Any]:
     import apache_beam as beam
 
     try:
-        with beam.Pipeline(options=options) as pipeline:
+        with _no_second_traceback(), beam.Pipeline(options=options) as pipeline:
             yield pipeline
     except Exception as error:
         reason = _reason(f"{type(error).__name__}: {error}")
         if reason is None:
             raise
         raise InputError(reason) from error
+
+
+@contextlib.contextmanager
+def _no_second_traceback() -> Iterator[None]:
+    """Hides what local workers log of an error: it is raised, too."""
+    names = ("apache_beam.runners.worker.sdk_worker", "apache_beam.runners.common")
+    before = {name: logging.getLogger(name).level for name in names}
+    try:
+        for name in names:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 _RAISED = re.compile(

@@ -85,7 +85,9 @@ def test_a_photo_that_fails_is_skipped_by_beam_too(synthetic_tree, tmp_path, mon
 
 
 @pytest.mark.parametrize("mode", ["in_memory", "multi_threading"])
-def test_a_folder_that_cannot_be_written_is_a_sentence(synthetic_tree, tmp_path, monkeypatch, mode):
+def test_a_folder_that_cannot_be_written_is_a_sentence(
+    synthetic_tree, tmp_path, monkeypatch, caplog, mode
+):
     pytest.importorskip("apache_beam", reason="needs the extra [beam]")
     from senet_landmark.data_tools.records import beam
 
@@ -96,3 +98,4 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(synthetic_tree, tmp_path,
     options = [f"--direct_running_mode={mode}"]
     with pytest.raises(InputError, match=r"^/.*\.tfrecords: No space left on device$"):
         beam.build_records_beam("300w_lp", synthetic_tree, tmp_path / "out", options=options)
+    assert "Traceback" not in caplog.text
