@@ -17,10 +17,8 @@ DLIB_WHEELS = "'x86_64 AMD64 aarch64 arm64'"
 # What records, evaluation and measurements need beyond prediction.
 EVALUATION = [
     "scipy>=1.11",
-    "filelock>=3.12",
     "google-crc32c>=1.5",
     "jinja2>=3.1",
-    "joblib>=1.3",
     "matplotlib>=3.8",
     "tabulate>=0.9",
 ]
@@ -100,6 +98,7 @@ setup(
         f"dlib>=19.24; platform_machine not in {DLIB_WHEELS}",
         "onnxruntime>=1.17",
         "pillow>=10",
+        "filelock>=3.12",
         "tqdm>=4.65",
         "tyro>=1.0",
     ],

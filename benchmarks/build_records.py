@@ -90,8 +90,6 @@ def plain_loop(root: Path, out: Path) -> int:
 
 def measure(root: Path, faces: int, workers: int, rounds: int) -> dict[str, list[float]]:
     """Faces a second in each round, by the name of the method."""
-    from joblib.externals.loky import get_reusable_executor
-
     from senet_landmark.data_tools.records.build_records import build_records
 
     rates: dict[str, list[float]] = {"plain loop": [], f"build-records, {workers} workers": []}
@@ -105,7 +103,6 @@ def measure(root: Path, faces: int, workers: int, rounds: int) -> dict[str, list
             began = time.monotonic()
             out = Path(scratch) / f"records{number}"
             build_records("300w_lp", tree, out, boxes="dlib", workers=workers)
-            get_reusable_executor().shutdown(wait=True)  # the next round starts its own workers
             rates[names[1]].append(faces / (time.monotonic() - began))
             print({name: round(values[-1], 1) for name, values in rates.items()}, flush=True)
     return rates

@@ -5,7 +5,10 @@ output must have the same path on every worker: a shared file system (NFS, Files
 bucket).
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from senet_landmark.errors import InputError
@@ -36,6 +39,58 @@ def pipeline_options(runner: str, options: Sequence[str] | None = None) -> Any:
     return PipelineOptions([f"--runner={runner}", *(options or [])])
 
 
+@contextlib.contextmanager
+def running_pipeline(options: Any) -> Iterator[Any]:
+    """Yields a pipeline, which runs when the block ends.
+
+    Args:
+      options: result of `pipeline_options`.
+
+    Raises:
+      InputError: in a worker, an `InputError`, or a file that could not be read or written.
+      Exception: whatever else Beam raises.
+    """
+    import apache_beam as beam
+
+    try:
+        with _no_second_traceback(), beam.Pipeline(options=options) as pipeline:
+            yield pipeline
+    except Exception as error:
+        reason = _reason(f"{type(error).__name__}: {error}")
+        if reason is None:
+            raise
+        raise InputError(reason) from error
+
+
+@contextlib.contextmanager
+def _no_second_traceback() -> Iterator[None]:
+    """Hides what local workers log of an error: it is raised, too."""
+    names = ("apache_beam.runners.worker.sdk_worker", "apache_beam.runners.common")
+    before = {name: logging.getLogger(name).level for name in names}
+    try:
+        for name in names:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+_RAISED = re.compile(
+    r"(?:InputError|OSError|FileNotFoundError|NotADirectoryError|PermissionError): "
+    r"(?:\[Errno \w+\] )?(.+)"
+)
+
+
+def _reason(text: str) -> str | None:
+    """The message of a worker's error, of which Beam makes a longer text of another type."""
+    reasons = _RAISED.findall(re.sub(r" \[while running '[^']*'\]", "", text))
+    if not reasons:
+        return None
+    file = re.fullmatch(r"(.*): '([^']*)'", reasons[-1])
+    return f"{file[2]}: {file[1]}" if file else str(reasons[-1])
+
+
 def run_each(items: Sequence[Any], work: Callable[[Any], Any], options: Any) -> None:
     """Runs `work` on each item, on any worker; the results go where `work` writes them.
 
@@ -47,5 +102,5 @@ def run_each(items: Sequence[Any], work: Callable[[Any], Any], options: Any) -> 
     """
     import apache_beam as beam
 
-    with beam.Pipeline(options=options) as pipeline:
+    with running_pipeline(options) as pipeline:
         _ = pipeline | "items" >> beam.Create(items, reshuffle=True) | "work" >> beam.Map(work)

@@ -1,11 +1,12 @@
-"""Runs independent pieces of work on all cores, through joblib."""
+"""Runs independent pieces of work on all cores."""
 
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-import cv2
-from joblib import Parallel, delayed
+from senet_landmark.errors import InputError
+from senet_landmark.processes import KILLED, in_processes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -21,35 +22,65 @@ def as_completed(
 ) -> Iterator[tuple[int, Result]]:
     """(index, function(item)) in the order of completion; with 1 worker, in this process.
 
-    joblib starts new processes instead of forking: a forked child of a process with TensorFlow's
-    threads can hang.
+    Raises:
+      InputError: the process at work on an item was killed, again and again.
     """
     if workers == 1:
         for index, item in enumerate(items):
             yield index, function(item)
         return
-    run = Parallel(n_jobs=workers, return_as="generator_unordered")
-    yield from run(delayed(_one)(function, index, item) for index, item in enumerate(items))
+
+    def lost(arguments: tuple[Item]) -> Result:
+        raise InputError(f"{arguments[0]}: {KILLED}")
+
+    arguments = ((item,) for item in items)
+    # One at a time: they are so large that a last worker with several would be waited for.
+    yield from _in_processes(function, arguments, workers, lost, ahead=1)
 
 
 def in_order(
-    function: Callable[..., Result], arguments: Iterable[tuple[Any, ...]], workers: int
+    function: Callable[..., Result],
+    arguments: Iterable[tuple[Any, ...]],
+    workers: int,
+    lost: Callable[..., Result],
 ) -> Iterator[Result]:
     """function(*arguments) for each tuple, in their order; with 1 worker, in this process.
 
     For small pieces of work. Results are given as they are ready, so only a few are held at a time.
+    Where the process at work was killed again and again, the result is `lost(*arguments)`.
     """
     if workers == 1:
         yield from (function(*args) for args in arguments)
         return
-    run = Parallel(n_jobs=workers, return_as="generator")
-    yield from run(delayed(_call)(function, args) for args in arguments)
+    held: dict[int, Result] = {}
+    due = 0
+    results = _in_processes(function, iter(arguments), workers, lambda args: lost(*args))
+    for index, result in results:
+        held[index] = result
+        while due in held:
+            yield held.pop(due)
+            due += 1
 
 
-def _call(function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
-    cv2.setNumThreads(1)  # the worker processes already use all cores
-    return function(*args)
+def _in_processes(
+    function: Callable[..., Result],
+    arguments: Iterator[Any],
+    workers: int,
+    lost: Callable[[Any], Result],
+    **options: Any,
+) -> Iterator[tuple[int, Result]]:
+    module = function.func if isinstance(function, functools.partial) else function
+    preload = (__name__, module.__module__)
+    return in_processes(arguments, _start, function, workers, lost=lost, preload=preload, **options)
 
 
-def _one(function: Callable[[Item], Result], index: int, item: Item) -> tuple[int, Result]:
-    return index, _call(function, (item,))
+def _start(function: Callable[..., Result]) -> tuple[Any, Any]:
+    return _nothing, functools.partial(_call, function)
+
+
+def _nothing(arguments: tuple[Any, ...]) -> None:
+    del arguments  # there is nothing to read ahead
+
+
+def _call(function: Callable[..., Result], arguments: tuple[Any, ...], _: None) -> Result:
+    return function(*arguments)

@@ -196,6 +196,9 @@ class TrainConfig:
     run."""
     report: bool = True
     """Write `report.html` at the end: curves and pictures."""
+    wait_minutes: float = 30.0
+    """On several machines: how long a worker or parameter server waits for the others before it
+    gives up; 0: for ever."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +226,7 @@ def check_config(config: Config) -> None:
     }
     not_negative: dict[str, float] = {
         "train.minutes": config.train.minutes,
+        "train.wait_minutes": config.train.wait_minutes,
         "train.gradient_clip": config.train.gradient_clip,
         "train.threads": config.train.threads,
         "train.seed": config.train.seed,

@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 
@@ -89,3 +90,15 @@ def _native_log_hidden() -> Iterator[None]:
     finally:
         os.dup2(standard_error, stream)
         os.close(standard_error)
+
+
+@contextlib.contextmanager
+def written_by_tensorflow(path: Path) -> Iterator[None]:
+    """Turns the error of a file that TensorFlow cannot write, in the block, into an `OSError`."""
+    import tensorflow.compat.v1 as tf
+
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = error.message.split(";")[-1].strip()
+        raise OSError(None, f"the file could not be written ({reason})", str(path)) from error

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +113,19 @@ def full_run(synthetic_records, tmp_path_factory) -> SmallRun:
         checkpoints.save_checkpoint(saver, session, folder / "run" / "best", 7)
     freeze(folder / "run", folder / "full.pb")
     return SmallRun(synthetic_records, folder / "run", folder / "full.pb")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 300 kB; `mount -o remount,size=20m` makes it larger."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def pytest_collection_modifyitems(items):

@@ -19,7 +19,7 @@ from senet_landmark.data_tools.datasets import (
     ytf,
 )
 from senet_landmark.data_tools.datasets.samples import Entry, Sample
-from senet_landmark.errors import InputError
+from senet_landmark.errors import InputError, concerning
 from senet_landmark.face.attributes import ATTRIBUTES
 from senet_landmark.face.schemes import get_scheme
 from senet_landmark.io.files import require_folder
@@ -175,7 +175,8 @@ def load_sample(name: str, entry: Entry) -> Sample:
     Raises:
       InputError: the annotation is absent, unreadable, of another scheme, or not finite.
     """
-    sample = get_dataset(name).load(entry)
+    with concerning(entry.where):
+        sample = get_dataset(name).load(entry)
     expected = (get_scheme(entry.scheme).points, 2)
     if sample.landmarks.shape != expected:
         raise InputError(
@@ -189,4 +190,5 @@ def load_sample(name: str, entry: Entry) -> Sample:
 
 def load_photo(name: str, entry: Entry) -> np.ndarray:
     """Reads an entry's photo, RGB uint8 [H, W, 3]. Raises InputError that names the photo."""
-    return get_dataset(name).photo(entry)
+    with concerning(entry.photo):
+        return get_dataset(name).photo(entry)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from senet_landmark.config import RecordsConfig
-from senet_landmark.data_tools.beam_pipeline import pipeline_options
+from senet_landmark.data_tools.beam_pipeline import pipeline_options, running_pipeline
 from senet_landmark.data_tools.records.build_records import (
     building,
     corrected,
@@ -82,7 +82,7 @@ def _run(
         # Plans go through the shared file system: a pipeline may only have a few megabytes.
         write_bytes(_plan_path(shard), pickle.dumps(shard))
     paths = [str(_plan_path(shard)) for shard in shards]
-    with beam.Pipeline(options=flags) as pipeline:
+    with running_pipeline(flags) as pipeline:
         (
             pipeline
             | "shards" >> beam.Create(paths, reshuffle=True)

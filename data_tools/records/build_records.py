@@ -24,7 +24,14 @@ from senet_landmark.data.identities import save_identities
 from senet_landmark.data_tools.datasets.registry import list_entries
 from senet_landmark.data_tools.datasets.samples import Entry, by_photo
 from senet_landmark.data_tools.parallel import in_order, worker_count
-from senet_landmark.data_tools.records.photos import FoundBox, Job, Photo, photo_boxes, photo_faces
+from senet_landmark.data_tools.records.photos import (
+    FoundBox,
+    Job,
+    Photo,
+    lost_faces,
+    photo_boxes,
+    photo_faces,
+)
 from senet_landmark.data_tools.records.report import draw_contact_sheet, make_report
 from senet_landmark.data_tools.records.shards import (
     PARTS,
@@ -42,6 +49,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.face.boxes import LANDMARKS
 from senet_landmark.face.geometry import BoxCorrection
 from senet_landmark.io.files import read_json, write_json
+from senet_landmark.io.temporaries import remove_leftovers
 
 Result = TypeVar("Result")
 
@@ -92,11 +100,12 @@ def build_records(
         shards = plan.shards
         if fitted := shards_to_fit(plan):
             todo = [shard for shard in fitted if not shard.is_boxed]
-            for shard, found_boxes in _work(photo_boxes, todo, workers, "fitting boxes"):
+            boxes_work = _work(photo_boxes, todo, workers, "fitting boxes", lambda *_: {})
+            for shard, found_boxes in boxes_work:
                 write_boxes(shard, found_boxes)
             shards = corrected(shards, fitted)
         todo = [shard for shard in shards if not shard.is_written]
-        for shard, faces in _work(photo_faces, todo, workers, "writing records"):
+        for shard, faces in _work(photo_faces, todo, workers, "writing records", lost_faces):
             write_faces(shard, faces)
         return finish(plan, shards)
 
@@ -235,9 +244,8 @@ def _claim(plan: Plan) -> None:
                 f"{out}: holds an unfinished build of other options or photos. Give the same "
                 "options to continue it, delete it, or give another --out."
             )
-        patterns = (".*.tfrecords", ".report-*.json", ".identities-*.json", ".contact_sheet-*.png")
-        for path in [*(f for p in patterns for f in out.glob(p)), *(out / PARTS).glob(".*.*")]:
-            path.unlink(missing_ok=True)  # half-written file of a killed build
+        for folder in (out, out / PARTS):
+            remove_leftovers(folder)
         return
     write_json(job, plan.digest)
 
@@ -247,11 +255,16 @@ def _work(
     shards: list[Shard],
     workers: int,
     what: str,
+    lost: Callable[[Job, Photo, dict[str, FoundBox] | None], Result],
 ) -> Iterator[tuple[Shard, Iterator[Result]]]:
-    """Gives each shard with the results of its photos, in their order, as they are ready."""
+    """Gives each shard with the results of its photos, in their order, as they are ready.
+
+    `lost` gives the result of a photo that kills the processes at work on it.
+    """
     total = sum(shard.faces for shard in shards)
     with tqdm(total=total, desc=what, unit="face", dynamic_ncols=True) as bar:
-        results = in_order(function, (work for shard in shards for work in work_of(shard)), workers)
+        photos = (work for shard in shards for work in work_of(shard))
+        results = in_order(function, photos, workers, lost)
 
         def results_of(shard: Shard) -> Iterator[Result]:
             for photo in shard.photos:

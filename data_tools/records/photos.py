@@ -17,11 +17,12 @@ from senet_landmark.data_tools.datasets.registry import load_photo, load_sample
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, yaw_of
 from senet_landmark.detectors.registry import DETECTORS, get_detector
 from senet_landmark.detectors.search import find_annotated_faces
-from senet_landmark.errors import InputError
+from senet_landmark.errors import InputError, concerning
 from senet_landmark.face import geometry
 from senet_landmark.face.boxes import LANDMARKS, canonical_box
 from senet_landmark.face.geometry import Box, BoxCorrection
 from senet_landmark.io.images import encode_png
+from senet_landmark.processes import KILLED
 
 Photo = tuple[Entry, ...]
 """All faces of one photo that are in one split."""
@@ -93,7 +94,10 @@ def photo_boxes(job: Job, photo: Photo, _: object = None) -> dict[str, FoundBox]
 
     A face that cannot be read is left out: `photo_faces` gets the same error and reports it.
     """
-    return _boxes(job, *_read(job, photo, pixels=job.box_source in DETECTORS))
+    try:
+        return _boxes(job, photo, *_read(job, photo, pixels=job.box_source in DETECTORS))
+    except InputError:
+        return {}
 
 
 def photo_faces(
@@ -107,8 +111,11 @@ def photo_faces(
       boxes: boxes from `photo_boxes`; None: find them now.
     """
     samples, pixels = _read(job, photo)
-    if boxes is None:
-        boxes = _boxes(job, samples, pixels)
+    if boxes is None or not boxes.keys() >= samples.keys():
+        try:
+            boxes = _boxes(job, photo, samples, pixels)
+        except InputError as error:  # a detector fails on this photo
+            boxes, pixels = {}, error
     faces: list[RecordedFace] = []
     digest = ""
     if isinstance(pixels, np.ndarray):
@@ -122,11 +129,19 @@ def photo_faces(
             if isinstance(pixels, InputError):
                 raise pixels
             assert pixels is not None
-            faces.append(_face(job, sample, pixels, digest, box.found if box else None))
+            with concerning(entry.photo):
+                faces.append(_face(job, sample, pixels, digest, box.found if box else None))
             digest = ""  # only the photo's first face gets it
         except InputError as error:
             faces.append(RecordedFace(entry.source, str(entry.photo), reason=str(error)))
     return faces
+
+
+def lost_faces(job: Job, photo: Photo, boxes: object = None) -> list[RecordedFace]:
+    """The faces of a photo that kills the processes at work on it: all skipped."""
+    del job, boxes
+    reason = f"{photo[0].photo}: {KILLED}"
+    return [RecordedFace(entry.source, str(entry.photo), reason=reason) for entry in photo]
 
 
 Samples = dict[str, Sample | InputError]
@@ -150,7 +165,7 @@ def _read(job: Job, photo: Photo, pixels: bool = True) -> tuple[Samples, Pixels]
         return samples, error
 
 
-def _boxes(job: Job, samples: Samples, pixels: Pixels) -> dict[str, FoundBox]:
+def _boxes(job: Job, photo: Photo, samples: Samples, pixels: Pixels) -> dict[str, FoundBox]:
     truths: dict[str, Box] = {}
     for source, sample in samples.items():
         if not isinstance(sample, InputError):
@@ -163,7 +178,8 @@ def _boxes(job: Job, samples: Samples, pixels: Pixels) -> dict[str, FoundBox]:
         if not isinstance(pixels, np.ndarray):
             return {}
         stages = get_detector(job.box_source, job.detector_model).stages
-        boxes = find_annotated_faces(pixels, list(truths.values()), stages)
+        with concerning(photo[0].photo):
+            boxes = find_annotated_faces(pixels, list(truths.values()), stages)
     else:
         boxes = [getattr(samples[source], "box", None) for source in truths]
     return {

@@ -11,6 +11,7 @@ from senet_landmark.data_tools.records.photos import FoundBox, Job, Photo, Recor
 from senet_landmark.face import geometry
 from senet_landmark.face.geometry import BoxCorrection
 from senet_landmark.io.files import read_json, write_json, written_whole
+from senet_landmark.runtime import written_by_tensorflow
 
 PARTS = ".parts"
 """Folder, in that of the records, for intermediate files of a build; removed at its end."""
@@ -105,19 +106,16 @@ def write_faces(shard: Shard, photos: Iterable[list[RecordedFace]]) -> None:
     import tensorflow.compat.v1 as tf
 
     stats = Stats()
-    with written_whole(shard.path) as temporary:
-        try:
-            with tf.io.TFRecordWriter(str(temporary)) as writer:
-                for face in (face for faces in photos for face in faces):
-                    if face.record is not None:
-                        writer.write(encode_example(face.record))
-                    stats.add(face)
-                writer.flush()
-        except tf.errors.OpError as error:
-            reason = error.message.split(";")[-1].strip()
-            raise OSError(None, f"the file could not be written ({reason})", str(shard.path)) from (
-                error
-            )
+    with (
+        written_whole(shard.path) as temporary,
+        written_by_tensorflow(shard.path),
+        tf.io.TFRecordWriter(str(temporary)) as writer,
+    ):
+        for face in (face for faces in photos for face in faces):
+            if face.record is not None:
+                writer.write(encode_example(face.record))
+            stats.add(face)
+        writer.flush()
     write_json(shard.stats_path, asdict(stats))
 
 

@@ -37,6 +37,7 @@ from senet_landmark.data_tools.synthesis.turned_mesh import (
 from senet_landmark.errors import InputError
 from senet_landmark.io.files import read_json, require_folder, write_bytes, write_json
 from senet_landmark.io.images import read_photo, write_picture
+from senet_landmark.io.temporaries import remove_leftovers
 from senet_landmark.visualisation.drawing import contact_sheet, draw_points
 
 FRONTAL = 8.0
@@ -188,8 +189,8 @@ def _claim(options: _Options) -> None:
                 f"{out}: holds views of other options. Give the same ones to continue it, delete "
                 "it, or give another --out."
             )
-        for path in [*out.glob("*/.*-*"), *out.glob("landmarks/*/.*-*")]:
-            path.unlink()  # half-written file of a killed run
+        for folder in [*out.glob("*/"), *out.glob("landmarks/*/")]:
+            remove_leftovers(folder)
     elif out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: is not empty. Give another --out.")
     else:

@@ -144,7 +144,7 @@ def _file(
                 quantise.write_tflite(pb, contract, temporary)
             else:
                 cost = quantise.write_int8(pb, contract, temporary, Path(str(records)), expect)
-        except InputError:
+        except (InputError, OSError):
             raise
         except Exception as error:  # a converter may raise any exception
             raise InputError(

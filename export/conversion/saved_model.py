@@ -1,7 +1,6 @@
 """A frozen graph as a TensorFlow SavedModel: a folder with a serving signature."""
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from senet_landmark.export.engines.interface import Engine, Outputs, in_batches
 from senet_landmark.frozen.contract import Contract
 from senet_landmark.frozen.graph import import_graph
 from senet_landmark.io.files import write_json
+from senet_landmark.io.temporaries import temporary_beside
+from senet_landmark.runtime import written_by_tensorflow
 
 SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 """`serving_default`: input `image`, outputs `landmarks` and the contract's other outputs."""
@@ -37,12 +38,13 @@ def saved_model_written_whole(out: Path, model: Path, contract: Contract) -> Ite
       contract: the model's.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
-        folder = Path(temporary) / "made"
-        _write(folder, model, contract)
+    with temporary_beside(out, folder=True) as temporary:
+        folder = temporary / "made"
+        with written_by_tensorflow(out):
+            _write(folder, model, contract)
         yield folder
         # A folder cannot be renamed to the name of a folder that is not empty.
-        older = Path(temporary) / "older"
+        older = temporary / "older"
         if out.exists():
             out.rename(older)
         try:

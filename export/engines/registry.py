@@ -1,17 +1,21 @@
 """Which engine runs a model: the one that is named, or the fastest that is installed."""
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from senet_landmark.errors import InputError
 from senet_landmark.export.engines import opencv
-from senet_landmark.export.engines.interface import Engine, EngineName, Loader, in_batches
+from senet_landmark.export.engines.interface import Engine, EngineName, Loader, Outputs, in_batches
 from senet_landmark.export.engines.litert import tflite_engine
 from senet_landmark.export.engines.onnx_runtime import onnxruntime_engine
 from senet_landmark.export.engines.tensorflow_graph import tensorflow2_engine, tensorflow_engine
 from senet_landmark.frozen.contract import Contract, check_digest
+from senet_landmark.frozen.runtimes import renewed_in_forks
 
 
 class EngineSpec(NamedTuple):
@@ -23,6 +27,7 @@ class EngineSpec(NamedTuple):
       suffixes: () -> suffixes of the files that it runs, the better one first.
       modules: modules; one of them must be installed.
       takes_threads: whether the caller can set its number of threads.
+      forks: whether it can be loaded again in a process that is forked.
     """
 
     title: str
@@ -30,6 +35,7 @@ class EngineSpec(NamedTuple):
     suffixes: Callable[[], tuple[str, ...]]
     modules: tuple[str, ...]
     takes_threads: bool = True
+    forks: bool = True
 
 
 ENGINES: dict[EngineName, EngineSpec] = {
@@ -38,11 +44,14 @@ ENGINES: dict[EngineName, EngineSpec] = {
         "ONNX Runtime", onnxruntime_engine, lambda: (".onnx",), ("onnxruntime",)
     ),
     "opencv": EngineSpec("OpenCV", opencv.opencv_engine, opencv.suffixes, ("cv2",)),
-    "tensorflow": EngineSpec("TensorFlow", tensorflow_engine, lambda: (".pb",), ("tensorflow",)),
-    "tensorflow2": EngineSpec(
-        "TensorFlow 2", tensorflow2_engine, lambda: (".pb",), ("tensorflow",), takes_threads=False
+    "tensorflow": EngineSpec(
+        "TensorFlow", tensorflow_engine, lambda: (".pb",), ("tensorflow",), forks=False
     ),
-}
+    "tensorflow2": EngineSpec(
+        "TensorFlow 2", tensorflow2_engine, lambda: (".pb",), ("tensorflow",),
+        takes_threads=False, forks=False,
+    ),
+}  # fmt: skip
 """The fastest first (docs/speed.md): the first that is installed and has a file is chosen."""
 
 MODEL_SUFFIXES = (".pb", ".onnx", ".tflite")
@@ -121,6 +130,25 @@ def load_engine(
       InputError: as `choose_engine`; or the engine is not installed or cannot run the file.
     """
     chosen = choose_engine(model, contract, name)
-    engine = ENGINES[chosen.engine].load(chosen.file, contract, threads)
+    spec = ENGINES[chosen.engine]
+
+    def load() -> Engine:
+        return spec.load(chosen.file, contract, threads)
+
+    engine = renewed_in_forks(load) if spec.forks else _refused_in_forks(load(), spec)
     batch = contract.input.shape[0]
     return engine if batch < 1 or chosen.engine == "tflite" else in_batches(engine, batch)
+
+
+def _refused_in_forks(engine: Engine, spec: EngineSpec) -> Engine:
+    process = os.getpid()
+
+    def run(crops: np.ndarray) -> Outputs:
+        if os.getpid() != process:
+            raise InputError(
+                f"{spec.title} does not survive a fork. Load the model in the new process, start "
+                "processes by `forkserver` or `spawn`, or use the engine onnxruntime."
+            )
+        return engine(crops)
+
+    return run

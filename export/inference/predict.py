@@ -21,10 +21,16 @@ from senet_landmark.errors import InputError
 from senet_landmark.export.inference import writers
 from senet_landmark.export.inference.inputs import list_inputs
 from senet_landmark.export.inference.lines import photo_key
-from senet_landmark.export.inference.pool import in_processes
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.results import Results, close_folder, results_folder
-from senet_landmark.export.inference.work import Job, Outcome, Task, in_this_process, make_predictor
+from senet_landmark.export.inference.work import (
+    Job,
+    Outcome,
+    Task,
+    in_this_process,
+    in_workers,
+    make_predictor,
+)
 from senet_landmark.face.schemes import Scheme
 
 Format = Literal["json", "csv", "pts", "dlib", "jsonl"]
@@ -74,8 +80,6 @@ def predict_photos(
       chip_size: side in pixels of the upright chips `NAME_chip_1.png` … of the faces
         (`export/inference/align.py`); 0: no chips.
       workers: number of processes; 0: one a core, but one for each `PHOTOS_PER_WORKER` photos.
-        A program that gives more than 1 needs the line `if __name__ == "__main__":`, as
-        `multiprocessing` does.
       overwrite: begin anew, and replace files that no run of `predict` wrote.
       run: runs the photos elsewhere (`predict_beam.py`) in place of `workers`.
 
@@ -115,7 +119,7 @@ def predict_photos(
         if run:
             outcomes = run(tasks, job, stopped.is_set)
         elif workers > 1:
-            outcomes = in_processes(tasks, job, workers, stopped.is_set)
+            outcomes = in_workers(tasks, job, workers, stopped.is_set)
         else:
             outcomes = in_this_process(tasks, predictor, job, stopped.is_set)
         with (

@@ -1,6 +1,7 @@
 """What is done with one photo of many: read, predict, write its files, make its line."""
 
 import errno
+import functools
 import os
 import sys
 import threading
@@ -20,10 +21,14 @@ from senet_landmark.export.inference.lines import WORK, cannot_go_on, line_of
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import photo_json, pts_files
 from senet_landmark.io.images import decode_photo
+from senet_landmark.processes import KILLED, in_processes
 from senet_landmark.visualisation.drawing import draw_face
 
 _LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 """Errors that do not concern one file alone: the next photo would have them too."""
+
+PRELOAD = (__name__,)
+"""Modules that worker processes need."""
 
 
 @dataclass(frozen=True)
@@ -214,3 +219,21 @@ def in_this_process(
             task, data = ahead.pop(0)
             ahead += [(t, reader.submit(read_file, t.path)) for t in islice(tasks, 1)]
             yield do_photo(predictor, job, task, data.result())
+
+
+def in_workers(
+    tasks: Iterator[Task], job: Job, workers: int, stop: Callable[[], bool]
+) -> Iterator[Outcome]:
+    """The outcome of each photo, as they are ready, from several processes (`in_processes`)."""
+
+    def lost(task: Task) -> Outcome:
+        return Outcome(task, reason=f"{task.path}: {KILLED}")
+
+    results = in_processes(tasks, start_worker, job, workers, lost=lost, stop=stop, preload=PRELOAD)
+    return (outcome for _, outcome in results)
+
+
+def start_worker(job: Job) -> tuple[Callable[[Task], bytes | str], Callable[..., Outcome]]:
+    """What a worker does with a photo: how it reads it, and what it does then."""
+    predictor = make_predictor({**job.options, "threads": 1})
+    return lambda task: read_file(task.path), functools.partial(do_photo, predictor, job)

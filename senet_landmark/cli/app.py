@@ -1,9 +1,12 @@
 """`senet-landmark COMMAND`: the table of the commands, and the messages when a command fails."""
 
+import contextlib
 import difflib
 import importlib
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +62,7 @@ GROUPS: dict[str, dict[str, Command]] = {
                 "train.steps", "train.epochs", "train.minutes", "train.ema_decay",
                 "train.validate_every", "train.summary_every", "train.keep_best",
                 "train.task_stopping", "train.start_from", "train.patience", "train.report",
+                "train.wait_minutes",
             ),
         ),
         "report": Command("tuning", "write the report page of a training run"),
@@ -96,7 +100,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0 done, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        _run(arguments)
+        with _sigterm_as_ctrl_c():
+            _run(arguments)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -114,6 +119,19 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM, by which Kubernetes and Slurm stop a job, ends a command in the way of Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: list[str]) -> None:

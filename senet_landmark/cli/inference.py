@@ -107,9 +107,9 @@ def predict(
 
     if photos.workers != 1 and photos.runner == "local" and _may_be_many(sources):
         # First, so that it imports what workers need while this process does.
-        from senet_landmark.export.inference.pool import warm_up
+        from senet_landmark.processes import warm_up
 
-        warm_up()
+        warm_up(["senet_landmark.export.inference.work"])
     from senet_landmark.export.inference.predict import predict_photos
     from senet_landmark.export.inference.predictor import Predictor
     from senet_landmark.export.video.video import is_video, predict_video

@@ -14,6 +14,7 @@ from senet_landmark.detectors.interface import Detections, Detector, Find, Searc
 from senet_landmark.detectors.search import selected
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import shrink
+from senet_landmark.frozen.runtimes import renewed_in_forks
 
 SIDE = 1000
 """Larger photos are reduced to this longer side, in pixels: it finds faces from about 10 pixels."""
@@ -33,7 +34,7 @@ def load_yunet(model: Path | None = None, options: SearchOptions = SearchOptions
             f"{model or 'yunet'}: yunet needs --detector-model face_detection_yunet_2023mar.onnx, "
             "of OpenCV's model zoo (https://github.com/opencv/opencv_zoo)."
         )
-    detect = _detector(Path(model))
+    detect = renewed_in_forks(lambda: _detector(Path(model)))
 
     def find(photo: np.ndarray) -> Detections:
         return selected(detect(photo), options)

@@ -2,10 +2,11 @@
 
 import contextlib
 import importlib.util
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -13,9 +14,27 @@ import numpy as np
 from senet_landmark.errors import InputError
 from senet_landmark.frozen.contract import FrozenTensors
 
+Result = TypeVar("Result")
+
 Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Images, uint8 or float32 [N, H, W, 3], RGB 0 to 255 -> the outputs by their names in the
 contract, float32. Several threads may call it at once."""
+
+
+def renewed_in_forks(make: Callable[[], Callable[[np.ndarray], Result]]) -> Callable[..., Result]:
+    """The function that `make` returns; a process that is forked from this one makes its own.
+
+    A fork has none of the threads of its parent, but their locks: a runtime would wait for good.
+    """
+    made = {os.getpid(): make()}  # the parent's is kept: to end it would be to wait for its threads
+
+    def run(images: np.ndarray) -> Result:
+        function = made.get(os.getpid())
+        if function is None:
+            function = made[os.getpid()] = make()
+        return function(images)
+
+    return run
 
 
 def onnx_run(model: Path, contract: FrozenTensors) -> Run:
@@ -25,8 +44,8 @@ def onnx_run(model: Path, contract: FrozenTensors) -> Run:
       InputError: the runtime cannot read the file.
     """
     if importlib.util.find_spec("onnxruntime"):
-        return onnxruntime_run(model, contract, 1)
-    run = opencv_run(model, contract)
+        return renewed_in_forks(lambda: onnxruntime_run(model, contract, 1))
+    run = renewed_in_forks(lambda: opencv_run(model, contract))
     if takes_any_batch(model, contract):
         return run
 

@@ -4,12 +4,12 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from senet_landmark.errors import InputError
+from senet_landmark.io.temporaries import temporary_beside
 
 
 @contextlib.contextmanager
@@ -18,13 +18,13 @@ def written_whole(path: Path | str) -> Iterator[Path]:
 
     After an exception or a kill, `path` is as it was before: absent, or the complete older file.
     The temporary name has the same suffix, because image writers choose the format by it.
+
+    Raises:
+      OSError: the file cannot be written; its `filename` is `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with temporary_beside(path) as temporary:
         yield temporary
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
@@ -32,8 +32,6 @@ def written_whole(path: Path | str) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)  # mkstemp makes the file private
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:

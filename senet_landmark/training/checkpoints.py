@@ -66,7 +66,7 @@ def same_recipe(started: Config, config: Config) -> bool:
 
 _FREE = (
     "steps", "epochs", "minutes", "patience", "threads", "cache_mb", "max_corrupt", "summary_every",
-    "report",
+    "report", "wait_minutes",
 )  # fmt: skip
 
 
@@ -222,7 +222,7 @@ def _not_saved(prefix: Path, error: Exception) -> InputError:
     reason = error.strerror if isinstance(error, OSError) else _reason(str(error))
     last = next(_newest_first(prefix.parent), None)
     keeps = (
-        f"{last} stays: the same command continues from it" if last else "there is no earlier one"
+        f"{last} stays: the same command continues from it" if last else "There is no earlier one"
     )
     free = shutil.disk_usage(prefix.parent if prefix.parent.exists() else Path()).free
     return InputError(

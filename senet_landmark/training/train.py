@@ -17,6 +17,7 @@ from senet_landmark.config import Config, check_config
 from senet_landmark.training.distributed.chief import Chief
 from senet_landmark.training.distributed.cluster import Cluster, cluster_from_environment
 from senet_landmark.training.distributed.graph import build_distributed_graph
+from senet_landmark.training.distributed.waiting import Waiting
 from senet_landmark.training.distributed.worker import follow, serve_parameters
 from senet_landmark.training.graph import build_training_graph
 from senet_landmark.training.loop import Loop, TrainResult
@@ -48,7 +49,8 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
     threads = config.train.threads or os.cpu_count() or 2
     with _stop_signals() as stopped:
         if cluster and cluster.role == "ps":
-            serve_parameters(cluster, config.train.threads, stopped)
+            waiting = Waiting(cluster.name, Path(run), config.train)
+            serve_parameters(cluster, config.train.threads, stopped, waiting)
             return TrainResult(0, ended="ps")
         prepared = prepare(config, Path(records), Path(run), cluster)
         if cluster:
@@ -68,7 +70,8 @@ def _train_with_others(
         if cluster.is_chief:
             chief = Chief(cluster, graph, config.train, stopped)
             return Loop(prepared, graph.training, chief).run(stopped)
-        step = follow(graph, maker, cluster, config.train, stopped)
+        waiting = Waiting(cluster.name, prepared.run, config.train)
+        step = follow(graph, maker, cluster, config.train, stopped, waiting)
         return TrainResult(step, ended="worker")
 
 

@@ -117,8 +117,14 @@ class Cluster:
                 f"({error.message.splitlines()[0]})"
             ) from error
 
-    def wait_for_parameters(self, stopped: list[int]) -> bool:
-        """Waits until the parameter servers listen; False if `stopped` is filled meanwhile."""
+    def wait_for_parameters(
+        self, stopped: list[int], is_over: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Waits until the parameter servers listen.
+
+        Returns:
+          False if `stopped` is filled meanwhile, or `is_over` says that nobody will listen.
+        """
         last_message = 0.0
         for address in self.addresses[self.parameter_role][: self.parameter_tasks]:
             host, _, port = address.rpartition(":")
@@ -128,6 +134,8 @@ class Cluster:
                     socket.create_connection((host, int(port)), timeout=5).close()
                     break
                 except OSError:
+                    if is_over():
+                        return False
                     if time.monotonic() - max(began, last_message) > 15:
                         last_message = time.monotonic()
                         print(f"{self.name}: waiting for {address}", file=sys.stderr, flush=True)

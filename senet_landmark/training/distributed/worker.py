@@ -3,6 +3,7 @@
 import contextlib
 import sys
 import time
+from functools import partial
 
 import tensorflow.compat.v1 as tf
 
@@ -12,6 +13,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.training.distributed.cluster import Cluster, is_lost_connection, is_restart
 from senet_landmark.training.distributed.exchange import end_signals
 from senet_landmark.training.distributed.graph import DistributedGraph
+from senet_landmark.training.distributed.waiting import Waiting
 from senet_landmark.training.optimisation import check_finite
 
 POLL = 0.002
@@ -27,10 +29,11 @@ def follow(
     cluster: Cluster,
     options: TrainConfig,
     stopped: list[int],
+    waiting: Waiting,
 ) -> int:
     """Runs a worker: it pushes a gradient in every step until the chief ends the run.
 
-    If the chief or a parameter server disappears, the worker waits for it.
+    If the chief or a parameter server disappears, the worker waits for it, as `waiting` allows.
 
     Args:
       graph: graph built for this worker.
@@ -38,12 +41,13 @@ def follow(
       cluster: the processes of the run.
       options: threads and replicas.
       stopped: a signal that ends only this worker appends to this list.
+      waiting: how long it waits for the others.
 
     Returns:
       The global step at the end.
 
     Raises:
-      InputError: the loss of this worker's batch is not finite.
+      InputError: the loss of this worker's batch is not finite, or the others do not come.
     """
     server = cluster.start_server(options.threads, options.replicas)
     session_config = cluster.session_config(options.threads, options.replicas)
@@ -53,11 +57,16 @@ def follow(
         recovery_wait_secs=1,
     )  # fmt: skip
     step = 0
-    while not stopped and cluster.wait_for_parameters(stopped):
+    while not stopped and cluster.wait_for_parameters(stopped, waiting.is_over):
         try:
-            session = manager.wait_for_session(server.target, session_config, max_wait_secs=20)
+            session = waiting.result_of(
+                lambda: manager.wait_for_session(server.target, session_config, max_wait_secs=20),
+                stopped,
+            )
         except (tf.errors.OpError, RuntimeError):
             continue  # the chief has not begun
+        if session is None:
+            break
         try:
             step, over = _follow_session(session, graph, maker, cluster, stopped)
             if over:
@@ -72,8 +81,9 @@ def follow(
                 flush=True,
             )
         finally:
+            waiting.begin_anew()
             _close(session)
-    return step
+    return max(step, waiting.step)
 
 
 def _follow_session(
@@ -110,19 +120,29 @@ def _follow_session(
             time.sleep(POLL)
 
 
-def serve_parameters(cluster: Cluster, threads: int, stopped: list[int]) -> None:
-    """Runs a parameter server: it holds variables until the run is over and the workers ended."""
+def serve_parameters(cluster: Cluster, threads: int, stopped: list[int], waiting: Waiting) -> None:
+    """Runs a parameter server: it holds variables until the run is over and the workers ended.
+
+    Raises:
+      InputError: the others do not come.
+    """
     server = cluster.start_server(threads)
     with tf.Graph().as_default():
         finished, left = end_signals(cluster)
         while not stopped:
             try:
-                with tf.Session(server.target, config=cluster.session_config(threads)) as session:
+                session = tf.Session(server.target, config=cluster.session_config(threads))
+                if waiting.result_of(partial(session.run, finished), stopped) is None:
+                    return  # what was never opened cannot be closed either
+                with session:
                     while not stopped and not session.run(finished):
+                        waiting.begin_anew()
                         time.sleep(1)
                     wait_for_farewells(session, left, cluster)
                     return
             except tf.errors.OpError:  # the run has not begun, or another server is gone
+                if waiting.is_over():
+                    return
                 time.sleep(1)
 
 

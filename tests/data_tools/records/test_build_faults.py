@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +92,33 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(
             os.killpg(group, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_command_that_is_killed_leaves_no_worker(synthetic_tree, tmp_path, number):
+    """SIGTERM is how Kubernetes and Slurm stop a job."""
+    psutil = pytest.importorskip("psutil")
+    out = tmp_path / "out"
+    options = ["--boxes", "dlib", "--workers", "2", "--records.shard-size", "3"]
+    command = [
+        *(sys.executable, "-m", "senet_landmark", "build-records", "--dataset", "300w_lp"),
+        *("--root", synthetic_tree, "--out", out, *options),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace") as build:
+        while build.poll() is None and not list(out.glob("*.tfrecords")):
+            time.sleep(0.02)
+        children = psutil.Process(build.pid).children(recursive=True)
+        build.send_signal(number)
+        assert build.wait(30) == (130 if number == signal.SIGTERM else -number)
+        text = build.stderr.read()
+        _, alive = psutil.wait_procs(children, timeout=10)
+    assert len(children) >= 2 and not alive
+    assert "Traceback" not in text and ("interrupted" in text) == (number == signal.SIGTERM)
+    assert not (out / "report.json").exists()
+    build_records(
+        "300w_lp", synthetic_tree, out, RecordsConfig(shard_size=3), boxes="dlib", workers=2
+    )
+    assert not list(out.glob(".*"))
+
+
 def test_two_builders_on_one_folder(synthetic_tree, tmp_path):
     out = tmp_path / "out"
     (out / PARTS).mkdir(parents=True)
@@ -110,19 +138,6 @@ def test_foreign_records_are_left_alone(synthetic_tree, tmp_path):
     with pytest.raises(InputError, match="not of this build"):
         build_records("300w_lp", synthetic_tree, tmp_path, CONFIG, workers=1)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.tfrecords"]
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 300 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, check=False)
-    if done.returncode:
-        pytest.skip(f"needs the right to mount a tmpfs: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def test_full_disk_stops_with_a_message_and_loses_nothing(synthetic_tree, small_disk, tmp_path):

@@ -13,9 +13,9 @@ import pytest
 from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference import lines, pool
+from senet_landmark.export.inference import lines
 from senet_landmark.export.inference.predict import predict_photos
-from senet_landmark.export.inference.work import Job, Task, make_predictor
+from senet_landmark.export.inference.work import Job, Task, in_workers, make_predictor
 
 pytestmark = pytest.mark.slow
 
@@ -107,7 +107,7 @@ def test_worker_that_is_killed_is_replaced(photos, tmp_path):
     job = Job(tmp_path, OPTIONS, pictures=False)
     this, killed, done = psutil.Process(), 0, []
     others = {child.pid for child in this.children(recursive=True)}
-    for outcome in pool.in_processes(tasks, job, 2, lambda: False):
+    for outcome in in_workers(tasks, job, 2, lambda: False):
         done.append(outcome)
         if len(done) in (2, 6):
             forked = [c for c in this.children(recursive=True) if c.pid not in others]
@@ -121,8 +121,8 @@ def test_worker_that_is_killed_is_replaced(photos, tmp_path):
 def test_workers_that_cannot_start_are_an_error(tmp_path):
     job = Job(tmp_path, {"model": "no-such-model"}, pictures=False)
     tasks = iter([Task(portrait_path(), "a", "a", False)])
-    with pytest.raises(InputError, match="end before they do anything"):
-        list(pool.in_processes(tasks, job, 1, lambda: False))
+    with pytest.raises(InputError, match="no-such-model"):
+        list(in_workers(tasks, job, 1, lambda: False))
 
 
 def test_several_workers_need_arguments(photos, tmp_path):

@@ -160,6 +160,16 @@ def test_killed_processes_are_replaced_and_the_run_ends_well(halves, tmp_path, s
     found = curves(run)["train/loss"]
     assert sorted(found) == list(range(1, 201))  # one curve, though steps were done twice
     assert sum(found[s] for s in range(190, 201)) < 0.5 * sum(found[s] for s in range(1, 12))
+    # Killed in its last moment, and started again when the others have left: nobody will come.
+    late = [begin("worker"), begin("ps")]
+    elsewhere = dict(zip(("chief", "worker"), ([a] for a in addresses(2)), strict=True))
+    blind = start(
+        halves, tmp_path / "not-seen", *options, "--train.wait-minutes", 0.02, cluster=elsewhere
+    )
+    for started in late:
+        assert started.ends(100) == 0 and "has ended without it" in started.text(), started.text()
+    assert "worker done at step 200" in late[0].text()
+    assert blind.ends(100) == 2 and "saw no run for 0.02 minutes" in blind.text(), blind.text()
 
 
 def test_too_few_files_for_the_workers(synthetic_records, tmp_path, start):
