@@ -16,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import annotation_of, photos_and_annotations
+from senet_landmark.data_tools.datasets.files import annotation_of, name_of, photos_and_annotations
 from senet_landmark.data_tools.datasets.mat_files import load_mat, points_of
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import pose_from_para
+from senet_landmark.io.files import printable
 
 POINTS = ("auto", "pt2d", "pts_2d", "pts_3d")
 """auto: `pts_2d` if `landmarks/` has the view, else `pt2d`."""
@@ -41,8 +42,8 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
             candidates = {"auto": (extra, mat), "pt2d": (mat,)}.get(points, (extra,))
             yield Entry(
                 photo=photo,
-                source=photo.relative_to(root).as_posix(),
-                identity=source_photo(subset, photo.stem),
+                source=name_of(photo, root),
+                identity=printable(source_photo(subset, photo.stem)),
                 annotations=candidates,
                 scheme="300w_68",
                 subset=subset.removesuffix("_Flip"),

@@ -215,7 +215,7 @@ def _turn_photo(entry: Entry, options: _Options) -> _Outcome:
     if copied and not missing:
         return _Outcome(entry.source, present=len(names))
     sample = w300lp.load(entry)
-    photo = read_photo(entry.photo)
+    photo = read_photo(entry.photo, upright=False)  # as the reader of 300W-LP
     height, width = photo.shape[:2]
     try:
         face = fit_face(sample.landmarks, (width, height))
@@ -326,6 +326,7 @@ def _draw_contact_sheet(options: _Options, sources: list[str], most: int = 10) -
     stems = {re.sub(r"_0\.[^.]*$", "", source) for source in chosen}
     for entry in w300lp.entries(options.out):
         if re.sub(r"_[0-9]+\.[^.]*$", "", entry.source) in stems:
-            pictures.append(draw_points(read_photo(entry.photo), w300lp.load(entry).landmarks))
+            photo = read_photo(entry.photo, upright=False)
+            pictures.append(draw_points(photo, w300lp.load(entry).landmarks))
     columns = 2 * (options.views + 1)
     write_picture(options.out / "contact_sheet.png", contact_sheet(pictures, columns, cell=220))
