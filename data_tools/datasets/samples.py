@@ -101,15 +101,18 @@ def sample_of(
     """Makes the sample of an entry; without `visible` all landmarks are visible."""
     if visible is None:
         visible = np.ones(len(landmarks), bool)
+    with np.errstate(over="ignore"):  # then infinite, which `load_sample` reports
+        landmarks = np.asarray(landmarks, np.float32)
+        angles = np.array(list(pose), np.float32)
     return Sample(
         photo=entry.photo,
         source=entry.source,
         identity=entry.identity,
         scheme=entry.scheme,
-        landmarks=np.asarray(landmarks, np.float32),
+        landmarks=landmarks,
         visible=np.asarray(visible, bool),
         box=None if box is None else np.asarray(box, np.float64),
-        pose=np.array(list(pose), np.float32),
+        pose=angles,
         attributes=np.array(list(attributes), np.float32),
         subset=entry.subset,
     )

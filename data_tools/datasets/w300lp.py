@@ -10,6 +10,7 @@ therefore `landmarks/` is preferred if it exists. `pts_2d` follows the visible c
 true jaw. The pose comes from `Pose_Para`, in degrees; for its signs see `senet_landmark.face.pose`.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +78,7 @@ def load(entry: Entry) -> Sample:
     landmarks = points_of(values, key, path)
     mat = entry.photo.with_suffix(".mat")
     if path != mat:
-        values = load_mat(mat) if mat.is_file() else {}
+        values = load_mat(mat) if os.path.isfile(mat) else {}
     return sample_of(entry, landmarks, pose=pose_of_mat(values, mat))
 
 

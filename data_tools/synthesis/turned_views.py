@@ -9,6 +9,7 @@ are stretched.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import time
 import zlib
@@ -227,7 +228,7 @@ def _turn_photo(entry: Entry, options: _Options) -> _Outcome:
         for path in (points, mat.relative_to(options.root), entry.photo.relative_to(options.root)):
             if (options.root / path).is_file():
                 write_bytes(options.out / path, (options.root / path).read_bytes())
-    roi = load_mat(mat).get("roi") if mat.is_file() else None
+    roi = load_mat(mat).get("roi") if os.path.isfile(mat) else None
     if roi is None or np.shape(roi) != (1, 4):
         roi = np.array([[0, 0, width, height]], np.int16)
     if face.misfit > MAX_MISFIT:
