@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import annotation_of
+from senet_landmark.data_tools.datasets.files import annotation_of, walk
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 from senet_landmark.io.images import MAX_PIXELS
@@ -60,7 +60,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 def _file_of(root: Path, subset: str) -> Path | None:
     """The coloured file of a subset, else the grey one, else None; the first by name of several."""
     for name in (f"COFW_{subset}_color.mat", f"COFW_{subset}.mat"):
-        if paths := sorted(path for path in root.rglob(name) if path.is_file()):
+        if paths := [path for path in walk(root, {".mat"}) if path.name == name]:
             return paths[0]
     return None
 

@@ -67,14 +67,18 @@ def is_as_stored(landmarks: np.ndarray, scheme: Scheme, form: tuple[int, int, in
     """Whether a face's landmarks [K, 2] are pixels of the photo as stored, rather than upright.
 
     An upright face has its eyes above the middle of its landmarks, and the left eye at the left.
+    False where an eye is unknown.
 
     Args:
       landmarks: pixels, 0-based; NaN where unknown.
       scheme: their scheme.
       form: `stored_form` of the photo.
     """
-    axes = np.array([np.nanmean(landmarks[list(eye)], axis=0) for eye in scheme.eyes])
-    across, down = axes[1] - axes[0], np.nanmean(landmarks, axis=0) - axes.mean(axis=0)
+    known = np.isfinite(landmarks).all(axis=1)
+    if not all(known[list(eye)].any() for eye in scheme.eyes):
+        return False
+    eyes = np.array([np.nanmean(landmarks[list(eye)], axis=0) for eye in scheme.eyes])
+    across, down = eyes[1] - eyes[0], landmarks[known].mean(axis=0) - eyes.mean(axis=0)
     # The axes of the upright photo, in the pixels of the stored one.
     origin, right, below = stored_points(np.array([[0, 0], [1, 0], [0, 1]]), form)
     turned = across @ (right - origin) + down @ (below - origin)
@@ -181,6 +185,7 @@ DATASETS = {
         csv_files.load,
         "NAME.csv beside the photos",
         attributes=tuple(ATTRIBUTES),
+        photo=_as_annotated(csv_files.load),
         photos_of=csv_files.labelled_dataset,
     ),
     "tfds_300w_lp": Dataset(

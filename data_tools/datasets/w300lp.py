@@ -34,10 +34,13 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     A photo without annotation, or an annotation without photo, is listed too: reading it reports
     the error.
     """
-    for folder in sorted(root.iterdir()):
+    seen = set(root.resolve().parents) | {root.resolve()}
+    # A linked folder comes after the others, and only if it is none of them, nor above them.
+    for folder in sorted(root.iterdir(), key=lambda path: (path.is_symlink(), path)):
         subset = folder.name
-        if subset in ("landmarks", "Code") or not folder.is_dir():
+        if subset in ("landmarks", "Code") or not folder.is_dir() or folder.resolve() in seen:
             continue
+        seen.add(folder.resolve())
         for photo, mat in photos_and_annotations(folder, ".mat"):
             extra = root / "landmarks" / subset / f"{photo.stem}_pts.mat"
             candidates = {"auto": (extra, mat), "pt2d": (mat,)}.get(points, (extra,))

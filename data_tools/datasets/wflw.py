@@ -23,6 +23,7 @@ from senet_landmark.data_tools.datasets.files import (
     name_of,
     numbers,
     photo_at,
+    walk,
 )
 from senet_landmark.data_tools.datasets.samples import (
     Entry,
@@ -43,7 +44,7 @@ _LIST = re.compile(r"list_(98|68)pt_(rect_attr_)?(train|test)(_(\w+))?\.txt")
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     """The faces of the lists; subset lists are read only if the whole test list is absent."""
-    lists = [(match, path) for path in sorted(root.rglob("list_*.txt"))
+    lists = [(match, path) for path in walk(root, {".txt"})
              if (match := _LIST.fullmatch(path.name))]  # fmt: skip
     counts = {int(match[1]) for match, _ in lists}
     count = int(points) if points != "auto" else max(counts, default=98)

@@ -127,8 +127,8 @@ def make_build_records(default: Config) -> Callable[..., None]:
             print(f"{report['duplicate_photos']} photos are there twice, {across} in two splits.")
         if report["joined_photos"]:
             print(
-                f"{report['joined_photos']} photos show {len(report['joined'])} pictures (copies, "
-                "near copies, mirror images): each picture is one identity, in one split."
+                f"{report['joined_photos']} photos in {len(report['joined'])} groups are copies of "
+                "each other, or named so: each group is one identity, in one split."
             )
         print_skipped(report["skipped"], Path(out) / "report.json")
         print(f"Look at {Path(out) / 'contact_sheet.png'}, or: senet-landmark inspect {out}")

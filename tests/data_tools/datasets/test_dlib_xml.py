@@ -147,8 +147,13 @@ def test_photos_are_read_as_dlib_reads_them(tmp_path, orientation):
     write(tmp_path / "a.xml", image("a.png", points))
     (entry,) = list_entries("dlib_xml", tmp_path)
     np.testing.assert_array_equal(load_photo("dlib_xml", entry), stored)
-    # 300W is annotated with tools of both kinds: the face tells.
+    # 300W and tables are annotated with tools of both kinds: the face tells.
     for landmarks, expected in ((points, stored), (upright_points, decode_photo(data))):
         (tmp_path / "a.pts").write_text(pts.write_pts(landmarks))
         (entry,) = list_entries("300w", tmp_path)
         np.testing.assert_array_equal(load_photo("300w", entry), expected)
+        columns = ["photo", *(f"{axis}{i}" for i in range(68) for axis in "xy")]
+        row = ["a.png", *(f"{v:.2f}" for v in landmarks.ravel())]
+        (tmp_path / "a.csv").write_text(f"{','.join(columns)}\n{','.join(row)}\n")
+        (entry,) = list_entries("csv", tmp_path)
+        np.testing.assert_array_equal(load_photo("csv", entry), expected)

@@ -130,3 +130,15 @@ def test_linked_folders_are_searched_once(tmp_path):
     (root / "more").symlink_to("../beside")
     (root / "again").symlink_to("../beside")
     assert walk(root, {".pts"}) == [root / "again" / "x.pts", root / "b" / "x.pts"]
+
+
+def test_linked_subsets_of_300w_lp_are_read_once(tmp_path, synthetic_tree):
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "linked").symlink_to(synthetic_tree / "SYNTH")
+    (root / "twice").symlink_to(synthetic_tree / "SYNTH")
+    (root / "loop").symlink_to(root)
+    (root / "above").symlink_to(tmp_path)
+    sources = [entry.source for entry in list_entries("300w_lp", root)]
+    count = len(list_entries("300w_lp", synthetic_tree))
+    assert len(sources) == count and all(source.startswith("linked/") for source in sources)
