@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import annotation_of, photos_and_annotations
+from senet_landmark.data_tools.datasets.files import annotation_of, name_of, photos_and_annotations
 from senet_landmark.data_tools.datasets.mat_files import load_mat, points_of
-from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, identity_of, sample_of
 from senet_landmark.data_tools.datasets.w300lp import pose_of_mat
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import MEAN_FACE_3D
@@ -28,10 +28,11 @@ POINTS = ("auto", "pt3d_68", "pt2d")
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     """The photos below `root`, sorted by path; all are for testing, each with its own identity."""
     for photo, annotation in photos_and_annotations(root, ".mat"):
+        source = name_of(photo, root)
         yield Entry(
             photo=photo,
-            source=photo.relative_to(root).as_posix(),
-            identity=photo.relative_to(root).with_suffix("").as_posix(),
+            source=source,
+            identity=identity_of(source),
             annotations=(annotation,),
             scheme="aflw_21" if points == "pt2d" else "300w_68",
             test=True,

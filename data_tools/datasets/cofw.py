@@ -19,13 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import annotation_of
+from senet_landmark.data_tools.datasets.files import annotation_of, walk
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
+from senet_landmark.io.images import MAX_PIXELS
 
 KEYS = {"train": ("IsTr", "phisTr", "bboxesTr"), "test": ("IsT", "phisT", "bboxesT")}
 """Names of photos, landmarks and boxes in the file of a subset."""
 _POINTS = 29
+MOST = 100_000
+"""Photos from which a file is not believed: an array of any size takes no room until it is read."""
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
@@ -57,7 +60,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 def _file_of(root: Path, subset: str) -> Path | None:
     """The coloured file of a subset, else the grey one, else None; the first by name of several."""
     for name in (f"COFW_{subset}_color.mat", f"COFW_{subset}.mat"):
-        if paths := sorted(path for path in root.rglob(name) if path.is_file()):
+        if paths := [path for path in walk(root, {".mat"}) if path.name == name]:
             return paths[0]
     return None
 
@@ -66,7 +69,9 @@ def _count(path: Path, subset: str) -> int:
     """Number of faces in a file; reads no photo."""
     cells, phis, boxes = KEYS[subset]
     with _opened(path) as file:
-        count = _array(file, cells, path).size
+        count = int(_array(file, cells, path).size)
+        if count > MOST:
+            raise InputError(f"{path}: claims {count} photos; COFW has some hundred a file.")
         for key, rows in ((phis, 3 * _POINTS), (boxes, 4)):
             if (shape := _array(file, key, path).shape) != (rows, count):
                 raise InputError(f"{path}: {key!r} is {shape}, not {(rows, count)}.")
@@ -113,8 +118,13 @@ def photo(entry: Entry) -> np.ndarray:
                 f"{path}: has {references.size} photos, none of number {entry.offset}."
             )
         try:
-            pixels = np.asarray(file[references[entry.offset]]).T
-        except (KeyError, TypeError, ValueError) as error:
+            array = file[references[entry.offset]]
+            if array.size > 3 * MAX_PIXELS:
+                raise InputError(f"{path}: photo {entry.offset} has {array.size} values, too many.")
+            pixels = np.asarray(array).T
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: photo {entry.offset} is not there ({error}).") from error
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)

@@ -3,73 +3,146 @@
     ROOT/NAME.csv
     ROOT/PHOTO          path as in the file, relative to the file's folder
 
-The first line names the columns, in any order. Fields are separated by commas; a field that holds a
-comma is put in double quotes:
+The first line names the columns, in any order. Fields are separated by commas, semicolons or tabs;
+a field that holds the separator is put in double quotes. Numbers have a point or a decimal comma.
+Columns without a name, as an index, and empty lines are not read:
 
     photo               path of the photo, required
     x0, y0, x1, y1, …   landmarks in 0-based pixels, required; empty where unknown
     visible0, …         1 if the landmark is visible, else 0; 1 if the column is absent
     identity            person or source photo: faces of one identity stay in one split; by default
-                        the photo
+                        the photo, with its copies
     split               `test` for faces that are only for testing; else for training
     subset              a name for which figures are reported
     left, top, right, bottom      face box in pixels
     yaw, pitch, roll    degrees, signs as in `senet_landmark.face.pose`
     gender, smile, …    any name in `senet_landmark.face.attributes`, its class from 0; empty
                         where unknown
-    score, confidence   as `predict --write csv` writes them; not read
+    score, confidence   as `predict --write csv` writes them; not read, nor is `index`
 
 The number of landmarks decides the scheme. A photo may have several lines, one for each face.
 """
 
 import csv
+import functools
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from senet_landmark.data_tools.datasets.files import (
     annotation_of,
+    faces_in,
+    files_with,
     line_at,
     lines_of,
+    name_of,
     numbers,
+    photo_at,
     scheme_with,
 )
-from senet_landmark.data_tools.datasets.samples import Entry, Sample, numbered, sample_of
+from senet_landmark.data_tools.datasets.samples import (
+    Entry,
+    Sample,
+    identity_of,
+    numbered,
+    sample_of,
+)
 from senet_landmark.errors import InputError
 from senet_landmark.face.attributes import ATTRIBUTES, get_attribute
 from senet_landmark.face.schemes import get_scheme
 from senet_landmark.io.columns import BOX, POSE
-from senet_landmark.io.files import read_json
+from senet_landmark.io.files import printable, read_json
 
+SEPARATORS = (",", ";", "\t")
 TEXTS = ("photo", "identity", "split", "subset")
-UNREAD = ("score", "confidence")
+UNREAD = ("score", "confidence", "index")
+_UNNAMED = re.compile(r"Unnamed: [0-9]+$")
+"""How pandas calls a column without a name when it saves a table again."""
 
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     """The faces of the `.csv` files in `root`, in the order of files and lines."""
     del points
     photo_counts: dict[str, int] = {}
-    for path in sorted(root.glob("*.csv")):
-        lines = lines_of(path)
-        columns = _header(path, next(lines, (1, 0, ""))[2])
-        count = sum(name[0] == "x" and name[1:].isdigit() for name in columns)
-        scheme = scheme_with(count, str(path))
-        _check(path, columns, count)
-        for line, offset, text in lines:
-            row = dict(zip(columns, _fields(text), strict=False))
-            name = row.get("photo", "")
+
+    def faces_of(path: Path) -> Iterator[Entry]:
+        table = _table(path)
+        scheme = scheme_with(table.points, str(path))
+        for line, offset, text in lines_of(path):
+            if offset <= table.offset:
+                continue
+            row = dict(zip(table.columns, table.fields(text), strict=False))
+            photo = photo_at(path.parent, row.get("photo", ""))
+            source = name_of(photo, root)
             yield Entry(
-                photo=path.parent / name,
-                source=numbered(name, photo_counts),
-                identity=row.get("identity") or name,
+                photo=photo,
+                source=numbered(source, photo_counts),
+                identity=printable(row.get("identity", "")) or identity_of(source),
                 annotations=(path,),
                 scheme=scheme,
                 offset=offset,
                 line=line,
-                subset=row.get("subset", ""),
-                test=row.get("split", "") == "test",
+                given=bool(row.get("identity")),
+                subset=printable(row.get("subset", "")),
+                test=row.get("split", "").lower() == "test",
             )
+
+    return faces_in(files_with(root, ".csv"), faces_of)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """How the lines of a file are read.
+
+    Attributes:
+      separator: what separates the fields.
+      columns: the names of the columns; empty for one that is not read.
+      offset: the byte at which the line with these names begins.
+      points: number of landmarks.
+    """
+
+    separator: str
+    columns: list[str]
+    offset: int
+    points: int
+
+    def fields(self, text: str) -> list[str]:
+        """The fields of a line. Spreadsheets add empty ones, other programs a row's number."""
+        fields = _split(text, self.separator)
+        while len(fields) > len(self.columns) and not fields[-1]:
+            fields.pop()
+        if len(fields) == len(self.columns) + 1 and fields[0].isdigit():
+            fields.pop(0)
+        return fields
+
+
+def _table(path: Path) -> _Table:
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    return _table_once(path, changed)
+
+
+@functools.lru_cache(maxsize=64)
+def _table_once(path: Path, changed: int) -> _Table:
+    """Reads the names of a file's columns; kept for the file's time of change."""
+    offset, text = next(
+        ((o, t) for _, o, t in lines_of(path) if not re.fullmatch(r"sep=.", t.strip())), (0, "")
+    )
+    for separator in SEPARATORS:
+        columns = ["" if _UNNAMED.match(c) else c for c in _split(text, separator)]
+        if "photo" in columns:
+            count = sum(name[:1] == "x" and name[1:].isdigit() for name in columns)
+            _check(path, [name for name in columns if name], count)
+            return _Table(separator, columns, offset, count)
+    raise InputError(
+        f"{path}: the first line must name the columns, `photo` among them, separated by commas, "
+        "semicolons or tabs."
+    )
 
 
 def labelled_dataset(entry: Entry) -> str:
@@ -82,10 +155,13 @@ def labelled_dataset(entry: Entry) -> str:
 def load(entry: Entry) -> Sample:
     """Reads one line. Raises InputError that names the file and the line."""
     path = annotation_of(entry)
-    columns, fields = _header(path, line_at(path, 0)), _fields(line_at(path, entry.offset))
-    if len(fields) != len(columns):
-        raise InputError(f"{entry.where}: has {len(fields)} fields, the header {len(columns)}.")
-    row = dict(zip(columns, fields, strict=True))
+    table = _table(path)
+    fields = table.fields(line_at(path, entry.offset))
+    if len(fields) != len(table.columns):
+        raise InputError(
+            f"{entry.where}: has {len(fields)} fields, the header {len(table.columns)}."
+        )
+    row = dict(zip(table.columns, fields, strict=True))
 
     def values(names: list[str], unknown: float = np.nan) -> np.ndarray:
         fields = [row.get(name, "") or str(unknown) for name in names]
@@ -110,15 +186,8 @@ def load(entry: Entry) -> Sample:
     )
 
 
-def _fields(line: str) -> list[str]:
-    return [field.strip() for field in next(csv.reader([line]), [])]
-
-
-def _header(path: Path, line: str) -> list[str]:
-    columns = _fields(line)
-    if "photo" not in columns:
-        raise InputError(f"{path}: the first line must name the columns, `photo` among them.")
-    return columns
+def _split(line: str, separator: str) -> list[str]:
+    return [field.strip() for field in next(csv.reader([line], delimiter=separator), [])]
 
 
 def _check(path: Path, columns: list[str], count: int) -> None:

@@ -1,7 +1,10 @@
 """Functions that the readers share: listing folders, and reading lines of annotation files."""
 
+import codecs
+import contextlib
 import os
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,82 +12,212 @@ import numpy as np
 from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.errors import InputError
 from senet_landmark.face.schemes import SCHEMES
+from senet_landmark.io.files import printable
 from senet_landmark.io.images import PHOTO_SUFFIXES
 
 
 def walk(root: Path, suffixes: Collection[str]) -> list[Path]:
     """The files below `root` with one of the suffixes (lower case), sorted.
 
-    A folder that cannot be listed is itself put into the list. Opening it later fails and reports
-    the reason; if it were left out, its photos would be lost silently.
+    Linked folders are searched too, each folder once, under its own path where it has one below
+    `root`. A folder that cannot be listed is itself put into the list. Opening it later fails and
+    reports the reason; if it were left out, its photos would be lost silently.
     """
     paths: list[Path] = []
+    links: list[str] = []
+    searched: set[str] = set()
 
     def add_folder(error: OSError) -> None:
         paths.append(Path(error.filename))
 
-    for folder, _, names in os.walk(root, onerror=add_folder, followlinks=True):
-        paths += [Path(folder, n) for n in names if os.path.splitext(n)[1].lower() in suffixes]
+    def search(top: str) -> None:
+        for folder, folders, names in os.walk(top, onerror=add_folder):
+            searched.add(os.path.realpath(folder))
+            here = [os.path.join(folder, name) for name in folders]
+            links.extend(path for path in here if os.path.islink(path))
+            paths.extend(
+                Path(folder, name)
+                for name in names
+                if os.path.splitext(name)[1].lower() in suffixes
+            )
+            # A folder below a link may be there already, under its own path or another link.
+            folders[:] = [n for n in folders if os.path.realpath(f"{folder}/{n}") not in searched]
+
+    search(str(root))
+    above = os.path.realpath(root)
+    while links:
+        link = min(links)
+        links.remove(link)
+        real = os.path.realpath(link)
+        # A link to a folder above would bring everything again, and what is beside the data set.
+        if real not in searched and not Path(above).is_relative_to(real):
+            search(link)
     return sorted(paths)
+
+
+def files_with(root: Path, suffix: str) -> list[Path]:
+    """The files in `root` itself with a suffix, in capitals too, sorted."""
+    return sorted(path for path in root.iterdir() if path.suffix.lower() == suffix)
 
 
 def photos_and_annotations(root: Path, suffix: str) -> Iterator[tuple[Path, Path]]:
     """(photo, annotation) for each pair with equal stem below `root`, sorted by photo.
 
     If one of the two is absent, its expected path is given, so that reading the pair reports which
-    one is absent. A folder without any annotation does not belong to the data set and gives
-    nothing.
+    one is absent. Several photos may have one annotation, as `a.jpg` and `a.png`. A file without
+    suffix is a photo if it has an annotation. A folder without any annotation does not belong to
+    the data set and gives nothing.
 
     Args:
       root: folder that is searched.
       suffix: suffix of the annotations, with the dot.
     """
-    files = walk(root, {*PHOTO_SUFFIXES, suffix})
+    files = walk(root, {*PHOTO_SUFFIXES, suffix, ""})
     annotations = {f.with_suffix(""): f for f in files if f.suffix.lower() == suffix}
-    if not annotations and not any(f.is_dir() for f in files):
+    if not annotations and not any(os.path.isdir(f) for f in files):
         return
-    photos = {f.with_suffix(""): f for f in files if f.suffix.lower() != suffix}
+    photos: dict[Path, list[Path]] = {}
+    for file in files:
+        if file.suffix.lower() != suffix and (
+            file.suffix or os.path.isdir(file) or file in annotations
+        ):
+            photos.setdefault(file.with_suffix(""), []).append(file)
     for stem in sorted({*annotations, *photos}):
-        yield (
-            photos.get(stem, stem.with_suffix(".jpg")),
-            annotations.get(stem, stem.with_suffix(suffix)),
-        )
+        for photo in photos.get(stem, [stem.with_suffix(".jpg")]):
+            yield photo, annotations.get(stem, stem.with_suffix(suffix))
+
+
+def faces_in(files: Iterable[Path], faces_of: Callable[[Path], Iterable[Entry]]) -> Iterator[Entry]:
+    """The faces of several annotation files; a file that cannot be read gives one entry.
+
+    Reading that entry reports the error, so that the faces of the other files are not lost.
+
+    Raises:
+      InputError: no file can be read.
+    """
+    bad: list[tuple[Path, InputError]] = []
+    scheme = ""
+    for path in files:
+        try:
+            for entry in faces_of(path):
+                scheme = entry.scheme
+                yield entry
+        except InputError as error:
+            bad.append((path, error))
+    for path, problem in bad:
+        if not scheme:
+            raise problem
+        name = printable(path.name)
+        yield Entry(photo=path, source=name, identity=name, annotations=(path,), scheme=scheme)
+
+
+def photo_at(folder: Path, name: str) -> Path:
+    """The photo that an annotation file names; Windows' backslashes are read as slashes."""
+    if "\\" in name and not os.path.isfile(folder / name):
+        name = name.replace("\\", "/")
+    return folder / name
+
+
+def name_of(photo: Path, folder: Path) -> str:
+    """The photo's path below `folder`, with slashes, as text that can be written; see `Entry`."""
+    path = os.path.normpath(photo)
+    with contextlib.suppress(ValueError):  # elsewhere
+        path = os.path.relpath(path, folder) if photo.is_relative_to(folder) else path
+    return printable(Path(path).as_posix())
 
 
 def lines_of(path: Path) -> Iterator[tuple[int, int, str]]:
-    """(number from 1, byte offset, text) of each line that is not blank.
+    """(number from 1, byte offset, text) of each line that is not empty.
+
+    Lines end as on any system: LF, CR LF or CR. A line of separators alone is empty. Bytes that are
+    not UTF-8, as in a file name, become surrogates (`os.fsdecode`).
 
     Raises:
-      InputError: the file cannot be read, or is not UTF-8.
+      InputError: the file cannot be read, or is not text.
     """
     try:
         with open(path, "rb") as stream:
-            offset = 0
-            for number, line in enumerate(stream, 1):
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-                if text:
-                    yield number, offset, text
-                offset += len(line)
+            offset = number = 0
+            for part in stream:
+                # A file with CR alone is one part; the CR of CR LF does not begin another line.
+                for line in re.findall(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", part):
+                    number += 1
+                    text = _text(line, offset, path)
+                    if text.strip(" ,;\t"):
+                        yield number, offset, text
+                    offset += len(line)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text ({error}).") from error
 
 
 def line_at(path: Path, offset: int) -> str:
     """Reads the line that begins at a byte offset, without reading the rest of the file."""
+    line = b""
     try:
         with open(path, "rb") as stream:
             stream.seek(offset)
-            return stream.readline().decode("utf-8-sig" if offset == 0 else "utf-8").strip()
+            while block := stream.read(4096):
+                line += block
+                if end := re.search(rb"[\r\n]", line):
+                    line = line[: end.start()]
+                    break
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+    return _text(line, offset, path)
 
 
-def numbers(fields: list[str], where: str) -> np.ndarray:
-    """The fields as float64. Raises InputError, beginning with `where`, if one is not a number."""
+def _text(line: bytes, offset: int, path: Path) -> str:
+    if b"\0" in line:
+        raise InputError(f"{path}: is not text in UTF-8. Save it as UTF-8.")
+    if offset == 0:
+        line = line.removeprefix(codecs.BOM_UTF8)
+    # Tabs stay: a tab at the beginning may end an empty field.
+    return line.strip(b" \r\n").decode("utf-8", "surrogateescape")
+
+
+def fields_of(line: str) -> list[str]:
+    """The fields of a line of numbers and a path, without empty ones at its ends.
+
+    The separator is the one with which most fields are numbers: tabs, spaces, semicolons or commas.
+    So a comma may also be the decimal one, where another character separates.
+    """
+    best: list[str] = []
+    most = (-1, 0)
+    for separator in ("\t", None, ";", ","):
+        fields = [field.strip(' "') for field in line.split(separator)]
+        count = sum(map(is_number, fields))
+        if (rank := (count, 0 if count else len(fields))) > most:
+            best, most = fields, rank
+    while best and not best[-1]:
+        best.pop()
+    while best and not best[0]:
+        best.pop(0)
+    return best
+
+
+def path_and_numbers(line: str) -> list[str]:
+    """The fields of a line that begins with a path, without a column of numbers before it."""
+    fields = fields_of(line)
+    return fields[1:] if len(fields) > 1 and is_number(fields[0]) else fields
+
+
+def is_number(field: str) -> bool:
+    """Whether a field holds one number, with a point or a decimal comma."""
     try:
-        return np.array(fields, np.float64)
+        float(field.replace(",", ".", 1))
+    except ValueError:
+        return False
+    return True
+
+
+def numbers(fields: Iterable[str], where: str) -> np.ndarray:
+    """The fields as float64, with points or decimal commas.
+
+    Raises:
+      InputError: one is not a number; the message begins with `where`.
+    """
+    try:
+        return np.array([field.replace(",", ".", 1) for field in fields], np.float64)
     except ValueError as error:
         raise InputError(f"{where}: holds something that is not a number ({error}).") from error
 
@@ -96,9 +229,9 @@ def annotation_of(entry: Entry) -> Path:
       InputError: none of its candidates exists.
     """
     for path in entry.annotations:
-        if path.is_file():
+        if os.path.isfile(path):  # Path.is_file raises an error for a name that is too long
             return path
-    if entry.photo.is_dir():
+    if os.path.isdir(entry.photo):
         raise InputError(f"{entry.photo}: the folder cannot be listed. Allow it to be read.")
     candidates = " or ".join(str(path) for path in entry.annotations)
     raise InputError(f"{entry.photo}: has no annotation; looked for {candidates}.")

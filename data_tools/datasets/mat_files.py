@@ -1,9 +1,13 @@
-"""Reads MATLAB files through SciPy, with errors that name the file; writes those of 300W-LP.
+"""Reads MATLAB files, with errors that name the file; writes those of 300W-LP.
 
 SciPy is imported inside the functions: the registry of data sets must load without it.
 """
 
 import io
+import math
+import struct
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import numpy as np
 
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import rotation_matrix
+from senet_landmark.io.images import read_file
 
 # Distance of the outer eye corners, and origin, in the units of the Basel Face Model, in which
 # Pose_Para gives scale and translation: means over the fits of 8 AFLW2000-3D photos (spread: 1 %).
@@ -18,16 +23,92 @@ _BFM_UNIT = 86_600.0
 _BFM_ORIGIN = np.array([0.0, 0.295, 1.006])
 
 
-def load_mat(path: Path) -> dict[str, Any]:
-    """The variables of a `.mat` file. Raises InputError if the file cannot be read."""
-    import scipy.io
+MAX_BYTES = 64_000_000
+"""Largest annotation file that is read, decompressed: those of the published data sets have some
+kilobytes. A small file may decompress to any size."""
 
+_MATRIX, _COMPRESSED = 14, 15
+_STORED = {
+    1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"
+}  # fmt: skip
+"""Type of a data element -> NumPy's name."""
+_CLASSES = {
+    6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"
+}  # fmt: skip
+"""Class of an array of numbers -> NumPy's name."""
+
+
+def load_mat(path: Path) -> dict[str, Any]:
+    """The arrays of numbers in a `.mat` file of version 4 to 7; any other variable is None.
+
+    Version 5 (to 7) is read here, because SciPy's reader ends the process on some damaged files.
+
+    Raises:
+      InputError: the file cannot be read, or is larger than `MAX_BYTES` when it is decompressed.
+    """
+    data = read_file(path)
     try:
-        return scipy.io.loadmat(str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error
+        if data[126:128] in (b"IM", b"MI"):
+            return dict(_variables(data))
+        import scipy.io
+
+        values: dict[str, Any] = scipy.io.loadmat(io.BytesIO(data))
+        return values
     except Exception as error:  # SciPy raises many types of errors for a damaged file
         raise InputError(f"{path}: is not a whole MATLAB file ({error}).") from error
+
+
+def _variables(data: bytes) -> Iterator[tuple[str, np.ndarray | None]]:
+    """(name, value) of each variable of a file of version 5.
+
+    The format: MathWorks, "MAT-File Format", chapter 1. Raises ValueError, or struct.error, for a
+    damaged file.
+    """
+    order = "<" if data[126:128] == b"IM" else ">"
+    start, room = 128, MAX_BYTES
+    while start < len(data):
+        kind, content, start = _element(data, start, order)
+        if kind == _COMPRESSED:
+            inflated = zlib.decompressobj().decompress(content, room)
+            room -= len(inflated)
+            if room <= 0:
+                raise ValueError(f"decompressed, it has more than {MAX_BYTES / 1e6:.0f} MB")
+            kind, content, _ = _element(inflated, 0, order)
+        if kind == _MATRIX and content:
+            yield _variable(content, order)
+
+
+def _element(data: bytes, start: int, order: str) -> tuple[int, bytes, int]:
+    """Type and content of the data element at byte `start`, and where the next one begins."""
+    kind, size = struct.unpack_from(f"{order}II", data, start)
+    if kind >> 16:  # a short element: its content is in the place of its size
+        kind, size = kind & 0xFFFF, kind >> 16
+        if size > 4:
+            raise ValueError("an element has an impossible size")
+        return kind, data[start + 4 : start + 4 + size], start + 8
+    content = data[start + 8 : start + 8 + size]
+    if len(content) < size:
+        raise ValueError("it is cut off")
+    padding = 0 if kind == _COMPRESSED else -size % 8
+    return kind, content, start + 8 + size + padding
+
+
+def _variable(content: bytes, order: str) -> tuple[str, np.ndarray | None]:
+    _, flags, start = _element(content, 0, order)
+    _, sizes, start = _element(content, start, order)
+    _, name, start = _element(content, start, order)
+    (flag,) = struct.unpack_from(f"{order}I", flags)
+    text = name.decode("latin-1")
+    if flag & 0xFF not in _CLASSES or flag & 0x800:  # a cell, a struct, text …; complex numbers
+        return text, None
+    kind, values, _ = _element(content, start, order)
+    if kind not in _STORED:
+        raise ValueError(f"{text!r} has numbers of the unknown type {kind}")
+    array = np.frombuffer(values, f"{order}{_STORED[kind]}").astype(_CLASSES[flag & 0xFF])
+    shape = np.frombuffer(sizes, f"{order}i4")
+    if (shape < 0).any() or math.prod(shape.tolist()) != array.size:
+        raise ValueError(f"{text!r} has {array.size} numbers for the shape {shape.tolist()}")
+    return text, array.reshape(shape, order="F")
 
 
 def points_of(values: dict[str, Any], key: str, path: Path) -> np.ndarray:
@@ -45,7 +126,8 @@ def points_of(values: dict[str, Any], key: str, path: Path) -> np.ndarray:
         raise InputError(f"{path}: {key!r} is {points.shape} {points.dtype}, not (2, K) or (K, 2).")
     if points.shape[1] != 2 or points.shape[0] == 2 < points.shape[1]:
         points = points.T
-    return points.astype(np.float32)
+    with np.errstate(over="ignore"):  # then infinite, which `load_sample` reports
+        return points.astype(np.float32)
 
 
 def mat_bytes(**arrays: np.ndarray) -> bytes:

@@ -13,7 +13,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from senet_landmark.data_tools.datasets.files import annotation_of, line_at, lines_of, numbers
+from senet_landmark.data_tools.datasets.files import (
+    annotation_of,
+    line_at,
+    lines_of,
+    name_of,
+    numbers,
+    path_and_numbers,
+    photo_at,
+)
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 
@@ -29,9 +37,10 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
         if not path.exists():
             continue
         for line, offset, text in lines_of(path):
-            source = text.split()[0].replace("\\", "/")
+            photo = photo_at(root, path_and_numbers(text)[0])
+            source = name_of(photo, root)
             yield Entry(
-                photo=root / source,
+                photo=photo,
                 source=source,
                 identity=identity_of(source),
                 annotations=(path,),
@@ -55,7 +64,7 @@ def identity_of(source: str) -> str:
 
 def load(entry: Entry) -> Sample:
     """Reads one line; points are 0-based. Raises InputError that names the file and the line."""
-    _, *fields = line_at(annotation_of(entry), entry.offset).split()
+    _, *fields = path_and_numbers(line_at(annotation_of(entry), entry.offset))
     values = numbers(fields, entry.where)
     if values.size != 14:
         raise InputError(

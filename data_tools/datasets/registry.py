@@ -1,9 +1,11 @@
 """Name -> data set. A new data set is one file here and one line in `DATASETS`."""
 
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from senet_landmark.data_tools.datasets import (
@@ -21,13 +23,66 @@ from senet_landmark.data_tools.datasets import (
 from senet_landmark.data_tools.datasets.samples import Entry, Sample
 from senet_landmark.errors import InputError, concerning
 from senet_landmark.face.attributes import ATTRIBUTES
-from senet_landmark.face.schemes import get_scheme
+from senet_landmark.face.schemes import Scheme, get_scheme
 from senet_landmark.io.files import require_folder
-from senet_landmark.io.images import read_photo
+from senet_landmark.io.images import (
+    decode_grey,
+    decode_photo,
+    read_file,
+    read_photo,
+    stored_form,
+    stored_points,
+)
 
 
-def _read_photo_file(entry: Entry) -> np.ndarray:
+def _upright(entry: Entry) -> np.ndarray:
     return read_photo(entry.photo)
+
+
+def as_stored(entry: Entry) -> np.ndarray:
+    """The photo without its EXIF orientation, which dlib's tools and MATLAB ignore."""
+    return read_photo(entry.photo, upright=False)
+
+
+def _as_annotated(load: Callable[[Entry], Sample]) -> Callable[[Entry], np.ndarray]:
+    """The photo upright, or as stored if the annotated face is upright in the photo as stored.
+
+    For data sets that are annotated with tools of both kinds; `load` reads the face.
+    """
+
+    def photo(entry: Entry) -> np.ndarray:
+        data = read_file(entry.photo)
+        upright = True
+        form = stored_form(data)
+        if form[0] > 1:
+            with contextlib.suppress(InputError):
+                sample = load(entry)
+                upright = not is_as_stored(sample.landmarks, get_scheme(sample.scheme), form)
+        return decode_photo(data, str(entry.photo), upright=upright)
+
+    return photo
+
+
+def is_as_stored(landmarks: np.ndarray, scheme: Scheme, form: tuple[int, int, int]) -> bool:
+    """Whether a face's landmarks [K, 2] are pixels of the photo as stored, rather than upright.
+
+    An upright face has its eyes above the middle of its landmarks, and the left eye at the left.
+    False where an eye is unknown.
+
+    Args:
+      landmarks: pixels, 0-based; NaN where unknown.
+      scheme: their scheme.
+      form: `stored_form` of the photo.
+    """
+    known = np.isfinite(landmarks).all(axis=1)
+    if not all(known[list(eye)].any() for eye in scheme.eyes):
+        return False
+    eyes = np.array([np.nanmean(landmarks[list(eye)], axis=0) for eye in scheme.eyes])
+    across, down = eyes[1] - eyes[0], landmarks[known].mean(axis=0) - eyes.mean(axis=0)
+    # The axes of the upright photo, in the pixels of the stored one.
+    origin, right, below = stored_points(np.array([[0, 0], [1, 0], [0, 1]]), form)
+    turned = across @ (right - origin) + down @ (below - origin)
+    return bool(turned > across[0] + down[1])
 
 
 def _no_other(entry: Entry) -> str:
@@ -46,7 +101,8 @@ class Dataset:
       layout: layout of its folder, for messages.
       points: the values that `points` may have.
       attributes: names of the attributes, in the order of `Sample.attributes`.
-      photo: reads an entry's photo, RGB uint8 [H, W, 3].
+      photo: reads an entry's photo, RGB uint8 [H, W, 3]; by default upright. Where the landmarks
+        are pixels of the photo as stored, it is `as_stored`.
       research_only: whether its terms allow research only; they also hold for weights trained on
         it.
       photos_of: entry -> name of the data set that the photo comes from, if it is another; else
@@ -58,10 +114,13 @@ class Dataset:
     layout: str
     points: tuple[str, ...] = ("auto",)
     attributes: tuple[str, ...] = ()
-    photo: Callable[[Entry], np.ndarray] = _read_photo_file
+    photo: Callable[[Entry], np.ndarray] = _upright
     research_only: bool = False
     photos_of: Callable[[Entry], str] = _no_other
 
+
+HALF_TURN = 180.0
+"""Largest angle of a pose, in degrees."""
 
 DATASETS = {
     "300w_lp": Dataset(
@@ -69,14 +128,22 @@ DATASETS = {
         w300lp.load,
         "SUBSET/NAME.jpg with NAME.mat",
         w300lp.POINTS,
+        photo=as_stored,
         research_only=True,
     ),
-    "300w": Dataset(w300.entries, w300.load, "NAME.jpg with NAME.pts", research_only=True),
+    "300w": Dataset(
+        w300.entries,
+        w300.load,
+        "NAME.jpg with NAME.pts",
+        photo=_as_annotated(w300.load),
+        research_only=True,
+    ),
     "aflw2000": Dataset(
         aflw2000.entries,
         aflw2000.load,
         "NAME.jpg with NAME.mat",
         aflw2000.POINTS,
+        photo=as_stored,
         research_only=True,
     ),
     "ytf": Dataset(
@@ -91,6 +158,7 @@ DATASETS = {
         mtfl.load,
         "training.txt and testing.txt beside the photos' folders",
         attributes=mtfl.ATTRIBUTES,
+        photo=_as_annotated(mtfl.load),
         research_only=True,
     ),
     "wflw": Dataset(
@@ -99,6 +167,7 @@ DATASETS = {
         "WFLW_images/ and list_98pt_rect_attr_train.txt, list_98pt_rect_attr_test.txt",
         wflw.POINTS,
         wflw.ATTRIBUTES,
+        photo=_as_annotated(wflw.load),
         research_only=True,
     ),
     "cofw": Dataset(
@@ -108,12 +177,15 @@ DATASETS = {
         photo=cofw.photo,
         research_only=True,
     ),
-    "dlib_xml": Dataset(dlib_xml.entries, dlib_xml.load, "dlib's NAME.xml beside the photos"),
+    "dlib_xml": Dataset(
+        dlib_xml.entries, dlib_xml.load, "dlib's NAME.xml beside the photos", photo=as_stored
+    ),
     "csv": Dataset(
         csv_files.entries,
         csv_files.load,
         "NAME.csv beside the photos",
         attributes=tuple(ATTRIBUTES),
+        photo=_as_annotated(csv_files.load),
         photos_of=csv_files.labelled_dataset,
     ),
     "tfds_300w_lp": Dataset(
@@ -173,7 +245,8 @@ def load_sample(name: str, entry: Entry) -> Sample:
     """Reads one face's annotation and checks it.
 
     Raises:
-      InputError: the annotation is absent, unreadable, of another scheme, or not finite.
+      InputError: the annotation is absent, unreadable, of another scheme, not finite, or has an
+        angle beyond half a turn.
     """
     with concerning(entry.where):
         sample = get_dataset(name).load(entry)
@@ -185,6 +258,11 @@ def load_sample(name: str, entry: Entry) -> Sample:
         )
     if not np.isfinite(sample.landmarks[sample.visible]).all():
         raise InputError(f"{entry.where}: landmarks hold NaN or infinity.")
+    if (np.abs(sample.pose) > HALF_TURN).any():
+        angles = ", ".join(f"{angle:.0f}" for angle in sample.pose)
+        raise InputError(
+            f"{entry.where}: its yaw, pitch and roll of {angles} degrees are beyond half a turn."
+        )
     return sample
 
 
@@ -192,3 +270,14 @@ def load_photo(name: str, entry: Entry) -> np.ndarray:
     """Reads an entry's photo, RGB uint8 [H, W, 3]. Raises InputError that names the photo."""
     with concerning(entry.photo):
         return get_dataset(name).photo(entry)
+
+
+def load_grey(name: str, entry: Entry) -> np.ndarray:
+    """An entry's photo, grey uint8 [H, W], perhaps smaller and turned: quick, for comparisons.
+
+    Raises:
+      InputError: it cannot be read.
+    """
+    if entry.photo in entry.annotations:  # one of many in a file
+        return cv2.cvtColor(load_photo(name, entry), cv2.COLOR_RGB2GRAY)
+    return decode_grey(read_file(entry.photo), str(entry.photo))

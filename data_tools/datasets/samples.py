@@ -1,12 +1,18 @@
 """The form into which every data set is read: entries and samples."""
 
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from senet_landmark.face.pose import known_pose
+
+_MIRROR = re.compile(r"(?i)[ _.-](?:h?flip(?:ped)?|mirror(?:ed)?)$")
+_SEVERAL = ("afw", "helen", "ibug")
+"""Folders of 300W in which `NAME_1` and `NAME_2` are faces of one photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,8 @@ class Entry:
     Attributes:
       photo: file of the photo, or the file that holds it among others (COFW, TFDS).
       source: path of the photo below the data set's root, with slashes; followed by `#1`, `#2`, …
-        for further faces of the photo, or further photos of the file. It is the sample's name.
+        for further faces of the photo, or further photos of the file. It is the sample's name, and
+        text that can be written everywhere: bytes that are not UTF-8 are escaped.
       identity: the person, or the source photo of several views; faces of one identity stay in one
         split.
       annotations: files that may hold the annotation; the first one that exists is read.
@@ -28,6 +35,7 @@ class Entry:
       subset: part of the data set as published: AFW, challenging, training …
       test: whether that part is published for testing.
       points: which annotation `load` reads, if a data set has several.
+      given: whether the user named the identity, so that it is not found out from the pictures.
     """
 
     photo: Path
@@ -40,6 +48,7 @@ class Entry:
     subset: str = ""
     test: bool = False
     points: str = "auto"
+    given: bool = False
 
     @property
     def shot(self) -> tuple[Path, int]:
@@ -49,7 +58,7 @@ class Entry:
     @property
     def where(self) -> str:
         """File and line of the annotation, for messages."""
-        path = next((p for p in self.annotations if p.is_file()), None) or self.photo
+        path = next((p for p in self.annotations if os.path.isfile(p)), None) or self.photo
         return f"{path}, line {self.line}" if self.line else str(path)
 
 
@@ -92,15 +101,18 @@ def sample_of(
     """Makes the sample of an entry; without `visible` all landmarks are visible."""
     if visible is None:
         visible = np.ones(len(landmarks), bool)
+    with np.errstate(over="ignore"):  # then infinite, which `load_sample` reports
+        landmarks = np.asarray(landmarks, np.float32)
+        angles = np.array(list(pose), np.float32)
     return Sample(
         photo=entry.photo,
         source=entry.source,
         identity=entry.identity,
         scheme=entry.scheme,
-        landmarks=np.asarray(landmarks, np.float32),
+        landmarks=landmarks,
         visible=np.asarray(visible, bool),
         box=None if box is None else np.asarray(box, np.float64),
-        pose=np.array(list(pose), np.float32),
+        pose=angles,
         attributes=np.array(list(attributes), np.float32),
         subset=entry.subset,
     )
@@ -111,6 +123,25 @@ def numbered(source: str, counts: dict[str, int]) -> str:
     count = counts.get(source, 0)
     counts[source] = count + 1
     return f"{source}#{count}" if count else source
+
+
+def identity_of(source: str) -> str:
+    """The photo's identity by its name: the source photo without suffix, if it is named alike.
+
+    `helen/p1_mirror.jpg` -> `helen/p1`; `afw/1000000_2.jpg` -> `afw/1000000`, because a crop of one
+    face shows parts of the other. Photos that do not have such names are found by their pictures:
+    see `data_tools/records/copies.py`.
+    """
+    path = PurePosixPath(source)
+    stem = path.stem
+    while (shorter := _MIRROR.sub("", stem)) and shorter != stem:
+        stem = shorter
+    folders = {part.lower() for part in path.parts[:-1]}
+    face = re.fullmatch(r"(.+)_[0-9]{1,2}", stem)
+    # Numbers of five digits or more are those of photos on the web, as 300W's.
+    if face and (folders.intersection(_SEVERAL) or re.fullmatch(r"\d{5,}", face[1])):
+        stem = face[1]
+    return (path.parent / stem).as_posix()
 
 
 def by_photo(entries: Iterable[Entry]) -> list[tuple[Entry, ...]]:

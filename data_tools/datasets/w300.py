@@ -12,8 +12,8 @@ for training.
 from collections.abc import Iterator
 from pathlib import Path
 
-from senet_landmark.data_tools.datasets.files import annotation_of, photos_and_annotations
-from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
+from senet_landmark.data_tools.datasets.files import annotation_of, name_of, photos_and_annotations
+from senet_landmark.data_tools.datasets.samples import Entry, Sample, identity_of, sample_of
 from senet_landmark.io.pts import read_pts
 
 
@@ -27,11 +27,12 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     above = tuple(part.lower() for part in root.resolve().parts[-2:])
     for photo, annotation in photos_and_annotations(root, ".pts"):
         below = photo.relative_to(root)
+        source = name_of(photo, root)
         subset = subset_of((*above, *(part.lower() for part in below.parts[:-1])))
         yield Entry(
             photo=photo,
-            source=below.as_posix(),
-            identity=below.with_suffix("").as_posix(),
+            source=source,
+            identity=identity_of(source),
             annotations=(annotation,),
             scheme="300w_68",
             subset=subset,

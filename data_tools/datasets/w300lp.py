@@ -10,17 +10,19 @@ therefore `landmarks/` is preferred if it exists. `pts_2d` follows the visible c
 true jaw. The pose comes from `Pose_Para`, in degrees; for its signs see `senet_landmark.face.pose`.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import annotation_of, photos_and_annotations
+from senet_landmark.data_tools.datasets.files import annotation_of, name_of, photos_and_annotations
 from senet_landmark.data_tools.datasets.mat_files import load_mat, points_of
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import pose_from_para
+from senet_landmark.io.files import printable
 
 POINTS = ("auto", "pt2d", "pts_2d", "pts_3d")
 """auto: `pts_2d` if `landmarks/` has the view, else `pt2d`."""
@@ -32,17 +34,20 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     A photo without annotation, or an annotation without photo, is listed too: reading it reports
     the error.
     """
-    for folder in sorted(root.iterdir()):
+    seen = set(root.resolve().parents) | {root.resolve()}
+    # A linked folder comes after the others, and only if it is none of them, nor above them.
+    for folder in sorted(root.iterdir(), key=lambda path: (path.is_symlink(), path)):
         subset = folder.name
-        if subset in ("landmarks", "Code") or not folder.is_dir():
+        if subset in ("landmarks", "Code") or not folder.is_dir() or folder.resolve() in seen:
             continue
+        seen.add(folder.resolve())
         for photo, mat in photos_and_annotations(folder, ".mat"):
             extra = root / "landmarks" / subset / f"{photo.stem}_pts.mat"
             candidates = {"auto": (extra, mat), "pt2d": (mat,)}.get(points, (extra,))
             yield Entry(
                 photo=photo,
-                source=photo.relative_to(root).as_posix(),
-                identity=source_photo(subset, photo.stem),
+                source=name_of(photo, root),
+                identity=printable(source_photo(subset, photo.stem)),
                 annotations=candidates,
                 scheme="300w_68",
                 subset=subset.removesuffix("_Flip"),
@@ -76,7 +81,7 @@ def load(entry: Entry) -> Sample:
     landmarks = points_of(values, key, path)
     mat = entry.photo.with_suffix(".mat")
     if path != mat:
-        values = load_mat(mat) if mat.is_file() else {}
+        values = load_mat(mat) if os.path.isfile(mat) else {}
     return sample_of(entry, landmarks, pose=pose_of_mat(values, mat))
 
 

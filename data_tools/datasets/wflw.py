@@ -15,8 +15,23 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import annotation_of, line_at, lines_of, numbers
-from senet_landmark.data_tools.datasets.samples import Entry, Sample, numbered, sample_of
+from senet_landmark.data_tools.datasets.files import (
+    annotation_of,
+    fields_of,
+    line_at,
+    lines_of,
+    name_of,
+    numbers,
+    photo_at,
+    walk,
+)
+from senet_landmark.data_tools.datasets.samples import (
+    Entry,
+    Sample,
+    identity_of,
+    numbered,
+    sample_of,
+)
 from senet_landmark.errors import InputError
 
 POINTS = ("auto", "98", "68")
@@ -29,7 +44,7 @@ _LIST = re.compile(r"list_(98|68)pt_(rect_attr_)?(train|test)(_(\w+))?\.txt")
 
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     """The faces of the lists; subset lists are read only if the whole test list is absent."""
-    lists = [(match, path) for path in sorted(root.rglob("list_*.txt"))
+    lists = [(match, path) for path in walk(root, {".txt"})
              if (match := _LIST.fullmatch(path.name))]  # fmt: skip
     counts = {int(match[1]) for match, _ in lists}
     count = int(points) if points != "auto" else max(counts, default=98)
@@ -40,11 +55,12 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     photo_counts: dict[str, int] = {}
     for match, path in lists:
         for line, offset, text in lines_of(path):
-            name = text.rsplit(maxsplit=1)[-1]
+            photo = photo_at(photos, fields_of(text)[-1])
+            name = name_of(photo, photos)
             yield Entry(
-                photo=photos / name,
+                photo=photo,
                 source=numbered(name, photo_counts),
-                identity=name,
+                identity=identity_of(name),
                 annotations=(path,),
                 scheme=SCHEMES[count],
                 offset=offset,
@@ -56,9 +72,11 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 
 def load(entry: Entry) -> Sample:
     """Reads one line of either format. Raises InputError that names the file and the line."""
-    *fields, _ = line_at(annotation_of(entry), entry.offset).split()
+    *fields, _ = fields_of(line_at(annotation_of(entry), entry.offset))
     values = numbers(fields, entry.where)
     count = 98 if entry.scheme == SCHEMES[98] else 68
+    if values.size - 2 * count in (1, 11):  # a column with the line's number, from a spreadsheet
+        values = values[1:]
     rest = values[2 * count :]
     if values.size < 2 * count or rest.size not in (0, 10):
         raise InputError(

@@ -18,9 +18,19 @@ subsets here, not a split: splits are made by identity.
 from collections.abc import Iterator
 from pathlib import Path
 
-from senet_landmark.data_tools.datasets.files import annotation_of, line_at, lines_of, numbers
+from senet_landmark.data_tools.datasets.files import (
+    annotation_of,
+    is_number,
+    line_at,
+    lines_of,
+    name_of,
+    numbers,
+    path_and_numbers,
+    photo_at,
+)
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
+from senet_landmark.io.files import printable
 
 POINTS = ("auto", "published")
 SUFFIX = "_frames_keypoints.csv"
@@ -31,13 +41,14 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     for path in sorted(root.glob(f"*{SUFFIX}")):
         part = path.name.removesuffix(SUFFIX)
         for line, offset, text in lines_of(path):
-            name = text.split(",", 1)[0]
-            if not name:
+            name = path_and_numbers(text)[0]
+            if is_number(name):
                 continue  # the header: its first field is empty
+            photo = photo_at(root / part, name)
             yield Entry(
-                photo=root / part / name,
-                source=f"{part}/{name}",
-                identity=Path(name).stem.rpartition("_")[0],
+                photo=photo,
+                source=name_of(photo, root),
+                identity=printable(photo.stem.rpartition("_")[0]),
                 annotations=(path,),
                 scheme="300w_68",
                 offset=offset,
@@ -49,7 +60,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
 
 def load(entry: Entry) -> Sample:
     """Reads one frame's points. Raises InputError that names file and line."""
-    _, *fields = line_at(annotation_of(entry), entry.offset).split(",")
+    _, *fields = path_and_numbers(line_at(annotation_of(entry), entry.offset))
     values = numbers(fields, entry.where)
     if values.size != 136:
         raise InputError(f"{entry.where}: holds {values.size} numbers, 136 are needed.")

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from senet_landmark.data_tools.records.copies import THUMB, resized, signature
 from senet_landmark.face import geometry
 from senet_landmark.face.pose import pose_of
 from senet_landmark.face.procrustes import FOLDS
@@ -27,8 +28,6 @@ DECOY_SHIFT = (0.3, 0.6)
 """Range of the shift of a decoy's points, in sizes of the face."""
 MEAN_SIDE = 120
 """Side of the mean picture in pixels."""
-THUMB = 16
-"""Side in pixels of the small grey picture by which copies are compared."""
 
 
 @dataclass(frozen=True)
@@ -126,13 +125,13 @@ def measure_pictures(faces: ShardFaces) -> tuple[PictureStats, Moments, np.ndarr
     total = np.zeros((MEAN_SIDE, MEAN_SIDE, 3))
     for n, (start, length, source) in enumerate(faces.spans):
         picture = read_picture(faces.shard, start, length, source)
-        total += _resized(picture, MEAN_SIDE, MEAN_SIDE)
+        total += resized(picture, MEAN_SIDE, MEAN_SIDE)
         digest = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
         stats.digest[n] = np.frombuffer(digest, np.uint8)
         stats.photo[n] = _photo_in(picture)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-        stats.signature[n] = _signature(grey)
-        stats.thumb[n] = _resized(grey, THUMB, THUMB)
+        stats.signature[n] = signature(grey)
+        stats.thumb[n] = resized(grey, THUMB, THUMB)
         stats.contrast[n] = _contrast(grey, faces.boxes[n])
         stats.pose[n] = _pose(faces, n)
         to_photo = _picture_to_photo(faces.regions[n], picture)
@@ -175,19 +174,6 @@ def add_moments(first: Moments | None, second: Moments) -> Moments:
     return Moments(
         first.count + second.count, first.sums + second.sums, first.products + second.products
     )
-
-
-def _resized(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    whole = np.array([-0.5, -0.5, picture.shape[1] - 0.5, picture.shape[0] - 0.5])
-    return geometry.warp(picture, geometry.to_crop(whole), (width, height))
-
-
-def _signature(grey: np.ndarray) -> np.ndarray:
-    across, down = _resized(grey, 9, 8), _resized(grey, 8, 9)
-    bits = np.concatenate(
-        [(across[:, 1:] > across[:, :-1]).ravel(), (down[1:] > down[:-1]).ravel()]
-    )
-    return np.packbits(bits)
 
 
 def _contrast(grey: np.ndarray, box: np.ndarray) -> float:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
-from senet_landmark.data_tools.inspection.copies import equal_pairs, near_pairs
 from senet_landmark.data_tools.inspection.survey import Survey
+from senet_landmark.data_tools.records.copies import equal_pairs, near_pairs
 from senet_landmark.face.procrustes import threshold
 
 
@@ -165,13 +165,22 @@ def _copies(survey: Survey) -> Iterable[Suspect]:
     pairs = [(a, b, 1.0, "equal to the pixel") for a, b in equal_pairs(stats.digest[lit])]
     near = near_pairs(stats.signature[lit], stats.thumb[lit])
     pairs += [(a, b, c, f"nearly equal, correlation {c:.3f}") for a, b, c in near]
+    joined = {
+        (number, source): group
+        for number, folder in enumerate(survey.folders)
+        for group in folder.report.get("joined", [])
+        for source in group
+    }
     # Of several copies of one picture each one is reported once.
     copies = DisjointSet({index for a, b, *_ in pairs for index in (a, b)})
     for a, b, correlation, how in pairs:
         first, second = int(lit[a]), int(lit[b])
         apart = faces[first].split_in_folder != faces[second].split_in_folder
         if not apart and faces[first].record.identity == faces[second].record.identity:
-            continue
+            group = joined.get((faces[first].folder, faces[first].record.source))
+            # One person may look the same twice; photos that the builder joined are copies.
+            if group is None or faces[second].record.source not in group:
+                continue
         if not copies.merge(a, b):
             continue
         where = _apart(survey, first, second)

@@ -11,6 +11,7 @@ from senet_landmark.data.records import (
     REPORT_NAME,
     Record,
     RecordsInfo,
+    check_usable,
     load_records_info,
     parse_example,
     shard_paths,
@@ -120,7 +121,9 @@ def read_faces(folders: list[Folder]) -> list[TableFace]:
 def _read_shard(folder: int, split: str, shard: Path) -> list[TableFace]:
     faces: list[TableFace] = []
     for offset, data in tfrecords_in(shard):
-        record = parse_example(data, f"{shard}, record {len(faces)}")
+        where = f"{shard}, record {len(faces)}"
+        record = parse_example(data, where)
+        check_usable(record, where)
         start = offset + HEAD + data.index(record.image)
         faces.append(_face(folder, split, shard, len(faces), start, record))
     return faces

@@ -24,6 +24,7 @@ from senet_landmark.data.identities import save_identities
 from senet_landmark.data_tools.datasets.registry import list_entries
 from senet_landmark.data_tools.datasets.samples import Entry, by_photo
 from senet_landmark.data_tools.parallel import in_order, worker_count
+from senet_landmark.data_tools.records.copies import joined_copies
 from senet_landmark.data_tools.records.photos import (
     FoundBox,
     Job,
@@ -94,7 +95,7 @@ def build_records(
         no face could be used.
       OSError: a file could not be written. Finished work is kept; the same call continues it.
     """
-    plan = plan_build(dataset, root, out, config, boxes, detector_model, points)
+    plan = plan_build(dataset, root, out, config, boxes, detector_model, points, workers)
     workers = worker_count(workers, sum(len(shard.photos) for shard in plan.shards))
     with building(plan):
         shards = plan.shards
@@ -120,6 +121,7 @@ class Plan:
       job: data of the build that every worker needs.
       shards: the shards to be written.
       leaking: entries that the split leaves out.
+      copies: sources of the photos of each group of copies.
       digest: digest of the options and the faces; an interrupted build needs the same to continue.
       began: `time.monotonic()` at the beginning.
     """
@@ -129,6 +131,7 @@ class Plan:
     job: Job
     shards: list[Shard]
     leaking: list[Entry]
+    copies: list[list[str]]
     digest: str
     began: float
 
@@ -141,8 +144,11 @@ def plan_build(
     boxes: str = LANDMARKS,
     detector_model: Path | None = None,
     points: str = "auto",
+    workers: int = 0,
 ) -> Plan:
     """Lists the faces, splits them, and assigns each one to a shard.
+
+    Copies of a photo become one identity first, unless the split is by view.
 
     Raises:
       InputError: there is nothing to build, or a detector lacks its model.
@@ -150,8 +156,12 @@ def plan_build(
     began = time.monotonic()
     if boxes in DETECTORS:
         get_detector(boxes, detector_model)
+    entries = list_entries(dataset, root, points)
+    copies: list[list[str]] = []
+    if config.split_by == "source":
+        entries, copies = joined_copies(dataset, entries, workers)
     split = split_entries(
-        list_entries(dataset, root, points),
+        entries,
         config.held_out,
         test=config.test,
         held_out_name=config.held_out_name,
@@ -171,6 +181,7 @@ def plan_build(
         job=job,
         shards=shards,
         leaking=split.leaking,
+        copies=copies,
         digest=_digest(shards, points),
         began=began,
     )
@@ -304,7 +315,7 @@ def finish(plan: Plan, shards: list[Shard]) -> dict[str, Any]:
     Raises:
       InputError: no face could be used; the folder is then restored to its state before.
     """
-    report = make_report(shards, plan.leaking, time.monotonic() - plan.began)
+    report = make_report(shards, plan.leaking, plan.copies, time.monotonic() - plan.began)
     if not report["faces"]:
         for shard in shards:
             shard.path.unlink()

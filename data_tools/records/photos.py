@@ -21,8 +21,14 @@ from senet_landmark.errors import InputError, concerning
 from senet_landmark.face import geometry
 from senet_landmark.face.boxes import LANDMARKS, canonical_box
 from senet_landmark.face.geometry import Box, BoxCorrection
+from senet_landmark.io.files import printable
 from senet_landmark.io.images import encode_png
 from senet_landmark.processes import KILLED
+
+SMALLEST = 4.0
+"""Pixels of the longer side of the smallest face box that is recorded."""
+FARTHEST = 10.0
+"""Distance of a landmark from the photo's origin, in sizes of the photo, from which it is wrong."""
 
 Photo = tuple[Entry, ...]
 """All faces of one photo that are in one split."""
@@ -133,7 +139,8 @@ def photo_faces(
                 faces.append(_face(job, sample, pixels, digest, box.found if box else None))
             digest = ""  # only the photo's first face gets it
         except InputError as error:
-            faces.append(RecordedFace(entry.source, str(entry.photo), reason=str(error)))
+            reason = printable(str(error))
+            faces.append(RecordedFace(entry.source, printable(entry.photo), reason=reason))
     return faces
 
 
@@ -200,7 +207,7 @@ def _face(
     known = record.landmarks[np.isfinite(record.landmarks).all(axis=1)]
     return RecordedFace(
         source=sample.source,
-        photo=str(sample.photo),
+        photo=printable(sample.photo),
         record=record,
         missed=job.box_source != LANDMARKS and box is None,
         yaw=yaw_of(sample),
@@ -231,15 +238,17 @@ def make_record(
       correction: correction of that source's boxes.
 
     Raises:
-      InputError: the box has no area, or the crop is clipped to the photo and the box lies outside;
-        the message names the photo.
+      InputError: the landmarks are not pixels of this photo, the box is too small or shows no part
+        of the photo; the message names the photo.
     """
     size = (photo.shape[1], photo.shape[0])
     try:
+        _check_landmarks(sample.landmarks, size)
         if source_box is None:
             box = canonical_box(sample.landmarks, sample.scheme)
         else:
             box = geometry.correct_box(source_box, correction)
+        _check_box(box, size)
         region = geometry.expand(geometry.crop_box(box, config.crop, size), config.context)
     except InputError as error:
         raise InputError(f"{sample.photo}: {error}") from error
@@ -260,3 +269,42 @@ def make_record(
         attributes=sample.attributes,
     )
     return record, float((box[2:] - box[:2]).max())
+
+
+def _check_landmarks(landmarks: np.ndarray, size: tuple[int, int]) -> None:
+    """Refuses landmarks [K, 2] that cannot be pixels of a photo of this width and height."""
+    known = landmarks[np.isfinite(landmarks).all(axis=1)].astype(np.float64)
+    if len(known) < 2:
+        return  # making the box reports it
+    if np.abs(known).max() <= 2 < min(size):
+        raise InputError(
+            f"its landmarks are from {known.min():.2f} to {known.max():.2f}: shares of the photo's "
+            f"size ({size[0]}x{size[1]}), not pixels? Multiply them by it."
+        )
+    beyond = np.abs(known / size).max(axis=1)
+    if beyond.max() > FARTHEST:
+        x, y = known[beyond.argmax()]
+        raise InputError(
+            f"a landmark is at ({x:g}, {y:g}), far beyond the photo's {size[0]}x{size[1]} pixels."
+        )
+
+
+def _check_box(box: Box, size: tuple[int, int]) -> None:
+    """Refuses a box that is too small for a face, far too large, or outside the photo."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    if not np.isfinite(box).all() or max(width, height) > FARTHEST * max(size):
+        raise InputError(
+            f"its face box of {width:g}x{height:g} pixels is far larger than the photo of "
+            f"{size[0]}x{size[1]}."
+        )
+    if max(width, height) < SMALLEST or min(width, height) < SMALLEST / 4:
+        raise InputError(
+            f"its face box of {width:.2f}x{height:.2f} pixels is too small for a face (at least "
+            f"{SMALLEST:g}). Are the coordinates pixels?"
+        )
+    if (box[2:] < -0.5).any() or (box[:2] > np.array(size) - 0.5).any():
+        left, top, right, bottom = (f"{v:.0f}" for v in box)
+        raise InputError(
+            f"its face box from ({left}, {top}) to ({right}, {bottom}) shows no part of the photo, "
+            f"{size[0]}x{size[1]} pixels."
+        )

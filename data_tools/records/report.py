@@ -13,16 +13,21 @@ from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.data_tools.records.shards import Shard, read_stats
 from senet_landmark.detectors.registry import default_corrections
 from senet_landmark.face.pose import yaw_band
+from senet_landmark.io.files import printable
 from senet_landmark.io.images import decode_photo, write_picture
 from senet_landmark.visualisation.drawing import RED, YELLOW, contact_sheet, draw_box, draw_points
 
 
-def make_report(shards: list[Shard], leaking: list[Entry], seconds: float) -> dict[str, Any]:
+def make_report(
+    shards: list[Shard], leaking: list[Entry], joined: list[list[str]], seconds: float
+) -> dict[str, Any]:
     """The report of a build whose shards are all written.
 
     Args:
       shards: all shards of the build.
       leaking: entries that the split left out.
+      joined: sources of the photos of each group of copies, exact, near or mirrored, that were made
+        one identity.
       seconds: duration of the build in this session.
     """
     job = shards[0].job
@@ -31,10 +36,10 @@ def make_report(shards: list[Shard], leaking: list[Entry], seconds: float) -> di
     bands: dict[str, dict[str, int]] = {}
     skipped = [
         {
-            "photo": str(entry.photo),
+            "photo": printable(entry.photo),
             "face": entry.source,
-            "reason": f"{entry.photo}: its identity, {entry.identity}, is in the published test "
-            "part; left out of training.",
+            "reason": f"{printable(entry.photo)}: its identity, {entry.identity}, is in the "
+            "published test part; left out of training.",
         }
         for entry in leaking
     ]
@@ -84,6 +89,8 @@ def make_report(shards: list[Shard], leaking: list[Entry], seconds: float) -> di
         "duplicates_across_splits": [
             sorted(photos) for photos in duplicates if len(set(photos.values())) > 1
         ],
+        "joined_photos": sum(map(len, joined)),
+        "joined": joined,
         "box_side_pixels": _range_of(sides),
         "landmark_range": [round(low, 3), round(high, 3)] if faces else [0.0, 0.0],
         "seconds": round(seconds, 1),

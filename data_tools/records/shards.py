@@ -1,5 +1,6 @@
 """One TFRecord file of a build: its photos, their boxes, writing it, and its statistics."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -109,7 +110,7 @@ def write_faces(shard: Shard, photos: Iterable[list[RecordedFace]]) -> None:
     with (
         written_whole(shard.path) as temporary,
         written_by_tensorflow(shard.path),
-        tf.io.TFRecordWriter(str(temporary)) as writer,
+        tf.io.TFRecordWriter(os.fsencode(temporary)) as writer,
     ):
         for face in (face for faces in photos for face in faces):
             if face.record is not None:

@@ -9,6 +9,7 @@ are stretched.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import time
 import zlib
@@ -216,7 +217,7 @@ def _turn_photo(entry: Entry, options: _Options) -> _Outcome:
     if copied and not missing:
         return _Outcome(entry.source, present=len(names))
     sample = w300lp.load(entry)
-    photo = read_photo(entry.photo)
+    photo = read_photo(entry.photo, upright=False)  # as the reader of 300W-LP
     height, width = photo.shape[:2]
     try:
         face = fit_face(sample.landmarks, (width, height))
@@ -228,7 +229,7 @@ def _turn_photo(entry: Entry, options: _Options) -> _Outcome:
         for path in (points, mat.relative_to(options.root), entry.photo.relative_to(options.root)):
             if (options.root / path).is_file():
                 write_bytes(options.out / path, (options.root / path).read_bytes())
-    roi = load_mat(mat).get("roi") if mat.is_file() else None
+    roi = load_mat(mat).get("roi") if os.path.isfile(mat) else None
     if roi is None or np.shape(roi) != (1, 4):
         roi = np.array([[0, 0, width, height]], np.int16)
     if face.misfit > MAX_MISFIT:
@@ -327,6 +328,7 @@ def _draw_contact_sheet(options: _Options, sources: list[str], most: int = 10) -
     stems = {re.sub(r"_0\.[^.]*$", "", source) for source in chosen}
     for entry in w300lp.entries(options.out):
         if re.sub(r"_[0-9]+\.[^.]*$", "", entry.source) in stems:
-            pictures.append(draw_points(read_photo(entry.photo), w300lp.load(entry).landmarks))
+            photo = read_photo(entry.photo, upright=False)
+            pictures.append(draw_points(photo, w300lp.load(entry).landmarks))
     columns = 2 * (options.views + 1)
     write_picture(options.out / "contact_sheet.png", contact_sheet(pictures, columns, cell=220))

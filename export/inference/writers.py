@@ -11,6 +11,7 @@ import math
 import os
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ import dlib
 import numpy as np
 
 from senet_landmark.detectors.dlib_hog import dlib_rectangle
+from senet_landmark.errors import InputError
 from senet_landmark.export.inference.face import Face
 from senet_landmark.face.attributes import ATTRIBUTES, get_attribute
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.io.columns import BOX, POSE
 from senet_landmark.io.files import write_bytes, written_whole
+from senet_landmark.io.images import read_file, stored_form, stored_points
 from senet_landmark.io.pts import write_pts
 
 SCHEMA = Path(__file__).parent / "assets" / "landmarks.schema.json"
@@ -173,16 +176,19 @@ def _csv_row(values: Sequence[object]) -> str:
 def dlib_xml(lines: Iterable[Mapping[str, Any]], out: Path, folder: Path = Path()) -> Iterator[str]:
     """`landmarks.xml`, piece by piece: for dlib's `imglab` and its shape predictor's training.
 
-    Coordinates are whole pixels, because dlib reads no others. Arguments as of `landmarks_csv`.
+    Coordinates are whole pixels, because dlib reads no others, of the photo as stored, because dlib
+    ignores the EXIF orientation. Arguments as of `landmarks_csv`.
     """
     yield "<?xml version='1.0' encoding='utf-8'?>\n<dataset>\n  <images>"
     empty = True
     for line in lines:
         empty = False
-        file = _printable(_relative(folder / line["image"], out))
+        photo = folder / line["image"]
+        file = _printable(_relative(photo, out))
+        form = _stored_form(photo) if line["faces"] else (1, 0, 0)
         image = ElementTree.Element("image", file=file)
         for fields in line["faces"]:
-            detection = full_object_detection(face_from_json(fields))
+            detection = full_object_detection(_as_stored(face_from_json(fields), form))
             box = ElementTree.SubElement(
                 image,
                 "box",
@@ -197,6 +203,23 @@ def dlib_xml(lines: Iterable[Mapping[str, Any]], out: Path, folder: Path = Path(
         ElementTree.indent(image, level=2)
         yield "\n    " + ElementTree.tostring(image, encoding="unicode")
     yield "</images>\n</dataset>" if empty else "\n  </images>\n</dataset>"
+
+
+def _stored_form(photo: Path) -> tuple[int, int, int]:
+    """`stored_form` of a photo; that of one without orientation if it cannot be read any more."""
+    try:
+        return stored_form(read_file(photo))
+    except InputError:
+        return 1, 0, 0
+
+
+def _as_stored(face: Face, form: tuple[int, int, int]) -> Face:
+    """Box and landmarks of a face of the upright photo, in the pixels of the stored one."""
+    if form[0] == 1:
+        return face
+    corners = stored_points(face.box.reshape(2, 2), form)
+    box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+    return replace(face, box=box, landmarks=stored_points(face.landmarks, form).astype(np.float32))
 
 
 def write_landmarks_json(out: Path, lines: Iterable[Mapping[str, Any]]) -> None:

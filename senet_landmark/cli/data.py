@@ -125,6 +125,11 @@ def make_build_records(default: Config) -> Callable[..., None]:
         if report["duplicate_photos"]:
             across = len(report["duplicates_across_splits"])
             print(f"{report['duplicate_photos']} photos are there twice, {across} in two splits.")
+        if report["joined_photos"]:
+            print(
+                f"{report['joined_photos']} photos in {len(report['joined'])} groups are copies of "
+                "each other, or named so: each group is one identity, in one split."
+            )
         print_skipped(report["skipped"], Path(out) / "report.json")
         print(f"Look at {Path(out) / 'contact_sheet.png'}, or: senet-landmark inspect {out}")
 

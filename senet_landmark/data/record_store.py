@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data.records import Record, RecordError, parse_example
+from senet_landmark.data.records import Record, RecordError, check_usable, parse_example
 from senet_landmark.data.tfrecords import HEAD, RawRecord, checksum, not_whole, raw_records
 from senet_landmark.errors import InputError
 from senet_landmark.face.schemes import Scheme, get_scheme
@@ -118,7 +118,7 @@ class RecordStore:
             return
         try:
             parsed = parse_example(raw.data, where)
-            _check_usable(parsed, where)
+            check_usable(parsed, where)
         except RecordError as error:
             if not self._max_corrupt:
                 raise
@@ -229,17 +229,6 @@ class RecordStore:
 
     def _name(self, index: int) -> str:
         return f"{self._locations[index].path} ({self._records[index].source})"
-
-
-def _check_usable(record: Record, where: str) -> None:
-    """Raises RecordError where no batch could be made from the record."""
-    points = get_scheme(record.scheme).points
-    if len(record.landmarks) != points:
-        count = len(record.landmarks)
-        raise RecordError(f"{where}: has {count} landmarks, {record.scheme} has {points}.")
-    left, top, right, bottom = record.box.tolist()
-    if not (right > left and bottom > top):
-        raise RecordError(f"{where}: its face box has no area.")
 
 
 def _reason(error: RecordError, where: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from senet_landmark.config import RecordsConfig, from_json
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import BoxCorrection, CropSpec
+from senet_landmark.face.schemes import SCHEMES
 from senet_landmark.io.files import read_json
 
 SCHEMA_VERSION = 2
@@ -125,6 +126,27 @@ def parse_example(data: bytes, where: str = "record") -> Record:
         return Record(image=image, visible=visible, **texts, **arrays)
     except (IndexError, ValueError) as error:
         raise RecordError(f"{where}: the record is incomplete ({error}).") from error
+
+
+FARTHEST = 1000.0
+"""Coordinate, in sizes of the crop, from which a record is taken for damaged."""
+
+
+def check_usable(record: Record, where: str) -> None:
+    """Raises RecordError where no batch could be made from the record, or no picture drawn."""
+    if record.scheme not in SCHEMES:
+        raise RecordError(f"{where}: has the unknown landmark scheme {record.scheme!r}.")
+    points = SCHEMES[record.scheme].points
+    if len(record.landmarks) != points:
+        count = len(record.landmarks)
+        raise RecordError(f"{where}: has {count} landmarks, {record.scheme} has {points}.")
+    for name, box in (("face box", record.box), ("region", record.region)):
+        left, top, right, bottom = box.tolist()
+        if not (np.isfinite(box).all() and right > left and bottom > top):
+            raise RecordError(f"{where}: its {name} has no area.")
+    known = record.landmarks[np.isfinite(record.landmarks)]
+    if (np.abs(np.concatenate([known, record.box])) > FARTHEST).any():
+        raise RecordError(f"{where}: a landmark or its face box is far outside of the crop.")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,20 @@ def write_bytes(path: Path | str, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def printable(text: Path | str) -> str:
+    """A name or message as text that can be written everywhere.
+
+    Bytes of a file name that are not UTF-8, which Python holds as surrogates, become `\\xe9`.
+    """
+    escaped = str(text).encode("utf-8", "backslashreplace").decode()
+    return re.sub(r"\\udc([89a-f][0-9a-f])", r"\\x\1", escaped)
+
+
 def write_json(path: Path | str, value: Any) -> None:
     """Writes `value` as indented JSON, whole or not at all."""
-    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # A surrogate, of a name that is not UTF-8, becomes its escape in JSON: \udce9.
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def read_json(path: Path | str) -> Any:

@@ -12,7 +12,7 @@ import pytest
 import tensorflow.compat.v1 as tf
 
 from damage import damage
-from made_records import record_of, write_records
+from made_records import example_record, record_of, write_records
 from runs import short
 from senet_landmark.config import NO_AUGMENTATION, AugmentConfig
 from senet_landmark.data.input_pipeline import BatchMaker, batches, in_order
@@ -89,6 +89,26 @@ def test_records_that_do_not_parse_are_passed_over(tmp_path):
     reasons = ["tf.train.Example", "5 landmarks", "no area", "3 of 68 visibilities"]
     for found, reason in zip(store.skipped, reasons, strict=True):
         assert reason in found.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"scheme": "300w_6x"}, "unknown landmark scheme"),
+        ({"box": np.array([0.2, 0.2, np.inf, 0.8], np.float32)}, "face box"),
+        ({"region": np.full(4, np.nan, np.float32)}, "region"),
+        ({"landmarks": np.full((68, 2), 1e30, np.float32)}, "far outside"),
+        ({"landmarks": np.zeros((67, 2), np.float32), "visible": np.ones(67, bool)}, "67"),
+    ],
+)
+def test_records_of_impossible_values_are_named(tmp_path, change, reason):
+    """Also where the checksums fit."""
+    path = tmp_path / "train.tfrecords"
+    write_records(path, [example_record(), dataclasses.replace(example_record(), **change)])
+    store = RecordStore([path], max_corrupt=1)
+    assert len(store) == 1 and reason in str(store.skipped[0])
+    with pytest.raises(InputError, match=reason):
+        RecordStore([path])
 
 
 def test_more_than_allowed_is_an_error_that_counts_and_names(shard):

@@ -11,7 +11,14 @@ from PIL import Image
 
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.errors import InputError
-from senet_landmark.io.images import MAX_PIXELS, decode_photo, read_header, read_photo
+from senet_landmark.io.images import (
+    MAX_PIXELS,
+    decode_photo,
+    read_header,
+    read_photo,
+    stored_form,
+    stored_points,
+)
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
@@ -233,3 +240,26 @@ def test_exif_turned_photo_is_read_upright(tmp_path):
     photo = read_photo(path)
     assert photo.shape == (60, 40, 3)
     assert photo[10].mean() > 200 and photo[50].mean() < 50
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".pgm"])
+def test_photos_of_fewer_bits_in_files_of_16_are_not_black(bits, suffix):
+    grey = np.random.default_rng(0).integers(0, 1 << bits, (20, 30)).astype(np.uint16)
+    photo = decode_photo(cv2.imencode(suffix, grey)[1].tobytes())
+    np.testing.assert_array_equal(photo, np.repeat((grey >> (bits - 8))[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_points_of_the_upright_photo_in_the_stored_one(kind, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = np.kron(np.arange(24).reshape(4, 6) * 10, np.ones((8, 8))).astype(np.uint8)
+    data = encoded(Image.fromarray(pixels).convert("RGB"), kind, exif=exif)
+    upright, stored = decode_photo(data), decode_photo(data, upright=False)
+    assert stored.shape[:2] == (32, 48)
+    points = np.array([[3, 4], [20, 12], [28, 28], [0, 31]])
+    for (x, y), point in zip(points, stored_points(points, stored_form(data)), strict=True):
+        column, row = point.astype(int)
+        np.testing.assert_array_equal(upright[y, x], stored[row, column])

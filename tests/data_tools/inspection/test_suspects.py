@@ -16,8 +16,8 @@ from senet_landmark.data.records import (
     parse_example,
     shard_paths,
 )
-from senet_landmark.data_tools.inspection import copies
 from senet_landmark.data_tools.inspection.inspect_records import inspect_records
+from senet_landmark.data_tools.records import copies
 
 pytestmark = pytest.mark.slow
 

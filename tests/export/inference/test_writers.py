@@ -4,15 +4,18 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import dlib
 import numpy as np
 import pytest
+from PIL import Image
 
-from senet_landmark.data_tools.datasets.registry import list_entries, load_sample
+from senet_landmark.data_tools.datasets.registry import list_entries, load_photo, load_sample
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.export.inference import writers
 from senet_landmark.export.inference.face import Face
 from senet_landmark.face.schemes import get_scheme
+from senet_landmark.io.images import read_photo
 from senet_landmark.io.pts import read_pts
 
 SCHEME = get_scheme("300w_68")
@@ -109,3 +112,24 @@ def test_full_object_detection_goes_into_dlib(two):
     np.testing.assert_allclose(parts, truth, atol=0.51)
     assert (found.rect.left(), found.rect.right(), found.rect.width()) == (172, 271, 100)
     assert dlib.get_face_chip(photo, found, size=80).shape == (80, 80, 3)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 7])
+def test_dlib_xml_has_the_pixels_that_dlib_sees(tmp_path, orientation):
+    """dlib ignores the EXIF orientation; the right points are at the same colours."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = tmp_path / "phone.jpg"
+    Image.open(portrait_path()).crop((0, 0, 512, 400)).save(photo, exif=exif, quality=100)
+    upright = cv2.blur(read_photo(photo), (5, 5))  # dlib decodes colours a little otherwise
+    points = np.array([[x, y] for x in (20, 180, 330) for y in (10, 150, 310)] * 8)[:68]
+    box = np.array([100.0, 50.0, 200.0, 180.0])
+    writers.write_dlib_xml(tmp_path, lines_of([PhotoFaces(photo, [Face(box, points)])]))
+    (entry,) = list_entries("dlib_xml", tmp_path)
+    sample = load_sample("dlib_xml", entry)
+    seen = cv2.blur(dlib.load_rgb_image(str(photo)), (5, 5))
+    for (x, y), (column, row) in zip(points, sample.landmarks.astype(int), strict=True):
+        assert np.abs(upright[y, x].astype(int) - seen[row, column]).max() < 12
+    width, height = sample.box[2:] - sample.box[:2]
+    assert (width > height) == (orientation in (6, 7))
+    np.testing.assert_array_equal(load_photo("dlib_xml", entry).shape, seen.shape)
