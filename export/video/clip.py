@@ -155,7 +155,7 @@ def _missing_turn(capture: cv2.VideoCapture) -> int | None:
 def camera_number(source: Path | str) -> int | None:
     """The number of a camera (`0` is the first); None if `source` is a file."""
     text = str(source)
-    return int(text) if text.isdecimal() and not Path(text).exists() else None
+    return int(text) if text.isdecimal() and len(text) < 5 and not os.path.exists(text) else None
 
 
 def is_video(source: Path | str) -> bool:

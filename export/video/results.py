@@ -72,15 +72,15 @@ def video_results(
         entries = read_videos(out)
         key = None if place is None else photo_key(place.path)
         own = next((e for e in entries if key is not None and photo_key(e["video"]) == key), None)
-        if own and own.get("finished") and not overwrite:
-            if own.get("settings") == settings:
-                files = [out / file for file in own["files"]] * 2
-                yield VideoResults(files[0], files[1], out, out, own.get("summary", {}))
-                return
+        if own and own.get("settings") != settings and not overwrite:
             raise InputError(
                 f"{own['video']}: {out} holds its results of other options. Give the same options, "
                 "another --out, or --overwrite to begin anew."
             )
+        if own and own.get("finished") and not overwrite:
+            files = [out / file for file in own["files"]] * 2
+            yield VideoResults(files[0], files[1], out, out, own.get("summary", {}))
+            return
         name = own["name"] if own else _new_name(out, place, name, entries, suffixes)
         files = [f"{name}{suffix}" for suffix in suffixes if suffix]
         if not overwrite:

@@ -1,5 +1,6 @@
 """Commands that use a frozen model: predict, pseudo-label, bench."""
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -163,6 +164,8 @@ def predict(
             print_skipped(failed)
             raise KeyboardInterrupt
     if len(failed) == len(places) + len(found.problems) and not found.photos:
+        if not failed:
+            raise InputError("What is given is what predict wrote; give photos or videos.")
         print_skipped(failed)
         raise InputError("No video could be read.")
     if found.photos:
@@ -209,7 +212,7 @@ def _check_options(
 
 def _may_be_many(sources: tuple[str, ...]) -> bool:
     """Whether there may be photos for several workers; folders are not counted here."""
-    return len(sources) >= 100 or any(Path(source).is_dir() for source in sources)
+    return len(sources) >= 100 or any(map(os.path.isdir, sources))
 
 
 def _beam_run(photos: PhotoOptions) -> Any:

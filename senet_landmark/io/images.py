@@ -162,7 +162,8 @@ def read_header(data: bytes) -> PhotoHeader | None:
     None where Pillow cannot read the header; OpenCV may still decode the format.
     """
     try:
-        image = _open(data)
+        with silenced():
+            image = _open(data)
     except Exception:  # Pillow's parsers raise many kinds of errors
         return None
     if image is None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 
 
@@ -26,7 +27,9 @@ def silenced() -> Iterator[None]:
     except OSError:  # a process without stderr
         pass
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns in Python
+            yield
     finally:
         if kept >= 0:
             os.dup2(kept, 2)

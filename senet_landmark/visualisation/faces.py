@@ -90,7 +90,7 @@ def _scaled(face: DrawnFace, scale: float, origin: tuple[float, float]) -> Drawn
 
 
 def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
-    side = face.side
+    side = min(face.side, 5000.0)
     line = max(1, round(side / 250))
     left, top, right, bottom = (round(float(v)) for v in np.clip(face.box, -1e4, 1e5))
     cv2.rectangle(picture, (left, top), (right, bottom), YELLOW, line, cv2.LINE_AA)

@@ -10,6 +10,7 @@ import pytest
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video import clip as clip_module
+from senet_landmark.export.video.encoders import choose_encoder
 from senet_landmark.export.video.video import Clip, predict_video
 from shifted_clips import FRAMES, RATE, frame_at, interrupt, rows_of
 
@@ -56,6 +57,8 @@ class Camera:
 @pytest.fixture
 def use_camera(monkeypatch):
     """Puts a made camera in the place of the real one, with a clock of its own."""
+
+    choose_encoder()  # tries the real VideoCapture once
 
     def use(camera, pace=0.04):
         clock = SimpleNamespace(monotonic=lambda: pace * max(camera.number, 0))
