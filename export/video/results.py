@@ -77,18 +77,18 @@ def video_results(
                 f"{own['video']}: {out} holds its results of other options. Give the same options, "
                 "another --out, or --overwrite to begin anew."
             )
-        if own and own.get("finished") and not overwrite:
-            files = [out / file for file in own["files"]] * 2
+        files = [out / file for file in own["files"]] * 2 if own else []
+        if own and own.get("finished") and not overwrite and all(map(os.path.exists, files)):
             yield VideoResults(files[0], files[1], out, out, own.get("summary", {}))
             return
         name = own["name"] if own else _new_name(out, place, name, entries, suffixes)
-        files = [f"{name}{suffix}" for suffix in suffixes if suffix]
+        names = [f"{name}{suffix}" for suffix in suffixes if suffix]
         if not overwrite:
-            _check_files(out, files, own)
+            _check_files(out, names, own)
         entry = {
             "video": str(name) if place is None else os.path.abspath(place.path),
             "name": name,
-            "files": sorted({*files, *(own or {"files": []})["files"]}, key=_by_table),
+            "files": sorted({*names, *(own or {"files": []})["files"]}, key=_by_table),
             "settings": settings,
             "finished": False,
             "summary": (own or {}).get("summary", {}),
@@ -112,7 +112,8 @@ def video_results(
                 for now, then in written:
                     if now != then and now.exists():
                         os.replace(now, then)
-                entry |= {"finished": results.finished, "summary": results.summary, "files": files}
+                kept = [file for file in entry["files"] if (out / file).exists()]
+                entry |= {"finished": results.finished, "summary": results.summary, "files": kept}
                 entry["sha256"] = sha256(table) if table.exists() else ""
             else:
                 for now, _ in written:

@@ -7,9 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from senet_landmark.errors import InputError
+from senet_landmark.io import images
 from senet_landmark.io.folders import Walk, counted, find_photos, kind_of, require_file
 from senet_landmark.io.images import read_photo
 
@@ -65,6 +66,19 @@ def test_a_photo_that_needs_a_plugin_is_told(tmp_path):
     assert find_photos([tmp_path]) == [tmp_path / "a.heic"]
     with pytest.raises(InputError, match=r"a\.heic: is HEIC .* pillow-heif"):
         read_photo(tmp_path / "a.heic")
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "GIF"])
+def test_what_opencv_lacks_is_read_by_pillow(tmp_path, monkeypatch, kind):
+    """As with wheels of OpenCV that have no AVIF or GIF; the orientation is applied."""
+    if not features.check("avif") and kind == "AVIF":
+        pytest.skip("this Pillow has no AVIF")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(PIXELS).save(tmp_path / "a", kind, **({"exif": exif} if kind == "AVIF" else {}))
+    monkeypatch.setattr(images.cv2, "imdecode", lambda *_: None)
+    shape = (96, 72, 3) if kind == "AVIF" else (72, 96, 3)
+    assert read_photo(tmp_path / "a").shape == shape
 
 
 def test_linked_folders_are_followed_once(tmp_path):

@@ -83,6 +83,8 @@ def test_a_second_run_adds_or_refuses(tmp_path, clip, predictor):
     with pytest.raises(InputError, match=r"results of other options.*--overwrite"):
         predict_video(clip, tmp_path, predictor=predictor, smooth=False)
     assert state == {name: (tmp_path / name).stat().st_mtime_ns for name in files_in(tmp_path)}
+    (tmp_path / "a_landmarks.csv").unlink()  # so it is not done
+    assert not predict_video(clip, tmp_path, predictor=predictor)["before"]
     anew = predict_video(clip, tmp_path, predictor=predictor, smooth=False, overwrite=True)
     assert anew["frames"] == COUNT and not anew["before"]
 
