@@ -128,3 +128,12 @@ def test_camera_without_a_picture_is_told(tmp_path, predictor, use_camera):
     with pytest.raises(InputError, match="0: not one frame"):
         predict_video("0", tmp_path, predictor=predictor)
     assert not list(tmp_path.iterdir())
+
+
+def test_each_run_of_a_camera_has_its_own_files(tmp_path, predictor, use_camera):
+    for name, count in (("camera_0", 4), ("camera_0_2", 3), ("camera_0_3", 2)):
+        use_camera(Camera(0, frames=count))
+        found = predict_video("0", tmp_path, predictor=predictor, pictures=False)
+        assert found["csv"] == str(tmp_path / f"{name}_landmarks.csv")
+    tables = [f"camera_0{number}_landmarks.csv" for number in ("", "_2", "_3")]
+    assert [len(rows_of(tmp_path / table)) for table in tables] == [4, 3, 2]
