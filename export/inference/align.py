@@ -8,6 +8,10 @@ from senet_landmark.face.scheme_conversion import convert
 from senet_landmark.face.schemes import Scheme
 
 TEMPLATE_SIDE = 112
+
+LEAST_CHIP = 8
+"""Side of the smallest chip, in pixels."""
+
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655],
      [70.7299, 92.2041]]
@@ -36,8 +40,8 @@ def align_face(
     Raises:
       InputError: the scheme lacks the five points, they coincide, or the size is too small.
     """
-    if size < 8:
-        raise InputError(f"A face chip has at least 8 pixels a side, not {size}.")
+    if size < LEAST_CHIP:
+        raise InputError(f"A face chip has at least {LEAST_CHIP} pixels a side, not {size}.")
     points = convert(np.asarray(landmarks, np.float64), scheme.name, "mtfl_5")
     to_template = geometry.similarity_transform(points, TEMPLATE)
     to_unit = geometry.invert(geometry.to_pixels((TEMPLATE_SIDE, TEMPLATE_SIDE)))

@@ -1,11 +1,12 @@
-"""Photos and folders -> the photos, one after the other, and names for their results.
+"""Photos, videos and folders -> each of them, and names for their results.
 
-Nothing here holds the photos' paths: a list of a million would take hundreds of megabytes.
+`list_inputs` does not hold the photos' paths: a list of a million would take hundreds of megabytes.
 """
 
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,14 +20,15 @@ from senet_landmark.export.inference.lines import (
     key_of,
     photo_key,
     read_lines,
+    read_videos,
 )
-from senet_landmark.io.images import PHOTO_SUFFIXES
+from senet_landmark.io.folders import Walk, kind_of, nothing_in, require_file, suffix_of
 
 _NUMBERED = re.compile(r"(?s)(.+)_([2-9]|[1-9]\d+)")
 """A name that could be that of a further face: `NAME_2`."""
 
-_RESULT = re.compile(r"(?s)(.+)(?:_landmarks\.jpg|_chip_[1-9]\d*\.png)")
-"""A picture that `predict` may have written."""
+_RESULT = re.compile(r"(?s)(.+)(?:_landmarks\.(?:jpg|webm|mp4|mkv)|_chip_[1-9]\d*\.png)")
+"""A picture or a video that `predict` may have written."""
 
 
 class Input(NamedTuple):
@@ -43,55 +45,120 @@ class Input(NamedTuple):
     source: Path
 
 
+class Survey(NamedTuple):
+    """What the inputs are.
+
+    Attributes:
+      photos: the inputs with photos: photos, and folders.
+      videos: all videos.
+      problems: inputs that are absent or hold nothing, and folders of videos that cannot be listed.
+      left_out: suffix -> number of files in folders that are neither.
+    """
+
+    photos: list[Path]
+    videos: list[Input]
+    problems: list[str]
+    left_out: Counter[str]
+
+
+def survey(sources: Iterable[Path], out: Path, is_video: Callable[[Path], bool]) -> Survey:
+    """Tells photos and videos apart; what is wrong with an input is a problem, and no error.
+
+    Args:
+      sources: photos, videos and folders.
+      out: folder of the results.
+      is_video: whether a file that is given by itself is a video.
+    """
+    result = Survey([], [], [], Counter())
+    is_result, walk = _result_finder(), _walk(out, lambda path, reason: problems.append(reason))
+    for source in sources:
+        problems: list[str] = []
+        counts: Counter[str] = Counter()
+        try:
+            if not os.path.isdir(source):
+                require_file(source)
+                if not is_video(source):
+                    result.photos.append(source)
+                elif not is_result(source):
+                    result.videos.append(Input(source, Path(source.name), source.parent))
+                continue
+            if walk.visited(source):
+                result.photos.append(source)  # a photo of it may have another path there
+                continue
+            for path in walk.files(source):
+                kind = kind_of(path)
+                if kind == "other":
+                    if not path.name.startswith((".", "landmarks.")):
+                        counts[suffix_of(path)] += 1
+                elif not is_result(path):
+                    counts[kind] += 1
+                    if kind == "video":
+                        result.videos.append(Input(path, path.relative_to(source), source))
+            photos, videos = counts.pop("photo", 0), counts.pop("video", 0)
+            if photos:
+                result.photos.append(source)
+            else:
+                result.problems.extend(problems)
+                if not videos and not problems:
+                    result.problems.append(nothing_in(source, counts, or_video=True))
+                    continue
+            result.left_out.update(counts)
+        except InputError as error:
+            result.problems.append(str(error))
+    return result
+
+
 def list_inputs(
-    sources: Iterable[Path], out: Path, unreadable: Callable[[Path, OSError], None] | None = None
+    sources: Iterable[Path], out: Path, problem: Callable[[Path, str], None] | None = None
 ) -> Iterator[Input]:
     """The photos of files and folders in order; a folder with its subfolders, sorted by name.
 
     Left out are the folder `out` where it is inside of a source, and pictures that `predict` wrote,
-    here or in another folder of results.
+    here or in another folder of results. Links to folders are followed, each folder once (`Walk`).
 
     Args:
       sources: photos and folders.
       out: folder of the results.
-      unreadable: called with a subfolder that cannot be listed, and the error.
+      problem: called with a folder that cannot be listed, or with a source that is absent or holds
+        no photo, and the reason; None: the former are left out, the latter are errors.
 
     Raises:
-      InputError: a path does not exist, or a folder holds no photo.
+      InputError: a path does not exist, or a folder holds no photo, and `problem` is None.
     """
-    is_result = _result_finder()
+    is_result, walk = _result_finder(), _walk(out, problem)
     for source in sources:
-        if source.is_dir():
-            empty = True
-            for path in _walk(source, os.path.realpath(out), unreadable):
-                if not is_result(path):
-                    empty = False
-                    yield Input(path, path.relative_to(source), source)
-            if empty:
-                raise InputError(f"{source}: no photo in this folder (looked for .jpg, .png, …).")
-        elif not source.exists():
-            raise InputError(f"{source}: does not exist.")
-        elif not is_result(source):
-            yield Input(source, Path(source.name), source.parent)
+        try:
+            if os.path.isdir(source):
+                if walk.visited(source):
+                    continue
+                empty, left_out = True, Counter[str]()
+                for path in walk.files(source):
+                    if kind_of(path) != "photo":
+                        left_out[suffix_of(path)] += 1
+                    elif not is_result(path):
+                        empty = False
+                        yield Input(path, path.relative_to(source), source)
+                if empty:
+                    raise InputError(nothing_in(source, left_out))
+            else:
+                require_file(source)
+                if not is_result(source):
+                    yield Input(source, Path(source.name), source.parent)
+        except InputError as error:
+            if problem is None:
+                raise
+            problem(source, str(error))
 
 
-def _walk(
-    folder: Path, out: str, unreadable: Callable[[Path, OSError], None] | None
-) -> Iterator[Path]:
-    try:
-        with os.scandir(folder) as scan:
-            entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in scan)
-    except OSError as error:
-        if unreadable:
-            unreadable(folder, error)
-        return
-    for name, is_folder in entries:
-        path = folder / name
-        if is_folder:
-            if name != WORK and os.path.realpath(path) != out:
-                yield from _walk(path, out, unreadable)
-        elif path.suffix.lower() in PHOTO_SUFFIXES and not path.is_dir():
-            yield path
+def _walk(out: Path, problem: Callable[[Path, str], None] | None) -> Walk:
+    """A walk that leaves out the folder of the results."""
+    results = os.path.realpath(out)
+
+    def unreadable(folder: Path, error: OSError) -> None:
+        if problem:
+            problem(folder, f"{folder}: cannot be read ({error.strerror}).")
+
+    return Walk(lambda path: path.name != WORK and os.path.realpath(path) != results, unreadable)
 
 
 def _result_finder() -> Callable[[Path], bool]:
@@ -109,8 +176,9 @@ def _result_finder() -> Callable[[Path], bool]:
                 names_in[folder] = _recorded_names(Path(folder))
             names = names_in[folder]
             if names is not None:
-                name = Path(os.path.relpath(absolute, folder)).parent / match[1]
-                return key_of(name.as_posix()) in names
+                whole = Path(os.path.relpath(absolute, folder))
+                name = whole.parent / match[1]
+                return not names.isdisjoint((key_of(name.as_posix()), key_of(whole.as_posix())))
             if folder == os.path.dirname(folder):
                 return False
             folder = os.path.dirname(folder)
@@ -119,10 +187,14 @@ def _result_finder() -> Callable[[Path], bool]:
 
 
 def _recorded_names(folder: Path) -> frozenset[int] | None:
-    """The names of all results in a folder of results; None for any other folder."""
+    """The names of all results in a folder of results; None for any other folder.
+
+    Of photos they are the beginnings of files' names, of videos the files themselves.
+    """
+    of_videos = {key_of(file) for video in read_videos(folder) for file in video["files"]}
     if not (folder / HEADER).is_file():
-        return None
-    begun = begun_names(folder)
+        return frozenset(of_videos) if of_videos else None
+    begun = begun_names(folder) | of_videos
     if not (folder / LINES).is_file():
         return frozenset(begun)
     lines = read_lines(folder / LINES)
@@ -137,16 +209,20 @@ class Names:
     count as the same, because some file systems keep them in one file.
 
     The names depend on the order of the photos, not on the order in which they are finished.
+
+    Args:
+      numbered: whether there are such further files; videos have none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, numbered: bool = True) -> None:
+        self._numbered = numbered
         self._owners: dict[int, tuple[int, int]] = {}  # key of name -> keys of photo and its folder
 
     def take(self, name: str, photo: int, folder: int = 0) -> None:
         """Notes that a photo has a name."""
         name = _folded(name)
         self._owners[key_of(name)] = (photo, folder)
-        if match := _NUMBERED.fullmatch(name):
+        if self._numbered and (match := _NUMBERED.fullmatch(name)):
             self._owners[key_of(_further(match[1]))] = (photo, folder)
 
     def give(self, photo: Input) -> str:
@@ -176,7 +252,7 @@ class Names:
         """Photo and folder that have this name, or one that cannot be beside it; None: nobody."""
         name = _folded(name)
         names = [name, _further(name)]
-        if match := _NUMBERED.fullmatch(name):
+        if self._numbered and (match := _NUMBERED.fullmatch(name)):
             names.append(match[1])
         for other in names:
             taker = self._owners.get(key_of(other))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from senet_landmark.errors import InputError
+from senet_landmark.io.files import read_json
 
 WORK = ".landmarks.tmp"
 """Folder in a folder of results for what is not finished."""
@@ -15,6 +16,10 @@ WORK = ".landmarks.tmp"
 LINES = "landmarks.jsonl"
 SKIPPED = "landmarks.skipped.jsonl"
 HEADER = "landmarks.run.json"
+
+VIDEOS = "landmarks.videos.json"
+"""What a folder of results has of videos: {"videos": [{"video": path, "name": …, "files": […]}]}
+(`export/video/results.py`)."""
 
 BEGUN = "begun"
 """File in `WORK`: the names of all files that a run has begun, each with a zero byte."""
@@ -97,6 +102,25 @@ def begun_names(out: Path) -> set[int]:
         return set()
     names = data.split(b"\0")[:-1]
     return {key_of(name.decode("utf-8", "surrogateescape")) for name in names}
+
+
+def read_videos(out: Path) -> list[dict[str, Any]]:
+    """The videos of a folder of results; empty where there are none.
+
+    Raises:
+      InputError: the file is not as `predict` writes it.
+    """
+    if not (out / VIDEOS).is_file():
+        return []
+    content = read_json(out / VIDEOS)
+    try:
+        return [
+            {**video, "video": str(video["video"]), "name": str(video["name"]),
+             "files": [str(file) for file in video["files"]]}
+            for video in content["videos"]
+        ]  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{out / VIDEOS}: is no file of predict. Give another --out.") from error
 
 
 def cannot_go_on(path: Path | str, error: OSError) -> str:

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference import writers
+from senet_landmark.export.inference.align import LEAST_CHIP
 from senet_landmark.export.inference.inputs import list_inputs
 from senet_landmark.export.inference.lines import photo_key
 from senet_landmark.export.inference.predictor import Predictor
@@ -91,13 +92,21 @@ def predict_photos(
       again. The two lists end after `MOST_NAMED`.
 
     Raises:
-      InputError: a path does not exist, a folder holds no photo but what `predict` wrote, boxes are
-        given for several photos, no photo could be read, `out` holds results of other options or
-        files that no run wrote, or the disk is full.
+      InputError: the only path does not exist, or is a folder that holds no photo but what
+        `predict` wrote (of several, such a path is skipped); boxes are given for several photos, no
+        photo could be read, `out` holds results of other options or files that no run wrote, or the
+        disk is full.
       KeyboardInterrupt: the call was interrupted; what was done is written.
     """
     out = Path(out)
-    count = sum(1 for _ in list_inputs(photos, out))
+    if chip_size and chip_size < LEAST_CHIP:
+        raise InputError(f"A face chip has at least {LEAST_CHIP} pixels a side, not {chip_size}.")
+    problems: list[str] = []
+    several = len(photos) > 1
+    note = (lambda _, reason: problems.append(reason)) if several else None
+    count = sum(1 for _ in list_inputs(photos, out, note))
+    if not count and problems:
+        raise InputError(f"No photo could be read. {'; '.join(problems[:3])}")
     if not count:
         raise InputError("What is given are pictures that predict wrote; give photos.")
     if boxes is not None and count > 1:
@@ -187,12 +196,11 @@ def _tasks(
 ) -> Iterator[Task]:
     """The photos that are to be done, each once; the others are counted. Fills `order`."""
 
-    def unreadable(folder: Path, error: OSError) -> None:
-        reason = f"{folder}: cannot be read ({error.strerror})."
-        summary.skip(str(folder), reason)
-        results.skip(folder, reason)
+    def problem(path: Path, reason: str) -> None:
+        summary.skip(str(path), reason)
+        results.skip(path, reason)
 
-    for photo in list_inputs(photos, results.out, unreadable):
+    for photo in list_inputs(photos, results.out, problem):
         key = photo_key(photo.path)
         if key in order:
             continue
@@ -224,7 +232,18 @@ def _note(outcome: Outcome, results: Results, summary: _Summary) -> None:
 
 def _settings(predictor: Predictor, job: Job) -> dict[str, Any]:
     """What decides about the results, as the header of the lines has it."""
-    options = {name: value for name, value in job.options.items() if name not in _NO_SETTINGS}
+    return {
+        **predictor_settings(predictor, job.options),
+        "box": None if job.boxes is None else job.boxes.tolist(),
+        "pts": job.pts,
+        "pictures": job.pictures,
+        "align": job.chip_size,
+    }
+
+
+def predictor_settings(predictor: Predictor, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides about a predictor's results, as JSON; `options` are its arguments, if known."""
+    options = {name: value for name, value in options.items() if name not in _NO_SETTINGS}
     detector = options.pop("detector", None) or predictor.detector_source
     return {
         "model": predictor.name,
@@ -232,10 +251,6 @@ def _settings(predictor: Predictor, job: Job) -> dict[str, Any]:
         "engine": predictor.engine,
         "detector": detector if isinstance(detector, str) else predictor.detector_source,
         **{name: _as_json(value) for name, value in options.items() if value is not None},
-        "box": None if job.boxes is None else job.boxes.tolist(),
-        "pts": job.pts,
-        "pictures": job.pictures,
-        "align": job.chip_size,
     }
 
 

@@ -22,7 +22,7 @@ from senet_landmark.export.inference.face import Face
 from senet_landmark.export.inference.passes import Cropping, make_passes
 from senet_landmark.face import geometry
 from senet_landmark.face.attributes import get_attribute, split_probabilities
-from senet_landmark.face.boxes import ANNOTATION, LANDMARKS, canonical_box
+from senet_landmark.face.boxes import ANNOTATION, LANDMARKS, canonical_box, check_boxes
 from senet_landmark.face.roll import roll_of, turned_pose
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import load_contract
@@ -156,7 +156,7 @@ class Predictor:
           a list of photos a list of faces for each.
 
         Raises:
-          InputError: a photo cannot be read, or a box has no area.
+          InputError: a photo cannot be read, or a box cannot show a face of it (`check_boxes`).
         """
         if isinstance(photo, list):
             if boxes is not None:
@@ -164,6 +164,7 @@ class Predictor:
             return [self.predict(one, order=order) for one in photo]
         pixels = as_rgb(photo, order)
         if boxes is not None:
+            check_boxes(boxes, (pixels.shape[1], pixels.shape[0]))
             return self.faces(pixels, boxes, LANDMARKS, roll=roll)
         detected = self.detect(pixels)
         faces = self.faces(

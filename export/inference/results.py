@@ -29,6 +29,7 @@ from senet_landmark.export.inference.lines import (
     HEADER,
     LINES,
     SKIPPED,
+    VIDEOS,
     WORK,
     Line,
     begun_names,
@@ -168,6 +169,31 @@ def results_folder(
       InputError: another run is at work there; the folder's results are of other options; or there
         are files of these names that no run wrote, or that somebody changed.
     """
+    with locked_folder(out):
+        results = Results(out, Path.cwd(), overwrite)
+        try:
+            try:
+                _claim(results, settings, files)
+                (out / SKIPPED).unlink(missing_ok=True)
+                _resume(results)
+            except OSError as error:
+                raise InputError(cannot_go_on(error.filename or out, error)) from error
+            yield results
+        finally:
+            for file in (results._lines, results._begun, results._skipped):
+                if file >= 0:
+                    with contextlib.suppress(OSError):
+                        os.fsync(file)
+                    os.close(file)
+
+
+@contextlib.contextmanager
+def locked_folder(out: Path) -> Iterator[None]:
+    """Makes a folder of results one run's own, and removes what a killed run left unfinished.
+
+    Raises:
+      InputError: another run is at work there, or it cannot be written.
+    """
     lock = FileLock(out / WORK / "lock")  # the system releases the lock of a killed process
     try:
         (out / WORK).mkdir(parents=True, exist_ok=True)
@@ -178,24 +204,20 @@ def results_folder(
         ) from error
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}).") from error
-    results = Results(out, Path.cwd(), overwrite)
     try:
         try:
-            _claim(results, settings, files)
-            for path in (out / WORK).iterdir():  # of a killed run
+            for path in (out / WORK).iterdir():
                 if path.name not in ("lock", BEGUN):
                     path.unlink() if path.is_file() else shutil.rmtree(path)
-            (out / SKIPPED).unlink(missing_ok=True)
-            _resume(results)
+            for name in (HEADER, VIDEOS):  # half-written by `write_json`
+                for path in out.glob(f".{Path(name).stem}-????????.json"):
+                    path.unlink()
         except OSError as error:
             raise InputError(cannot_go_on(error.filename or out, error)) from error
-        yield results
+        yield
     finally:
-        for file in (results._lines, results._begun, results._skipped):
-            if file >= 0:
-                with contextlib.suppress(OSError):
-                    os.fsync(file)
-                os.close(file)
+        if not (out / WORK / BEGUN).exists():
+            shutil.rmtree(out / WORK, ignore_errors=True)
         lock.release()
 
 

@@ -20,9 +20,10 @@ from senet_landmark.export.inference.face import Face
 from senet_landmark.export.inference.lines import WORK, cannot_go_on, line_of
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import photo_json, pts_files
+from senet_landmark.face.boxes import check_boxes
 from senet_landmark.io.images import decode_photo
 from senet_landmark.processes import KILLED, in_processes
-from senet_landmark.visualisation.drawing import draw_face
+from senet_landmark.visualisation.faces import DrawnFace, draw_faces
 
 _LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 """Errors that do not concern one file alone: the next photo would have them too."""
@@ -127,6 +128,8 @@ def do_photo(predictor: Predictor, job: Job, task: Task, data: bytes | str) -> O
         return Outcome(task, reason=data)
     try:
         pixels = decode_photo(data, str(task.path))
+        if job.boxes is not None:
+            check_boxes(job.boxes, (pixels.shape[1], pixels.shape[0]), str(task.path))
         faces = predictor.predict(pixels, job.boxes)
         if faces and job.writes_files:
             files = _files(predictor, job, task.name, pixels, faces)
@@ -166,10 +169,14 @@ def _files(
         chip = predictor.align(pixels, face, job.chip_size)
         files[f"{name}_chip_{number}.png"] = _encoded(".png", chip)
     if job.pictures:
-        for face in faces:
-            pixels = draw_face(pixels, face.box, face.landmarks)
+        pixels = draw_faces(pixels, [drawn_face(face) for face in faces])
         files[picture_of(name)] = _encoded(".jpg", pixels)
     return files
+
+
+def drawn_face(face: Face) -> DrawnFace:
+    """What a picture shows of a face."""
+    return DrawnFace(face.landmarks, face.own_box, face.confidence, face.pose)
 
 
 def _encoded(suffix: str, rgb: np.ndarray) -> bytes:

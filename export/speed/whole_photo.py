@@ -25,7 +25,8 @@ from senet_landmark.export.evaluation.peers import find_dlib_model, load_face_me
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.speed.harness import answer_job, in_fresh_process
 from senet_landmark.face.geometry import shrink
-from senet_landmark.io.images import find_photos, read_photo
+from senet_landmark.io.folders import find_photos
+from senet_landmark.io.images import read_photo
 from senet_landmark.visualisation.tables import markdown_table
 
 SIDE = 320

@@ -1,7 +1,10 @@
 """The frames of video files and cameras, read one by one."""
 
+import contextlib
+import errno
 import math
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +15,9 @@ import numpy as np
 
 from senet_landmark.errors import InputError
 from senet_landmark.frozen.runtimes import quiet
-
-SUFFIXES = frozenset(
-    {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".gif"}
-)
+from senet_landmark.io.folders import beginning, kind_of, require_file
+from senet_landmark.io.images import read_header
+from senet_landmark.io.silence import silenced
 
 DEFAULT_RATE = 25.0
 """Frames a second of a video or camera that does not report a rate."""
@@ -52,6 +54,7 @@ class Clip:
     """A video file or a camera that is being read, through OpenCV.
 
     Attributes:
+      source: the file, or the number of a camera.
       name: the beginning of the names of its result files.
       is_camera: whether it is a camera.
       rate: frames a second, as the file or camera reports it.
@@ -63,17 +66,18 @@ class Clip:
     def __init__(self, source: Path | str):
         """Opens it. Raises InputError if the file or camera is absent, or the file is no video."""
         camera = camera_number(source)
+        self.source = source
         self.is_camera = camera is not None
         self.name = Path(source).stem if camera is None else f"camera_{camera}"
         if camera is None:
+            require_file(source)
             if not Path(source).is_file():
-                raise InputError(f"{source}: does not exist, or is no file.")
+                raise InputError(f"{source}: is no file.")
+            if not os.access(source, os.R_OK):
+                raise InputError(f"{source}: cannot be read ({os.strerror(errno.EACCES)}).")
             if not Path(source).stat().st_size:
                 raise InputError(f"{source}: is no video, it is empty (0 bytes).")
-        # Without this FFmpeg prints its own warnings; it reads the variable once, at its first use.
-        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-        with quiet():
-            self._capture = cv2.VideoCapture(str(source) if camera is None else camera)
+        self._capture = _opened(source if camera is None else camera)
         if not self._capture.isOpened():
             if camera is not None:
                 raise InputError(
@@ -99,7 +103,8 @@ class Clip:
         last, missed, number = -math.inf, 0, -1
         began = time.monotonic()
         while missed < MOST_BAD_FRAMES:
-            was_read, bgr = self._capture.read()
+            with silenced():
+                was_read, bgr = self._capture.read()
             number += 1
             if not was_read or bgr is None or not bgr.size:
                 # At the end of a file reading stops; after a damaged part it may go on.
@@ -150,9 +155,48 @@ def _missing_turn(capture: cv2.VideoCapture) -> int | None:
 def camera_number(source: Path | str) -> int | None:
     """The number of a camera (`0` is the first); None if `source` is a file."""
     text = str(source)
-    return int(text) if text.isdecimal() and not Path(text).exists() else None
+    return int(text) if text.isdecimal() and len(text) < 5 and not os.path.exists(text) else None
 
 
 def is_video(source: Path | str) -> bool:
-    """Whether `source` is a video, by its suffix, or the number of a camera."""
-    return Path(source).suffix.lower() in SUFFIXES or camera_number(source) is not None
+    """Whether `source` is a camera's number or a video: by its suffix, its bytes, or by trial."""
+    if camera_number(source) is not None:
+        return True
+    path = Path(source)
+    kind = kind_of(path)
+    if kind != "other" or not path.is_file() or not path.stat().st_size:
+        return kind == "video"
+    try:
+        if read_header(beginning(path)):
+            return False
+        capture = _opened(path)
+        with silenced():
+            was_read, _ = capture.read()
+        capture.release()
+    except OSError:
+        return False
+    return was_read
+
+
+def _opened(source: Path | str | int) -> cv2.VideoCapture:
+    """OpenCV's reader of a file or camera; `isOpened` says whether it reads it.
+
+    A file's name may hold bytes that are not UTF-8, or the `%` by which OpenCV would take it for an
+    image sequence: it is then opened by a link with another name.
+    """
+    # Without this FFmpeg prints its own warnings; it reads the variable once, at its first use.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    with quiet(), silenced(), tempfile.TemporaryDirectory() as folder:
+        if isinstance(source, int):
+            return cv2.VideoCapture(source)
+        name = os.fspath(source)
+        if "%" in name or not name.isascii():
+            link = Path(folder, "video" + Path(name).suffix.lower())
+            with contextlib.suppress(OSError, UnicodeError):  # Windows may allow no links
+                if link.name.isascii():
+                    link.symlink_to(os.path.abspath(name))
+                    name = str(link)
+        try:
+            return cv2.VideoCapture(name)
+        except (cv2.error, UnicodeError, TypeError, SystemError):
+            return cv2.VideoCapture()

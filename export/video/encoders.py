@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from senet_landmark.frozen.runtimes import quiet
+from senet_landmark.io.silence import silenced
 
 
 class Encoder(NamedTuple):
@@ -22,7 +23,7 @@ ENCODERS = (
     Encoder("VP80", ".webm"),
     Encoder("avc1", ".mp4"),
     Encoder("VP90", ".webm"),
-    Encoder("mp4v", ".mp4"),
+    Encoder("mp4v", ".mkv"),
 )
 """In the order in which they are tried. All browsers play VP8, H.264 and VP9, of which VP9 takes by
 far the longest to write; none plays MPEG-4 Part 2 (`mp4v`), which every OpenCV with FFmpeg writes.
@@ -33,7 +34,7 @@ def open_writer(
     path: Path, encoder: Encoder, rate: float, size: tuple[int, int]
 ) -> cv2.VideoWriter:
     """A writer of BGR pictures of `size` (width, height); `isOpened` says whether it works."""
-    with quiet():
+    with quiet(), silenced():
         return cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*encoder.code), rate, size)
 
 
@@ -50,7 +51,7 @@ def _works(encoder: Encoder) -> bool:
         writer = open_writer(path, encoder, 25.0, (64, 64))
         if not writer.isOpened():
             return False
-        with quiet():
+        with quiet(), silenced():
             for shade in (60, 120, 180):
                 writer.write(np.full((64, 64, 3), shade, np.uint8))
             writer.release()

@@ -16,15 +16,16 @@ It writes
         yaw, pitch, roll   degrees, signs as in `senet_landmark.face.pose`; empty where unknown
         x0, y0, x1, …      landmarks in 0-based pixels; smoothed, unless smoothing is off
 
-Both are written frame by frame under temporary names, and renamed once they are whole.
+Both are written frame by frame, so that what was done stays after a kill (`results.py`).
 """
 
 import contextlib
 import csv
+import io
+import json
 import math
-import signal
-import threading
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,17 @@ import numpy as np
 from tqdm import tqdm
 
 from senet_landmark.errors import InputError
+from senet_landmark.export.inference.inputs import Input
+from senet_landmark.export.inference.predict import predictor_settings, stopping
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video.clip import Clip, Frame, camera_number, is_video
-from senet_landmark.export.video.encoders import ENCODERS, Encoder, choose_encoder, open_writer
+from senet_landmark.export.video.encoders import Encoder, choose_encoder
+from senet_landmark.export.video.results import VideoResults, video_results
 from senet_landmark.export.video.smoothing import OneEuro
+from senet_landmark.export.video.stream import VideoFile
 from senet_landmark.export.video.tracking import TrackedFace, Tracker
 from senet_landmark.face import geometry
 from senet_landmark.io.columns import BOX, POSE
-from senet_landmark.io.files import written_whole
 from senet_landmark.visualisation.drawing import draw_box, draw_label, draw_points
 
 __all__ = ["Clip", "camera_number", "draw_tracked", "is_video", "predict_video"]
@@ -63,11 +67,15 @@ def predict_video(
     every: float = 0.5,
     seconds: float = 0.0,
     pictures: bool = True,
+    overwrite: bool = False,
+    place: Input | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Follows the faces of a video, and writes a CSV by frame and an annotated video.
 
-    Ctrl-C ends it after the current frame; the files are whole and hold all frames until then. A
-    second Ctrl-C ends it at once, without files.
+    Ctrl-C and SIGTERM end it after the current frame; the files are whole and hold all frames until
+    then. A kill leaves a whole CSV too, and a WebM that plays up to about a second before. A video
+    that was done to its end is passed over, one that was stopped is done again (`results.py`).
 
     Args:
       source: a video file, or the number of a camera.
@@ -77,16 +85,21 @@ def predict_video(
       every: seconds from one detection to the next while no face is lost.
       seconds: stop after this time of the video; 0: at its end.
       pictures: write the annotated video.
+      overwrite: do it again, and replace files that no run of `predict` wrote.
+      place: the video among the inputs, for the name of its results; None: by its own name.
+      options: the arguments of the predictor, for the record.
 
     Returns:
       {"frames": number read, "faces": number in all frames, "identities": number of different ones,
       "seconds": time of the last frame, "bad_frames": number that could not be decoded or used,
       "ended_early": whether the file ended before its reported duration, or the camera stopped,
-      "interrupted": whether Ctrl-C ended it, "csv" and "video": paths of the files}.
+      "interrupted": whether Ctrl-C or SIGTERM ended it, "before": whether an earlier call did it,
+      "csv" and "video": paths of the files}.
 
     Raises:
       InputError: the file or camera is absent, is no video, or none of its frames can be read; the
-        annotated video cannot be written; or a number is out of range.
+        results cannot be written, or are there already of other options or by other hands; or a
+        number is out of range.
     """
     if not (every > 0 and seconds >= 0):
         raise InputError(
@@ -94,53 +107,89 @@ def predict_video(
         )
     clip = Clip(source)
     out = Path(out)
-    summary = {"frames": 0, "faces": 0, "identities": 0, "bad_frames": 0, "interrupted": False}
-    last = 0.0
-    encoder = choose_encoder() if pictures else ENCODERS[0]
-    video = out / f"{clip.name}_landmarks{encoder.suffix}"
-    table = out / f"{clip.name}_landmarks.csv"
+    encoder = choose_encoder() if pictures else None
+    suffixes = ("_landmarks.csv", f"_landmarks{encoder.suffix}" if encoder else "")
+    if clip.is_camera:
+        place = None
+    elif place is None:
+        place = Input(Path(source), Path(Path(source).name), Path(source).parent)
     try:
         predictor = predictor or Predictor()
-        tracker = Tracker(predictor, smooth=OneEuro() if smooth else None, every=every)
-        with contextlib.ExitStack() as stack:
-            rows = stack.enter_context(_rows(table, predictor.scheme.points))
-            annotated = stack.enter_context(_annotated(video, encoder, clip)) if pictures else None
-            interrupted = stack.enter_context(_ctrl_c())
-            bar = tqdm(total=clip.frames or None, unit="frame", dynamic_ncols=True)
-            stack.callback(bar.close)
-            for frame in clip:
-                if interrupted.is_set():
-                    break
-                try:
-                    faces = tracker.update(frame.picture, frame.time)
-                except (InputError, cv2.error):  # one bad frame does not end the video
-                    summary["bad_frames"] += 1
-                    continue
-                rows(frame, faces)
-                if annotated:
-                    annotated(frame.time, draw_tracked(frame.picture, faces))
-                summary["frames"] += 1
-                summary["faces"] += len(faces)
-                summary["identities"] = max([summary["identities"], *(f.identity for f in faces)])
-                last = frame.time
-                bar.update()
-                if seconds and frame.time >= seconds:
-                    break
-            summary["interrupted"] = interrupted.is_set()
-            if not summary["frames"]:
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
-                raise InputError(f"{source}: not one frame of it can be read. Is it whole?")
+        settings = json.loads(
+            json.dumps(
+                {
+                    **predictor_settings(predictor, options or {}),
+                    "smooth": smooth, "every": every, "seconds": seconds, "pictures": pictures,
+                }
+            )
+        )  # fmt: skip
+        with video_results(out, place, clip.name, settings, suffixes, overwrite) as results:
+            if results.before is None:
+                tracker = Tracker(predictor, smooth=OneEuro() if smooth else None, every=every)
+                summary = _follow(clip, tracker, predictor.scheme.points, results, encoder, seconds)
+            else:
+                summary = results.before
+            files = {"csv": str(results.table), "video": str(results.video) if encoder else None}
+            return {**summary, "before": results.before is not None, **files}
+    except OSError as error:
+        file = error.filename or out
+        raise InputError(
+            f"{source}: {file} cannot be written ({error.strerror}). The frames until then stay."
+        ) from error
     finally:
         clip.close()
-    return {
-        **summary,
-        "bad_frames": summary["bad_frames"] + clip.bad_frames,
-        "seconds": round(last, 3),
-        "ended_early": clip.ended_early,
-        "csv": str(table),
-        "video": str(video) if pictures else None,
-    }
+
+
+def _follow(
+    clip: Clip,
+    tracker: Tracker,
+    points: int,
+    results: VideoResults,
+    encoder: Encoder | None,
+    seconds: float,
+) -> dict[str, Any]:
+    """Reads, follows and writes frame by frame; keeps `results.summary` up to date."""
+    summary = results.summary
+    summary |= {
+        "frames": 0, "faces": 0, "identities": 0, "bad_frames": 0, "seconds": 0.0,
+        "ended_early": False, "interrupted": False,
+    }  # fmt: skip
+    unusable = 0
+    with contextlib.ExitStack() as stack:
+        stopped = stack.enter_context(stopping())
+        rows = stack.enter_context(_rows(results.table_now, points))
+        annotated = (
+            stack.enter_context(_annotated(results.video_now, encoder, clip)) if encoder else None
+        )
+        bar = tqdm(total=clip.frames or None, unit="frame", dynamic_ncols=True)
+        stack.callback(bar.close)
+        for frame in clip:
+            if stopped.is_set():
+                break
+            try:
+                faces = tracker.update(frame.picture, frame.time)
+            except (InputError, cv2.error):  # one bad frame does not end the video
+                unusable += 1
+                continue
+            rows(frame, faces)
+            if annotated:
+                annotated(frame.time, draw_tracked(frame.picture, faces))
+            summary["frames"] += 1
+            summary["faces"] += len(faces)
+            summary["identities"] = max([summary["identities"], *(f.identity for f in faces)])
+            summary["seconds"] = round(frame.time, 3)
+            bar.update()
+            if seconds and frame.time >= seconds:
+                break
+        summary["interrupted"] = stopped.is_set()
+    summary["bad_frames"] = unusable + clip.bad_frames
+    summary["ended_early"] = clip.ended_early
+    if not summary["frames"]:
+        if summary["interrupted"]:
+            raise KeyboardInterrupt
+        raise InputError(f"{clip.source}: not one frame of it can be read. Is it whole?")
+    results.finished = clip.is_camera or not summary["interrupted"]
+    return summary
 
 
 def draw_tracked(picture: np.ndarray, faces: list[TrackedFace]) -> np.ndarray:
@@ -153,26 +202,6 @@ def draw_tracked(picture: np.ndarray, faces: list[TrackedFace]) -> np.ndarray:
         picture = draw_points(picture, tracked.smoothed, radius=max(1.0, side / 120))
         picture = draw_label(picture, str(tracked.identity), box[:2], side / 6, colour)
     return picture
-
-
-@contextlib.contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Yields an event that Ctrl-C sets, so that frames are finished; a second Ctrl-C interrupts."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # other threads get no signals
-        yield interrupted
-        return
-    before = signal.getsignal(signal.SIGINT) or signal.default_int_handler
-
-    def interrupt(*_: Any) -> None:
-        signal.signal(signal.SIGINT, before)
-        interrupted.set()
-
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _row(frame: Frame, tracked: TrackedFace) -> list[str | int]:
@@ -190,53 +219,61 @@ def _row(frame: Frame, tracked: TrackedFace) -> list[str | int]:
 
 @contextlib.contextmanager
 def _rows(path: Path, points: int) -> Iterator[Callable[[Frame, list[TrackedFace]], None]]:
-    """Yields a function that writes a frame to a CSV, which gets its name once it is whole."""
-    with written_whole(path) as file, open(file, "w", encoding="utf-8", newline="") as stream:
-        rows = csv.writer(stream, lineterminator="\n")
+    """Yields a function that appends the rows of a frame to a CSV, all or none of them."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    size = 0
+
+    def append(rows: Iterable[Sequence[str | int]]) -> None:
+        nonlocal size
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        data, written = text.getvalue().encode(), 0
+        try:
+            while written < len(data):
+                written += os.write(file, data[written:])
+        except OSError as error:
+            os.ftruncate(file, size)
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        size += written
+
+    try:
         coordinates = [f"{axis}{i}" for i in range(points) for axis in "xy"]
-        rows.writerow(["frame", "time", "identity", *BOX, "confidence", *POSE, *coordinates])
-
-        def write(frame: Frame, faces: list[TrackedFace]) -> None:
-            rows.writerows(_row(frame, face) for face in faces)
-            stream.flush()
-
-        yield write
+        append([["frame", "time", "identity", *BOX, "confidence", *POSE, *coordinates]])
+        yield lambda frame, faces: append(_row(frame, face) for face in faces)
+        with contextlib.suppress(OSError):
+            os.fsync(file)
+    finally:
+        os.close(file)
 
 
 @contextlib.contextmanager
 def _annotated(
     path: Path, encoder: Encoder, clip: Clip
 ) -> Iterator[Callable[[float, np.ndarray], None]]:
-    """Yields a function that writes (time, RGB picture) to a video.
+    """Yields a function that writes (time, RGB picture) to a video (`stream.py`).
 
-    The file gets its name once it is whole. All pictures get the size of the first one.
+    All pictures get the size of the first one.
     """
-    with written_whole(path) as temporary:
-        writers: list[Any] = []
-        size, written = (0, 0), 0
+    file: VideoFile | None = None
+    size, written = (0, 0), 0
 
-        def write(time: float, picture: np.ndarray) -> None:
-            nonlocal size, written
-            if not writers:
-                size = (picture.shape[1], picture.shape[0])
-                writers.append(open_writer(temporary, encoder, clip.rate, size))
-                if not writers[0].isOpened():
-                    raise InputError(
-                        f"{path}: this OpenCV writes no video of {size[0]}x{size[1]} pixels. "
-                        "Use --no-pictures for the CSV alone."
-                    )
-            if (picture.shape[1], picture.shape[0]) != size:  # a stream may change its size
-                whole = np.array([0, 0, picture.shape[1], picture.shape[0]]) - 0.5
-                picture = geometry.warp(picture, geometry.to_crop(whole), size)
-            repeats = 1
-            if clip.is_camera:
-                repeats = min(max(round(time * clip.rate) + 1 - written, 0), MOST_REPEATS)
-            for _ in range(repeats):
-                writers[0].write(picture[..., ::-1])
-            written += repeats
+    def write(time: float, picture: np.ndarray) -> None:
+        nonlocal file, size, written
+        if file is None:
+            size = (picture.shape[1], picture.shape[0])
+            file = VideoFile(path, encoder, clip.rate, size)
+        if (picture.shape[1], picture.shape[0]) != size:  # a stream may change its size
+            whole = np.array([0, 0, picture.shape[1], picture.shape[0]]) - 0.5
+            picture = geometry.warp(picture, geometry.to_crop(whole), size)
+        repeats = 1
+        if clip.is_camera:
+            repeats = min(max(round(time * clip.rate) + 1 - written, 0), MOST_REPEATS)
+        for _ in range(repeats):
+            file.write(picture)
+        written += repeats
 
-        try:
-            yield write
-        finally:
-            for writer in writers:
-                writer.release()
+    try:
+        yield write
+    finally:
+        if file is not None:
+            file.close()

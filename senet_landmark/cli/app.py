@@ -99,6 +99,9 @@ def help_text() -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0 done, 2 bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if hasattr(sys.stdout, "reconfigure"):
+        # A name that the terminal or file cannot take, in any encoding, is shown escaped.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with _sigterm_as_ctrl_c():
             _run(arguments)

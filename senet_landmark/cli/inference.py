@@ -1,5 +1,6 @@
 """Commands that use a frozen model: predict, pseudo-label, bench."""
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -11,6 +12,13 @@ import tyro
 from senet_landmark.cli.choices import DatasetName, DetectorName, EngineName, WriterName
 from senet_landmark.cli.common import print_skipped
 from senet_landmark.cli.parser import Value
+from senet_landmark.cli.prediction import (
+    check_options,
+    has_photos_only,
+    note_unused,
+    print_photos,
+    print_video,
+)
 from senet_landmark.errors import InputError
 
 
@@ -18,9 +26,10 @@ from senet_landmark.errors import InputError
 class PhotoOptions:
     """Options for photos."""
 
-    write: tuple[WriterName, ...] = ("json",)
-    """Files to write: landmarks.json, landmarks.csv, a .pts for each face, landmarks.xml of dlib.
-    landmarks.jsonl, a line a photo, is always written. A video always has NAME_landmarks.csv."""
+    write: tuple[WriterName, ...] = ()
+    """Files to write: landmarks.json, landmarks.csv, a .pts for each face, landmarks.xml of dlib;
+    by default json. landmarks.jsonl, a line a photo, is always written. A video always has
+    NAME_landmarks.csv, and no other."""
     align: int = 0
     """Also write upright pictures of the faces, this many pixels wide and high, for face
     recognition; 0: none."""
@@ -32,7 +41,8 @@ class PhotoOptions:
     workers: int = 0
     """Processes, each with a photo at a time; 0: one for each core, if there are many photos."""
     overwrite: bool = False
-    """Begin anew where results are already in OUT, and replace files that predict did not write."""
+    """Begin anew where results are already in OUT, and replace files that predict did not write;
+    of videos, too."""
     runner: str = "local"
     """local, or a runner of Apache Beam (pip install "senet_landmark[beam]"), such as DirectRunner,
     DataflowRunner, FlinkRunner or SparkRunner."""
@@ -85,7 +95,7 @@ def predict(
       senet-landmark predict 0 --seconds 60
 
     Args:
-      sources: Photos, videos, and folders, which are searched for photos; 0 is the first camera.
+      sources: Photos, videos, and folders of them with their subfolders; 0 is the first camera.
       out: Folder for the results.
       model: A .pb that freeze wrote, or the name of a model that ships; by default senet-68.
       engine: Runtime for the model; by default the fastest that is installed.
@@ -110,68 +120,99 @@ def predict(
         from senet_landmark.processes import warm_up
 
         warm_up(["senet_landmark.export.inference.work"])
+    from senet_landmark.export.inference.inputs import survey
     from senet_landmark.export.inference.predict import predict_photos
     from senet_landmark.export.inference.predictor import Predictor
-    from senet_landmark.export.video.video import is_video, predict_video
+    from senet_landmark.export.video.video import camera_number, is_video, predict_video
+    from senet_landmark.io.folders import counted
 
     options: dict[str, Any] = {
         "model": model, "engine": engine, "detector": detector, "detector_model": detector_model,
         "passes": passes, "threads": photos.threads, "search": SearchOptions(min_face, most_faces),
     }  # fmt: skip
-    video_sources = [source for source in sources if is_video(source)]
-    photo_paths = [Path(source) for source in sources if source not in video_sources]
-    failed = []
-    predictor = Predictor(**options) if video_sources else None
-    for video in video_sources:
+    cameras = [source for source in sources if camera_number(source) is not None]
+    found = survey([Path(s) for s in sources if s not in cameras], out, is_video)
+    if found.left_out:
+        print(f"left out of folders: {counted(found.left_out)}", file=sys.stderr)
+    if found.problems and not (found.photos or found.videos or cameras):
+        raise InputError(" ".join(found.problems))
+    _check_options(photos, videos, len(found.photos), len(cameras) + len(found.videos))
+    if boxes is not None:
+        not_default = {
+            "--detector": detector != "blazeface", "--detector-model": bool(detector_model),
+            "--min-face": bool(min_face), "--most-faces": bool(most_faces),
+        }  # fmt: skip
+        note_unused(not_default, "with --box, which takes the detector's place")
+    failed = [{"photo": "", "reason": problem} for problem in found.problems]
+    places = [None] * len(cameras) + found.videos
+    predictor = Predictor(**options) if places else None
+    sources_of_video: list[Any] = [*cameras, *(place.path for place in found.videos)]
+    for video, place in zip(sources_of_video, places, strict=True):
         try:
             summary = predict_video(
                 video, out, predictor=predictor, smooth=videos.smooth, every=videos.every,
-                seconds=videos.seconds, pictures=pictures,
+                seconds=videos.seconds, pictures=pictures, overwrite=photos.overwrite,
+                place=place, options=options,
             )  # fmt: skip
-            _print_video(video, summary)
         except InputError as error:
-            if len(sources) == 1:
+            if len(places) == 1 and not (found.photos or failed):
                 raise
-            failed.append({"photo": video, "reason": str(error)})
-    if photo_paths:
+            failed.append({"photo": str(video), "reason": str(error)})
+            continue
+        print_video(str(video), summary)
+        if summary["interrupted"] and place is not None:
+            print_skipped(failed)
+            raise KeyboardInterrupt
+    if len(failed) == len(places) + len(found.problems) and not found.photos:
+        if not failed:
+            raise InputError("What is given is what predict wrote; give photos or videos.")
+        print_skipped(failed)
+        raise InputError("No video could be read.")
+    if found.photos:
         try:
             summary = predict_photos(
-                photo_paths, out, predictor=options, boxes=boxes, write=photos.write,
+                found.photos, out, predictor=options, boxes=boxes, write=photos.write or ("json",),
                 pictures=pictures, chip_size=photos.align, workers=photos.workers,
                 overwrite=photos.overwrite, run=_beam_run(photos),
             )  # fmt: skip
         except KeyboardInterrupt:
             print(f"What was done is in {out}; the same command goes on from there.")
             raise
-        _print_photos(summary, out)
+        except InputError:
+            print_skipped(failed)
+            raise
+        print_photos(summary, out, boxes is not None)
         failed += summary["skipped"]
         if summary["skipped_count"] > len(summary["skipped"]):
             print(f"Skipped {summary['skipped_count']} photos, the first are:", file=sys.stderr)
     print_skipped(failed)
 
 
-MOST_PRINTED = 50
-"""Photos without a face that are printed."""
-
-
-def _print_photos(summary: dict[str, Any], out: Path) -> None:
-    before = f" ({summary['before']} were done before)" if summary["before"] else ""
-    _print(f"{summary['faces']} faces in {summary['photos']} photos{before} -> {out}")
-    for photo in summary["without_face"][:MOST_PRINTED]:
-        _print(f"no face found: {photo}")
-    if (more := summary["without_face_count"] - MOST_PRINTED) > 0:
-        _print(f"no face found in {more} more: their lines in landmarks.jsonl have no faces")
-
-
-def _print(text: str) -> None:
-    """Prints a line; what the terminal cannot show, such as a name that is not UTF-8, escaped."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding))
+def _check_options(
+    photos: PhotoOptions, videos: VideoOptions, photo_count: int, video_count: int
+) -> None:
+    check_options(
+        {
+            "--write": has_photos_only(photos.write), "--align": bool(photos.align),
+            "--box": bool(photos.box), "--workers": photos.workers > 1,
+            "--runner": photos.runner != "local", "--beam": bool(photos.beam),
+        },
+        {
+            "--no-smooth": not videos.smooth, "--every": videos.every != VideoOptions.every,
+            "--seconds": bool(videos.seconds),
+        },
+        photo_count,
+        video_count,
+    )  # fmt: skip
+    if photos.runner == "local":
+        note_unused({"--beam": bool(photos.beam)}, "without --runner")
+    else:
+        note_unused({"--workers": bool(photos.workers)}, "with --runner")
 
 
 def _may_be_many(sources: tuple[str, ...]) -> bool:
     """Whether there may be photos for several workers; folders are not counted here."""
-    return len(sources) >= 100 or any(Path(source).is_dir() for source in sources)
+    return len(sources) >= 100 or any(map(os.path.isdir, sources))
 
 
 def _beam_run(photos: PhotoOptions) -> Any:
@@ -181,17 +222,6 @@ def _beam_run(photos: PhotoOptions) -> Any:
     from senet_landmark.export.inference.predict_beam import beam_run
 
     return beam_run(photos.runner, shlex.split(photos.beam))
-
-
-def _print_video(video: str, summary: dict[str, Any]) -> None:
-    print(
-        f"{video}: {summary['identities']} people in {summary['frames']} frames, "
-        f"{summary['seconds']:.1f} s -> {summary['video'] or summary['csv']}"
-    )
-    if summary["bad_frames"]:
-        print(f"  {summary['bad_frames']} frames could not be decoded and are left out")
-    if summary["ended_early"]:
-        print("  it ended before the number of frames that it says it has: is it whole?")
 
 
 def _boxes(numbers: tuple[float, ...]):  # type: ignore[no-untyped-def]  # NumPy is slow to import

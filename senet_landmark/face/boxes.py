@@ -21,6 +21,35 @@ ANNOTATION = "annotation"
 MATCH_IOU = 0.3
 """Intersection over union from which a detection may belong to an annotated face."""
 
+LEAST_SIDE = 4.0
+"""Side in pixels from which a box can show a face."""
+
+
+def check_boxes(boxes: np.ndarray, size: tuple[int, int], photo: str = "The photo") -> None:
+    """Raises InputError where a box cannot show a face of a photo.
+
+    Args:
+      boxes: float [N, 4], left, top, right, bottom in pixels.
+      size: width and height of the photo.
+      photo: what the message calls it.
+    """
+    for left, top, right, bottom in np.asarray(boxes, np.float64).reshape(-1, 4).tolist():
+        box = f"{left:g} {top:g} {right:g} {bottom:g}"
+        width, height = right - left, bottom - top
+        if not (width >= LEAST_SIDE and height >= LEAST_SIDE):
+            raise InputError(
+                f"{photo}: the box {box} is {width:g} x {height:g} pixels, and a face has at least "
+                f"{LEAST_SIDE:g} a side. Give left, top, right and bottom in pixels of the photo."
+            )
+        if not (right > 0 and bottom > 0 and left < size[0] - 1 and top < size[1] - 1):
+            raise InputError(
+                f"{photo}: the box {box} is outside of it; it has {size[0]} x {size[1]} pixels."
+            )
+        if width > 10 * size[0] + 100 or height > 10 * size[1] + 100:
+            raise InputError(
+                f"{photo}: the box {box} is far larger than its {size[0]} x {size[1]} pixels."
+            )
+
 
 def canonical_box(landmarks: np.ndarray, scheme: str) -> Box:
     """The canonical face box of landmarks [K, 2] in pixels, NaN where unknown.

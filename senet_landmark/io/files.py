@@ -53,7 +53,7 @@ def printable(text: Path | str) -> str:
 def write_json(path: Path | str, value: Any) -> None:
     """Writes `value` as indented JSON, whole or not at all."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    # A surrogate, of a name that is not UTF-8, becomes its escape in JSON: \udce9.
+    # A name that is not UTF-8 is escaped, and is read back as it was.
     write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 

@@ -1,7 +1,9 @@
 """Reads and writes photos. Every file that OpenCV decodes becomes upright RGB uint8."""
 
+import importlib
 import io
 import os
+import re
 import stat
 import sys
 from pathlib import Path
@@ -12,8 +14,16 @@ import numpy as np
 
 from senet_landmark.errors import InputError
 from senet_landmark.io.files import write_bytes
+from senet_landmark.io.silence import silenced
 
-PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".jp2"})
+PHOTO_SUFFIXES = frozenset(
+    {
+        ".apng", ".avif", ".bmp", ".dib", ".exr", ".gif", ".hdr", ".heic", ".heif", ".hif", ".jfi",
+        ".jfif", ".jif", ".jp2", ".jpe", ".jpeg", ".jpg", ".jxl", ".pam", ".pbm", ".pgm", ".pic",
+        ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif", ".tiff", ".webp",
+    }
+)  # fmt: skip
+"""What OpenCV reads, and what Pillow reads with a plug-in (`_with_pillow`)."""
 
 MAX_PIXELS = 200_000_000
 """Pixels of the largest photo that is decoded. A small file may claim any size, and each pixel
@@ -105,15 +115,55 @@ def decode_photo(data: bytes, name: str = "photo", *, upright: bool = True) -> n
     header = read_header(data)
     if header:
         _check_header(header, name)
+    bgr, why = None, ""
     try:
-        # OpenCV cannot open every file name on every system, so it decodes from memory.
-        bgr = _decode(np.frombuffer(data, np.uint8), upright) if data else None
+        with silenced():
+            # OpenCV cannot open every file name on every system, so it decodes from memory.
+            bgr = _decode(np.frombuffer(data, np.uint8), upright) if data else None
     except cv2.error as error:
-        raise InputError(f"{name}: does not decode as a photo ({error.err}).") from error
-    if bgr is None:
-        reason = "is empty (0 bytes)" if not data else "does not decode as a photo"
-        raise InputError(f"{name}: {reason}. Give a JPEG, PNG, BMP, WebP or TIFF file.")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        why = f" ({error.err})"
+    if bgr is not None:
+        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    plugin = next((plugin for brand, plugin in _PLUGINS.items() if brand.match(data)), "")
+    if (header is None and plugin) or (header and header.format in ("AVIF", "GIF")):
+        rgb = _with_pillow(data, plugin, name, upright)
+        if rgb is not None:
+            return rgb
+    if plugin and header is None:
+        raise InputError(
+            f"{name}: is HEIC or JPEG XL, which needs `pip install {plugin}`; or give a JPEG."
+        )
+    reason = "is empty (0 bytes)" if not data else f"does not decode as a photo{why}"
+    raise InputError(f"{name}: {reason}. Give a JPEG, PNG, BMP, WebP or TIFF file.")
+
+
+_PLUGINS = {
+    re.compile(rb"(?s)....ftyp(hei[cxms]|hev[cx]|mif1|msf1)"): "pillow-heif",
+    re.compile(rb"\xff\n|(?s:\x00\x00\x00\x0cJXL )"): "pillow-jxl-plugin",
+}
+"""How photos begin that neither OpenCV nor Pillow reads -> the plug-in of Pillow that does."""
+
+
+def _with_pillow(data: bytes, plugin: str, name: str, upright: bool) -> np.ndarray | None:
+    """A photo that OpenCV does not decode, by Pillow; None if that does not decode it either.
+
+    Some of OpenCV's wheels have no AVIF or GIF; none has HEIC.
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        if plugin == "pillow-heif":
+            importlib.import_module("pillow_heif").register_heif_opener()
+        elif plugin:
+            importlib.import_module("pillow_jxl")
+        with silenced(), Image.open(io.BytesIO(data)) as image:
+            _check_header(PhotoHeader(image.format or "", *image.size, _frames(image)), name)
+            turned = ImageOps.exif_transpose(image) if upright else image
+            return np.asarray(turned.convert("RGB"))
+    except InputError:
+        raise
+    except Exception:  # as in `read_header`; or there is no plug-in
+        return None
 
 
 def _decode(data: np.ndarray, upright: bool) -> np.ndarray | None:
@@ -145,7 +195,9 @@ def decode_grey(data: bytes, name: str = "photo") -> np.ndarray:
     large = header.width * header.height > _QUICK_PIXELS
     flags = cv2.IMREAD_REDUCED_GRAYSCALE_8 if large else cv2.IMREAD_GRAYSCALE
     try:
-        grey = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        with silenced():
+            encoded = np.frombuffer(data, np.uint8)
+            grey = cv2.imdecode(encoded, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         grey = None
     if grey is None:
@@ -215,7 +267,8 @@ def read_header(data: bytes) -> PhotoHeader | None:
     None where Pillow cannot read the header; OpenCV may still decode the format.
     """
     try:
-        image = _open(data)
+        with silenced():
+            image = _open(data)
     except Exception:  # Pillow's parsers raise many kinds of errors
         return None
     if image is None:
@@ -305,23 +358,3 @@ def write_picture(path: Path | str, rgb: np.ndarray) -> None:
     if not encoded:
         raise InputError(f"{path}: the picture could not be encoded.")
     write_bytes(path, data.tobytes())
-
-
-def find_photos(paths: list[Path]) -> list[Path]:
-    """The photos of files and folders; a folder is searched with its subfolders, in sorted order.
-
-    Raises:
-      InputError: a path does not exist, or a folder holds no photo.
-    """
-    photos: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in PHOTO_SUFFIXES)
-            if not inside:
-                raise InputError(f"{path}: no photo in this folder (looked for .jpg, .png, …).")
-            photos += inside
-        elif path.exists():
-            photos.append(path)
-        else:
-            raise InputError(f"{path}: does not exist.")
-    return photos

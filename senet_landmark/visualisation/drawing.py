@@ -13,11 +13,18 @@ def draw_points(
 ) -> np.ndarray:
     """Draws dots at points [K, 2], in pixels, on a copy of an RGB uint8 picture."""
     picture = np.ascontiguousarray(picture).copy()
+    put_points(picture, points, colour, radius)
+    return picture
+
+
+def put_points(
+    picture: np.ndarray, points: np.ndarray, colour: tuple[int, int, int], radius: float
+) -> None:
+    """Draws dots as `draw_points`, on the picture itself."""
     for x, y in np.asarray(points, np.float64):
         # 4 fractional bits, so that a dot is centred on its point, not on the nearest pixel.
         centre = (round(float(x) * 16), round(float(y) * 16))
         cv2.circle(picture, centre, int(radius * 16), colour, -1, cv2.LINE_AA, shift=4)
-    return picture
 
 
 def draw_box(
@@ -47,21 +54,27 @@ def draw_label(
       colour: colour of the text.
     """
     picture = np.ascontiguousarray(picture).copy()
-    scale = max(height, 8) / 22  # OpenCV's letters are 22 pixels high at scale 1
-    origin = (round(float(corner[0])), round(float(corner[1]) - 3))
-    for ink, width in (((0, 0, 0), 3), (colour, 1)):  # an outline, readable on any background
-        thickness = max(round(width * scale), width)
-        cv2.putText(
-            picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thickness, cv2.LINE_AA
-        )
+    put_label(picture, text, corner, height, colour)
     return picture
 
 
-def draw_face(picture: np.ndarray, box: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Draws box and points of a face, scaled to its size, on a copy of the picture."""
-    side = float(max(box[2] - box[0], box[3] - box[1]))
-    picture = draw_box(picture, box, thickness=max(1, round(side / 150)))
-    return draw_points(picture, points, GREEN, radius=max(1.0, side / 120))
+def put_label(
+    picture: np.ndarray,
+    text: str,
+    corner: np.ndarray,
+    height: float,
+    colour: tuple[int, int, int],
+) -> None:
+    """Draws a text as `draw_label`, on the picture itself."""
+    scale = max(height, 8) / 22  # OpenCV's letters are 22 pixels high at scale 1
+    x, y = round(float(corner[0])), round(float(corner[1]) - 3)
+    thickness = max(round(scale), 1)
+    edge = max(round(1.5 * scale), 1)
+    # An outline, readable on any background; thicker letters would be wider ones in OpenCV 5.
+    shifts = [(dx, dy) for dx in (-edge, 0, edge) for dy in (-edge, 0, edge) if dx or dy]
+    for (dx, dy), ink in [*((shift, (0, 0, 0)) for shift in shifts), ((0, 0), colour)]:
+        place, font = (x + dx, y + dy), cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(picture, text, place, font, scale, ink, thickness, cv2.LINE_AA)
 
 
 def draw_shape_modes(

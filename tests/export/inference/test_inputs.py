@@ -12,7 +12,7 @@ from senet_landmark.export.inference.inputs import (
     list_inputs,
 )
 from senet_landmark.export.inference.lines import photo_key
-from senet_landmark.io.images import find_photos
+from senet_landmark.io.folders import find_photos
 
 
 def files_of(name, faces=3):

@@ -10,6 +10,7 @@ import pytest
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video import clip as clip_module
+from senet_landmark.export.video.encoders import choose_encoder
 from senet_landmark.export.video.video import Clip, predict_video
 from shifted_clips import FRAMES, RATE, frame_at, interrupt, rows_of
 
@@ -57,6 +58,8 @@ class Camera:
 def use_camera(monkeypatch):
     """Puts a made camera in the place of the real one, with a clock of its own."""
 
+    choose_encoder()  # tries the real VideoCapture once
+
     def use(camera, pace=0.04):
         clock = SimpleNamespace(monotonic=lambda: pace * max(camera.number, 0))
         monkeypatch.setattr(clip_module, "time", clock)
@@ -80,7 +83,7 @@ def test_ctrl_c_on_a_camera_leaves_whole_files(tmp_path, predictor, use_camera, 
     assert all(None not in row and None not in row.values() for row in rows)  # whole lines
     monkeypatch.undo()
     assert len(list(Clip(found["video"]))) == 5  # the bad one's place is kept
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3  # and the record of the folder
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -88,7 +91,8 @@ def test_a_second_ctrl_c_ends_at_once(tmp_path, predictor, use_camera):
     camera = use_camera(Camera(0, 10_000, (), {3: lambda: (interrupt(), interrupt())}))
     with pytest.raises(KeyboardInterrupt):
         predict_video("0", tmp_path, predictor=predictor)
-    assert camera.released and not list(tmp_path.iterdir())
+    assert camera.released
+    assert len(rows_of(tmp_path / "camera_0_landmarks.csv")) == 3  # what was done
 
 
 def test_a_camera_keeps_time(tmp_path, predictor, use_camera, monkeypatch):
@@ -105,7 +109,7 @@ def test_rows_are_written_as_they_come(tmp_path, predictor, use_camera):
     seen = []
 
     def look():
-        (table,) = tmp_path.glob(".camera_0_landmarks-*.csv")
+        (table,) = tmp_path.glob("camera_0_landmarks.csv")
         seen.append(len(table.read_text().splitlines()))
 
     use_camera(Camera(0, 10_000, (), {4: look, 5: interrupt}))
@@ -124,3 +128,12 @@ def test_camera_without_a_picture_is_told(tmp_path, predictor, use_camera):
     with pytest.raises(InputError, match="0: not one frame"):
         predict_video("0", tmp_path, predictor=predictor)
     assert not list(tmp_path.iterdir())
+
+
+def test_each_run_of_a_camera_has_its_own_files(tmp_path, predictor, use_camera):
+    for name, count in (("camera_0", 4), ("camera_0_2", 3), ("camera_0_3", 2)):
+        use_camera(Camera(0, frames=count))
+        found = predict_video("0", tmp_path, predictor=predictor, pictures=False)
+        assert found["csv"] == str(tmp_path / f"{name}_landmarks.csv")
+    tables = [f"camera_0{number}_landmarks.csv" for number in ("", "_2", "_3")]
+    assert [len(rows_of(tmp_path / table)) for table in tables] == [4, 3, 2]

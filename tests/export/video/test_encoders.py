@@ -94,4 +94,4 @@ def test_encoder_that_is_not_there_is_passed_over(tmp_path, monkeypatch):
         writer.write(frame_at(number)[0][..., ::-1])
     writer.release()
     found = predict_video(source, tmp_path, predictor=Predictor(engine="opencv"))
-    assert Path(found["video"]).name == "a_landmarks.mp4" and found["frames"] == 3
+    assert Path(found["video"]).name == "a_landmarks.mkv" and found["frames"] == 3

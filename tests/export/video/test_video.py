@@ -14,6 +14,7 @@ from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.metrics import nme
+from senet_landmark.export.inference.lines import VIDEOS
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video import clip as clip_module
 from senet_landmark.export.video import video
@@ -67,7 +68,8 @@ def test_video_gives_a_csv_by_frame_and_a_video(clip, tmp_path, predictor):
     plain = frame_at(5)[0].astype(int)
     changed = np.abs(pictures[5] - plain).max(axis=2) > 60  # box, points and number
     assert 0.005 < changed.mean() < 0.2
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a_landmarks.csv", VIDEO.format("a")]
+    files = ["a_landmarks.csv", VIDEO.format("a"), VIDEOS]
+    assert sorted(p.name for p in tmp_path.iterdir()) == files
 
 
 def test_command_takes_videos_beside_photos(clip, tmp_path, capsys):
@@ -79,7 +81,7 @@ def test_command_takes_videos_beside_photos(clip, tmp_path, capsys):
     told = capsys.readouterr()
     assert "1 people in 4 frames" in told.out and "1 faces in 1 photos" in told.out
     assert "junk.avi: is no video" in told.err and "ended before" not in told.out
-    photos = ["landmarks.json", "landmarks.jsonl", "landmarks.run.json"]
+    photos = ["landmarks.json", "landmarks.jsonl", "landmarks.run.json", VIDEOS]
     assert sorted(p.name for p in out.iterdir()) == ["a_landmarks.csv", *photos]
 
 

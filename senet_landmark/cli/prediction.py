@@ -1,0 +1,86 @@
+"""What `predict` says: which options do nothing with its inputs, and what it found."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from senet_landmark.errors import InputError
+
+MOST_PRINTED = 50
+"""Photos without a face that are printed."""
+
+TRY = (
+    "To find more faces, try another --detector (dlib finds other faces than blazeface), a smaller "
+    "--min-face"
+)
+TRY_BOX = ", or give the face's place: --box LEFT TOP RIGHT BOTTOM."
+
+
+def check_options(
+    photo_options: Mapping[str, bool], video_options: Mapping[str, bool], photos: int, videos: int
+) -> None:
+    """Options that do nothing are refused; those that do nothing for a part are noted on stderr.
+
+    Args:
+      photo_options: option that only photos have -> whether it is given.
+      video_options: the same of videos.
+      photos: number of inputs that are photos, or folders with photos.
+      videos: number of videos.
+
+    Raises:
+      InputError: an option is given, and nothing of its kind.
+    """
+    for options, kind, own, other in (
+        (photo_options, "photos", photos, videos),
+        (video_options, "videos", videos, photos),
+    ):
+        given = [name for name, is_given in options.items() if is_given]
+        if not given or not other:
+            continue
+        names = ", ".join(given)
+        does = "is" if len(given) == 1 else "are"
+        if not own:
+            raise InputError(f"{names} {does} for {kind}, and there are none. Leave it out.")
+        print(f"note: {names} {does} for {kind} alone", file=sys.stderr)
+
+
+def note_unused(options: Mapping[str, bool], why: str) -> None:
+    """Says which of the options that are given do nothing."""
+    given = [name for name, is_given in options.items() if is_given]
+    if given:
+        print(f"note: {', '.join(given)} {'does' if len(given) == 1 else 'do'} nothing {why}",
+              file=sys.stderr)  # fmt: skip
+
+
+def print_photos(summary: dict[str, Any], out: Path, with_boxes: bool) -> None:
+    """Prints how many faces were found, where there is none, and what may help."""
+    before = f" ({summary['before']} were done before)" if summary["before"] else ""
+    print(f"{summary['faces']} faces in {summary['photos']} photos{before} -> {out}")
+    for photo in summary["without_face"][:MOST_PRINTED]:
+        print(f"no face found: {photo}")
+    if (more := summary["without_face_count"] - MOST_PRINTED) > 0:
+        print(f"no face found in {more} more: their lines in landmarks.jsonl have no faces")
+    if summary["without_face_count"] and not with_boxes:
+        print(TRY + TRY_BOX)
+
+
+def print_video(video: str, summary: dict[str, Any]) -> None:
+    """Prints what was found in a video, and what was wrong with it."""
+    stopped = ", stopped" if summary["interrupted"] else ""
+    before = " (done before)" if summary["before"] else ""
+    print(
+        f"{video}: {summary['identities']} people in {summary['frames']} frames, "
+        f"{summary['seconds']:.1f} s{stopped}{before} -> {summary['video'] or summary['csv']}"
+    )
+    if summary["bad_frames"]:
+        print(f"  {summary['bad_frames']} frames could not be decoded and are left out")
+    if summary["ended_early"]:
+        print("  it ended before the number of frames that it says it has: is it whole?")
+    if not summary["identities"]:
+        print(f"  no face found. {TRY}.")
+
+
+def has_photos_only(write: Sequence[str]) -> bool:
+    """Whether files are asked for that only photos have: a video always has its CSV."""
+    return any(name != "csv" for name in write)

@@ -1,0 +1,150 @@
+"""The picture of a photo's faces: points, boxes, numbers, confidence and pose.
+
+Faces are drawn so large that their points can be told apart: a photo with small faces is enlarged.
+Where that would make it too large, the small faces are shown again below it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from senet_landmark.face.geometry import to_crop, warp
+from senet_landmark.face.pose import rotation_matrix
+from senet_landmark.visualisation.drawing import GREEN, YELLOW, put_label, put_points
+
+LEAST_FACE = 150
+"""Side in pixels from which a face is drawn as large as it is."""
+
+MOST_SIDE = 2400
+"""Longer side in pixels up to which a photo is enlarged."""
+
+MOST_ENLARGED = 8.0
+
+MOST_AGAIN = 60
+"""Faces that are shown again below a photo."""
+
+AXES = ((240, 60, 60), (60, 220, 60), (80, 140, 255))
+"""Colours of the head's axes: to the right in the image, up, and out of the face."""
+
+
+@dataclass(frozen=True)
+class DrawnFace:
+    """What is drawn of a face.
+
+    Attributes:
+      points: [K, 2], landmarks in pixels of the photo.
+      box: [4], left, top, right, bottom of the landmarks.
+      confidence: 0 to 1; NaN: unknown.
+      pose: [3], yaw, pitch and roll in degrees; None: unknown.
+    """
+
+    points: np.ndarray
+    box: np.ndarray
+    confidence: float = math.nan
+    pose: np.ndarray | None = None
+
+    @property
+    def side(self) -> float:
+        """The longer side of its box."""
+        return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))
+
+
+def draw_faces(photo: np.ndarray, faces: Sequence[DrawnFace]) -> np.ndarray:
+    """Draws the faces on a copy of a photo, RGB uint8 [H, W, 3], with their numbers from 1.
+
+    Returns:
+      RGB uint8; a multiple of the photo's size where faces are below `LEAST_FACE`, and higher where
+      such faces are shown again below it.
+    """
+    height, width = photo.shape[:2]
+    smallest = max(min((face.side for face in faces), default=LEAST_FACE), 1.0)
+    scale = LEAST_FACE / smallest
+    if not 1 < scale <= min(MOST_SIDE / max(width, height), MOST_ENLARGED):
+        scale = 1.0
+    if scale > 1:
+        size = (round(width * scale), round(height * scale))
+        picture = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC)
+    else:
+        picture = np.ascontiguousarray(photo).copy()
+    small = [pair for pair in enumerate(faces, 1) if pair[1].side * scale < 0.9 * LEAST_FACE]
+    below = dict(small[:MOST_AGAIN])
+    for number, face in enumerate(faces, 1):
+        drawn = _scaled(face, scale, (0.0, 0.0))
+        if number in below and drawn.side < LEAST_FACE / 2:  # the points would be one blot
+            drawn = replace(drawn, points=np.zeros((0, 2)), pose=None)
+        _put_face(picture, drawn, number)
+    return _with_faces_below(picture, photo, below) if below else picture
+
+
+def _scaled(face: DrawnFace, scale: float, origin: tuple[float, float]) -> DrawnFace:
+    """A face in a picture that shows the photo from `origin`, enlarged."""
+    corner = np.array(origin, np.float64)
+    points, edges = (
+        (np.asarray(values, np.float64).reshape(-1, 2) - corner + 0.5) * scale - 0.5
+        for values in (face.points, face.box)
+    )
+    return DrawnFace(points, edges.reshape(4), face.confidence, face.pose)
+
+
+def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
+    side = min(face.side, 5000.0)
+    line = max(1, round(side / 250))
+    left, top, right, bottom = (round(float(v)) for v in np.clip(face.box, -1e4, 1e5))
+    cv2.rectangle(picture, (left, top), (right, bottom), YELLOW, line, cv2.LINE_AA)
+    put_points(picture, np.clip(face.points, -1e4, 1e5), GREEN, max(1.0, side / 130))
+    letters = min(max(side / 12, 9), 40)
+    if face.pose is not None and np.isfinite(face.pose).all():
+        _put_axes(picture, face, line)
+        angles = zip(("yaw", "pitch", "roll"), face.pose.tolist(), strict=True)
+        text = " ".join(f"{name} {round(angle)}" for name, angle in angles)
+        if side >= 0.9 * LEAST_FACE:
+            _put_text(picture, text, (left, bottom + 1.1 * letters + 6), 0.7 * letters)
+    sure = "" if math.isnan(face.confidence) else f"  {100 * face.confidence:.0f}%"
+    _put_text(picture, f"{number}{sure}", (left, top), letters)
+
+
+def _put_axes(picture: np.ndarray, face: DrawnFace, line: int) -> None:
+    """The head's axes, from the middle of the box's upper edge, where they hide no landmark."""
+    assert face.pose is not None
+    rotation = rotation_matrix(*face.pose.tolist())
+    origin = np.array([(face.box[0] + face.box[2]) / 2, face.box[1]])
+    for column, direction, colour in zip(range(3), (1, -1, -1), AXES, strict=True):
+        tip = origin + 0.3 * face.side * direction * rotation[:2, column]
+        start, end = (
+            tuple(round(float(v) * 16) for v in np.clip(p, -1e4, 1e5)) for p in (origin, tip)
+        )
+        cv2.line(picture, start, end, colour, line + 1, cv2.LINE_AA, shift=4)
+
+
+def _put_text(picture: np.ndarray, text: str, corner: tuple[float, float], height: float) -> None:
+    """A text just above `corner`, moved so far that it is inside of the picture."""
+    scale = max(height, 8) / 22
+    (width, letters), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 3)
+    x = min(max(corner[0], 2), max(picture.shape[1] - width - 2, 2))
+    y = min(max(corner[1], letters + 6), picture.shape[0] - below)
+    put_label(picture, text, np.array([x, y]), height, YELLOW)
+
+
+def _with_faces_below(
+    picture: np.ndarray, photo: np.ndarray, faces: Mapping[int, DrawnFace]
+) -> np.ndarray:
+    """The picture, and below it the faces with their numbers, enlarged."""
+    cell = 2 * LEAST_FACE
+    columns = max(1, picture.shape[1] // cell)
+    rows = -(-len(faces) // columns)
+    sheet = np.full((rows * cell, max(picture.shape[1], cell), 3), 32, np.uint8)
+    for place, (number, face) in enumerate(faces.items()):
+        side = max(face.side, 1.0) * 1.6
+        centre = (np.asarray(face.box[:2], np.float64) + face.box[2:]) / 2
+        region = np.concatenate([centre - side / 2, centre + side / 2])
+        tile = warp(photo, to_crop(region), (cell, cell))
+        _put_face(tile, _scaled(face, cell / side, tuple(region[:2] + 0.5)), number)
+        row, column = divmod(place, columns)
+        sheet[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = tile
+    if sheet.shape[1] > picture.shape[1]:
+        room = sheet.shape[1] - picture.shape[1]
+        picture = cv2.copyMakeBorder(picture, 0, 0, 0, room, cv2.BORDER_CONSTANT, value=(32,) * 3)
+    return np.concatenate([picture, sheet])
