@@ -18,15 +18,20 @@ from senet_landmark.export.freezing.freeze import freeze
 from senet_landmark.export.inference.predict import predict_photos
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.face.geometry import box_from_landmarks
+from senet_landmark.io.files import read_json, write_json
 from senet_landmark.presets import get_preset
 from senet_landmark.training.train import train
+
+BEGUN = "quickstart.json"
+"""File with the numbers of a call that is not finished."""
 
 
 def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> dict[str, Any]:
     """Makes faces, builds records, trains, freezes, evaluates on unseen faces, and predicts.
 
     Args:
-      out: folder for all results; it must not exist yet, or be empty.
+      out: folder for all results; it must not exist yet, be empty, or hold what an interrupted call
+        with the same numbers left, which then goes on.
       faces: number of faces for training and validation; a tenth as many are made for evaluation.
       minutes: minutes of training.
 
@@ -36,14 +41,13 @@ def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> d
       trained on real photos; `seconds`: time of the whole.
 
     Raises:
-      InputError: `out` is not empty, or there are too few faces to hold one out.
+      InputError: `out` holds something else, or there are too few faces to hold one out.
     """
     began = time.monotonic()
     if faces < 2:
         raise InputError(f"The quickstart needs at least 2 faces, not {faces}.")
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: holds something already. Delete it or give another --out.")
+    _claim(out, {"faces": faces, "minutes": minutes})
     config = get_preset("quickstart")
     config = replace(config, train=replace(config.train, minutes=minutes))
     model, tree, unseen = out / "model.pb", out / "300W_LP", out / "unseen"
@@ -52,7 +56,8 @@ def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> d
     write_synthetic(tree, count=faces, seed=1)
     write_synthetic(unseen, count=max(faces // 10, 1), seed=2)
     _say(2, "records: build-records")
-    build_records("300w_lp", tree, out / "records", config.records)
+    if not (out / "records" / "report.json").exists():
+        build_records("300w_lp", tree, out / "records", config.records)
     _say(3, f"{minutes:g} minutes of training: train")
     train(config, out / "records", out / "run")
     _say(4, "one frozen graph: freeze")
@@ -65,6 +70,7 @@ def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> d
         for weights, folder in ((model, "predictions"), (None, "predictions-shipped"))
     )
 
+    (out / BEGUN).unlink()
     seconds = time.monotonic() - began
     shipped_picture = out / "predictions-shipped" / "portrait_landmarks.jpg"
     print(
@@ -83,9 +89,19 @@ def quickstart(out: Path | str, *, faces: int = 400, minutes: float = 1.25) -> d
     }  # fmt: skip
 
 
+def _claim(out: Path, numbers: dict[str, float]) -> None:
+    """Begins in an empty folder, or goes on where a call with the same numbers was interrupted."""
+    begun = out / BEGUN
+    if begun.exists() and read_json(begun) == numbers:
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: holds something already. Delete it or give another --out.")
+    write_json(begun, numbers)
+
+
 def _on_portrait(predictor: Predictor, out: Path) -> float:
     """Predicts on the portrait from which the faces are made; returns the NME in percent."""
-    predict_photos([portrait_path()], out, predictor=predictor)
+    predict_photos([portrait_path()], out, predictor=predictor, overwrite=True)
     photo, truth = portrait()
     predicted = predictor.landmarks(photo, box_from_landmarks(truth)[None], "landmarks")
     return float(100 * nme(predicted, truth[None], predictor.scheme)[0])

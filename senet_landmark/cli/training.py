@@ -26,7 +26,7 @@ def quickstart(out: Path = Path("quickstart"), faces: int = 400, minutes: float 
       senet-landmark quickstart --out quickstart
 
     Args:
-      out: Folder for all results; it must not exist yet, or be empty.
+      out: Folder for all results: a new or empty one, or that of the same command, interrupted.
       faces: Number of faces to make.
       minutes: Minutes of training.
     """

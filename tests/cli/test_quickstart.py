@@ -1,5 +1,6 @@
 """The quickstart, cut short."""
 
+import errno
 import json
 
 import pytest
@@ -13,10 +14,22 @@ def run(*arguments):
     return main([str(a) for a in arguments])
 
 
-def test_quickstart_on_a_few_faces(tmp_path, capsys):
-    """The whole of it, cut short; the README's figure comes from the command itself."""
+def test_quickstart_on_a_few_faces(tmp_path, capsys, monkeypatch):
+    """The whole of it, cut short, and interrupted; the README's figure is the command's own."""
+    from senet_landmark.cli import quickstart
+
     out = tmp_path / "quickstart"
-    assert run("quickstart", "--out", out, "--faces", 20, "--minutes", 0.05) == 0
+    command = ["quickstart", "--out", out, "--faces", 20, "--minutes", 0.05]
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(out / "model.pb"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(quickstart, "freeze", full)
+        assert run(*command) == 2
+    assert run(*command[:3], "--faces", 30) == 2  # another one
+    assert "holds something already" in capsys.readouterr().err
+    assert run(*command) == 0
     text = capsys.readouterr().out
     picture = "portrait_landmarks.jpg"
     for name in (
