@@ -147,8 +147,8 @@ def photo_faces(
 def lost_faces(job: Job, photo: Photo, boxes: object = None) -> list[RecordedFace]:
     """The faces of a photo that kills the processes at work on it: all skipped."""
     del job, boxes
-    reason = f"{photo[0].photo}: {KILLED}"
-    return [RecordedFace(entry.source, str(entry.photo), reason=reason) for entry in photo]
+    reason = printable(f"{photo[0].photo}: {KILLED}")
+    return [RecordedFace(entry.source, printable(entry.photo), reason=reason) for entry in photo]
 
 
 Samples = dict[str, Sample | InputError]
