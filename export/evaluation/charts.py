@@ -32,12 +32,13 @@ AREAS = (5.0, 90.0)
 """Areas of the circles for no error and for the largest error, in square points."""
 
 
-def ced_curves(errors: Mapping[str, np.ndarray], limit: float) -> bytes:
+def ced_curves(errors: Mapping[str, np.ndarray], limit: float, normaliser: str) -> bytes:
     """Cumulative error distributions: the share of all faces whose error is at most x.
 
     Args:
       errors: model -> NME of its faces as shares, +inf for a missed face; at least one face each.
       limit: the largest error on the axis, as a share.
+      normaliser: name of what the errors are divided by, for the axis.
     """
     names = [_literal(name) for name in errors]
     width = 4.0 + 0.45 + 0.06 * max(len(name) for name in names)
@@ -54,7 +55,7 @@ def ced_curves(errors: Mapping[str, np.ndarray], limit: float) -> bytes:
     axes.set_xlim(0, 100 * limit)
     axes.set_ylim(0, 101)  # above 100, so that a line at 100 is drawn in full
     axes.grid(color=INK, alpha=0.12, linewidth=0.6)
-    axes.set_xlabel("inter-ocular NME, %", fontsize=9, color=INK)
+    axes.set_xlabel(f"{normaliser} NME, %", fontsize=9, color=INK)
     axes.set_ylabel("% of all faces", fontsize=9, color=INK)
     legend(axes)
     return svg_of(figure)
@@ -67,7 +68,10 @@ def mean_face(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
 
 
 def landmark_errors(
-    mean: np.ndarray, panels: Sequence[tuple[str, Sequence[float | None]]], top: float
+    mean: np.ndarray,
+    panels: Sequence[tuple[str, Sequence[float | None]]],
+    top: float,
+    normaliser: str,
 ) -> bytes:
     """The error of each landmark as area and colour of a circle on the mean face; a panel a model.
 
@@ -75,6 +79,7 @@ def landmark_errors(
       mean: complex [K], from `mean_face`.
       panels: (title, error of each landmark in percent or None) of each panel.
       top: error at the upper end of the colour scale, in percent.
+      normaliser: name of what the errors are divided by, for the scale.
     """
     columns = min(PANELS, len(panels))
     rows = math.ceil(len(panels) / columns)
@@ -97,7 +102,7 @@ def landmark_errors(
     strip.yaxis.tick_right()
     strip.yaxis.set_label_position("right")
     strip.tick_params(colors=INK, labelsize=8)
-    strip.set_ylabel("mean error, % of inter-ocular distance", fontsize=8, color=INK)
+    strip.set_ylabel(f"mean {normaliser} error, %", fontsize=8, color=INK)
     return svg_of(figure)
 
 

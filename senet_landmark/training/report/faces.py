@@ -92,6 +92,7 @@ def worst_faces(
     except InputError as error:
         return [], "", str(error)
     order = np.argsort(-np.nan_to_num(errors, nan=-1), kind="stable")[:WORST]
+    order = order[~np.isnan(errors[order])]  # without eye corners a face has no NME
     faces = []
     for index in order:
         batch = maker.faces(chosen[[index]], np.random.default_rng(0))
@@ -126,8 +127,12 @@ def _predicted(
             truth.append(batch["landmarks"])
     # The maker puts another face in place of a picture that does not decode.
     decoded = ~np.isin(chosen, list(maker.store.undecodable))
-    landmarks = np.concatenate(predicted)[decoded]
-    return chosen[decoded], nme(landmarks, np.concatenate(truth)[decoded], scheme), landmarks
+    landmarks, truths = np.concatenate(predicted)[decoded], np.concatenate(truth)[decoded]
+    known = np.isfinite(truths).all(axis=-1)
+    errors = np.full(len(known), np.nan)
+    some = known.any(axis=1)
+    errors[some] = nme(landmarks[some], truths[some], scheme, points=known[some], strict=False)
+    return chosen[decoded], errors, landmarks
 
 
 def _drawn(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:
