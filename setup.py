@@ -53,6 +53,8 @@ TOOLS = [
     "mkdocs>=1.6",
     "httpx>=0.27",
     "playwright>=1.45",
+    "axe-playwright-python>=0.1.4",  # axe-core, which it brings
+    "jsonschema>=4.21",
 ]
 
 setup(
