@@ -14,7 +14,7 @@ from senet_landmark.face import geometry
 from senet_landmark.face.procrustes import as_complex, mean_shape
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.visualisation.charts import COLOURS, INK, legend, plain, svg_of
-from senet_landmark.visualisation.drawing import GREEN, RED, draw_box, draw_points
+from senet_landmark.visualisation.drawing import PREDICTION, TRUTH, draw_box, mark_points
 
 SCALE = ListedColormap(colormaps["viridis_r"](np.linspace(0.1, 1, 256)))
 """Colours from low to high error, without the pale yellows that vanish on a light ground."""
@@ -153,7 +153,7 @@ def _literal(name: str) -> str:
 def face_picture(
     photo: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None, box: np.ndarray | None
 ) -> np.ndarray:
-    """The part of a photo around a face, with box, ground truth (green) and prediction (red).
+    """The part of a photo around a face, with box, ground truth (blue) and prediction (orange).
 
     Args:
       photo: RGB uint8 [H, W, 3].
@@ -188,5 +188,5 @@ def face_picture(
     if box is not None:
         picture = draw_box(picture, to_picture(np.asarray(box, np.float64).reshape(2, 2)).ravel())
     radius = 1.5 if len(truth) > 30 else 2.4
-    picture = draw_points(picture, to_picture(annotated), GREEN, radius)
-    return draw_points(picture, to_picture(predictions), RED, radius)
+    picture = mark_points(picture, to_picture(annotated), TRUTH, radius)
+    return mark_points(picture, to_picture(predictions), PREDICTION, radius)

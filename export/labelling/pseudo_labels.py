@@ -32,7 +32,7 @@ from senet_landmark.face.geometry import CropSpec, apply, crop_box, to_crop, to_
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.io.files import write_bytes, write_json
 from senet_landmark.io.images import write_picture
-from senet_landmark.visualisation.drawing import contact_sheet, draw_points
+from senet_landmark.visualisation.drawing import contact_sheet, mark_points
 
 SHOWN = 64
 """Faces on the contact sheet."""
@@ -258,6 +258,6 @@ def _picture(photo: np.ndarray, label: np.ndarray, scheme: Scheme) -> np.ndarray
     box = canonical_box(label, scheme.name)
     transform = to_crop(crop_box(box, CropSpec(), (photo.shape[1], photo.shape[0])))
     size = (160, 160)
-    return draw_points(
+    return mark_points(
         warp(photo, transform, size), apply(to_pixels(size), apply(transform, label))
     )

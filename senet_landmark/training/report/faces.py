@@ -17,7 +17,13 @@ from senet_landmark.networks.weights import Weights, assign_weights
 from senet_landmark.runtime import session_config
 from senet_landmark.training import checkpoints
 from senet_landmark.training.setup import make_batches
-from senet_landmark.visualisation.drawing import GREEN, RED, contact_sheet, draw_points
+from senet_landmark.visualisation.drawing import (
+    PREDICTION,
+    TRUTH,
+    contact_sheet,
+    fit_into,
+    mark_points,
+)
 from senet_landmark.visualisation.pages import jpeg_uri
 
 SHOWN = 16
@@ -137,11 +143,9 @@ def _predicted(
 
 def _drawn(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:
     """A face with its landmarks, enlarged so that the landmarks hide less of it."""
-    enlarged = contact_sheet([image], cell=SIDE)
     size = np.array(image.shape[1::-1])
-    scale, left = SIDE / size.max(), (size.max() - size) / 2
-    for points, colour in ((truth, GREEN), (predicted, RED)):
-        if points is not None:
-            known = points[np.isfinite(points).all(axis=1)]
-            enlarged = draw_points(enlarged, (known * size + left) * scale - 0.5, colour, 1.5)
-    return enlarged
+    given = [points * size - 0.5 for points in (truth, predicted) if points is not None]
+    picture, *marks = fit_into(image, SIDE, *given)
+    for points, colour in zip(marks, (TRUTH, PREDICTION), strict=False):
+        picture = mark_points(picture, points, colour)
+    return picture
