@@ -103,7 +103,8 @@ def _poses(survey: Survey) -> str:
     return data_uri(charts.histograms(panels, "faces"), "svg+xml")
 
 
-def _sizes(survey: Survey) -> list[str]:
+def _sizes(survey: Survey) -> list[tuple[str, str]]:
+    """(title, picture) of the charts of sizes and of identities."""
     sides = {survey.name_of(side): numbers for side, numbers in survey.sides().items()}
     boxes = {name: np.array([survey.faces[i].side for i in n]) for name, n in sides.items()}
     faces_of_identity = {
@@ -116,7 +117,10 @@ def _sizes(survey: Survey) -> list[str]:
     second = charts.histograms(
         [("faces of an identity", faces_of_identity, None)], "identities", whole=True
     )
-    return [data_uri(first, "svg+xml"), data_uri(second, "svg+xml")]
+    return [
+        ("the face boxes' sides in pixels of the photo", data_uri(first, "svg+xml")),
+        ("the number of faces of an identity", data_uri(second, "svg+xml")),
+    ]
 
 
 def _attributes(figures: dict[str, Any]) -> list[dict[str, str]]:
@@ -152,11 +156,11 @@ def _kind(survey: Survey, name: str, suspects: list[Suspect], most: int) -> dict
 
 def _card(survey: Survey, suspect: Suspect) -> dict[str, Any]:
     face = survey.faces[suspect.face]
-    pictures = [_picture(survey, suspect.face, suspect)]
-    if suspect.partner >= 0:
-        pictures.insert(0, _picture(survey, suspect.partner, suspect))
+    shown = [suspect.face] if suspect.partner < 0 else [suspect.partner, suspect.face]
+    pictures = [_picture(survey, number, suspect) for number in shown]
     return {
         "pictures": [jpeg_uri(picture) for picture in pictures],
+        "alts": [f"Face {survey.faces[number].record.source}" for number in shown],
         "source": face.record.source,
         "where": f"{survey.side_name(suspect.face)}, {face.shard.name}, {face.index}",
         "value": f"{suspect.value:.3g}",

@@ -329,6 +329,7 @@ def _draw_contact_sheet(
     for entry in w300lp.entries(options.out):
         if re.sub(r"_[0-9]+\.[^.]*$", "", entry.source) in stems:
             landmarks = w300lp.load(entry).landmarks
-            pictures.append(mark_points(*fit_into(read_photo(entry.photo), cell, landmarks)))
+            picture, points = fit_into(read_photo(entry.photo), cell, landmarks)
+            pictures.append(mark_points(picture, points))
     columns = 2 * (options.views + 1)
     write_picture(options.out / "contact_sheet.png", contact_sheet(pictures, columns, cell))

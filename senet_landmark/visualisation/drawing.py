@@ -31,7 +31,7 @@ def mark_points(
     picture: np.ndarray,
     points: np.ndarray,
     colour: tuple[int, int, int] = TRUTH,
-    radius: float = 1,
+    radius: float = 1.2,
 ) -> np.ndarray:
     """Draws dots with a dark outline, on any skin, at the known points [K, 2], on a copy.
 

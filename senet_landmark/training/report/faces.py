@@ -32,8 +32,8 @@ SHOWN = 16
 WORST = 12
 """Number of validation faces that are shown: those with the largest NME."""
 
-SIDE = 240
-"""Side of a face's picture in pixels."""
+SIDE, CELL = 240, 160
+"""Side in pixels of a face's own picture, and of a face on the sheet."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def training_faces(config: Config, folder: Path) -> tuple[str, str]:
     except InputError as error:
         return "", str(error)
     pairs = batch["image"], batch["landmarks"]
-    pictures = [_drawn(image, truth) for image, truth in zip(*pairs, strict=True)]
-    return jpeg_uri(contact_sheet(pictures, cell=SIDE)), ""
+    pictures = [_drawn(CELL, image, truth) for image, truth in zip(*pairs, strict=True)]
+    return jpeg_uri(contact_sheet(pictures, cell=CELL)), ""
 
 
 def worst_faces(
@@ -102,7 +102,7 @@ def worst_faces(
     faces = []
     for index in order:
         batch = maker.faces(chosen[[index]], np.random.default_rng(0))
-        picture = _drawn(batch["image"][0], batch["landmarks"][0], predicted[index])
+        picture = _drawn(SIDE, batch["image"][0], batch["landmarks"][0], predicted[index])
         source = maker.store.record(int(chosen[index])).source
         faces.append(ValidationFace(source, f"{100 * errors[index]:.2f}%", jpeg_uri(picture)))
     count_text = f"{len(chosen):,}" if count <= most else f"{len(chosen):,} of {count:,}"
@@ -141,11 +141,13 @@ def _predicted(
     return chosen[decoded], errors, landmarks
 
 
-def _drawn(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:
+def _drawn(
+    side: int, image: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None = None
+) -> np.ndarray:
     """A face with its landmarks, enlarged so that the landmarks hide less of it."""
     size = np.array(image.shape[1::-1])
     given = [points * size - 0.5 for points in (truth, predicted) if points is not None]
-    picture, *marks = fit_into(image, SIDE, *given)
+    picture, *marks = fit_into(image, side, *given)
     for points, colour in zip(marks, (TRUTH, PREDICTION), strict=False):
-        picture = mark_points(picture, points, colour)
+        picture = mark_points(picture, points, colour, radius=1.2 * side / CELL)
     return picture
