@@ -27,26 +27,6 @@ def draw_points(
     return picture
 
 
-def mark_points(
-    picture: np.ndarray,
-    points: np.ndarray,
-    colour: tuple[int, int, int] = TRUTH,
-    radius: float = 1.2,
-) -> np.ndarray:
-    """Draws dots with a dark outline, on any skin, at the known points [K, 2], on a copy.
-
-    Args:
-      picture: RGB uint8 [H, W, 3].
-      points: in pixels; those that are not finite are left out.
-      colour: a light colour.
-      radius: of the light part, in pixels.
-    """
-    points = np.asarray(points, np.float64)
-    known = points[np.isfinite(points).all(axis=1)]
-    picture = draw_points(picture, known, DARK, radius + 0.8)
-    return draw_points(picture, known, colour, radius)
-
-
 def draw_box(
     picture: np.ndarray, box: np.ndarray, colour: tuple[int, int, int] = YELLOW, thickness: int = 1
 ) -> np.ndarray:
@@ -76,14 +56,11 @@ def draw_label(
     picture = np.ascontiguousarray(picture).copy()
     scale = max(height, 8) / 22  # OpenCV's letters are 22 pixels high at scale 1
     origin = (round(float(corner[0])), round(float(corner[1]) - 3))
-    thickness, step = max(round(scale), 1), max(round(scale), 1)
-    # Outlined by shifted copies: in OpenCV 5 a thicker text is also wider.
-    shifts = [(x, y) for x in (-step, 0, step) for y in (-step, 0, step) if (x, y) != (0, 0)]
-    for x, y in (*shifts, (0, 0)):
+    for ink, width in (((0, 0, 0), 3), (colour, 1)):  # an outline, readable on any background
+        thickness = max(round(width * scale), width)
         cv2.putText(
-            picture, text, (origin[0] + x, origin[1] + y), cv2.FONT_HERSHEY_SIMPLEX, scale,
-            colour if (x, y) == (0, 0) else DARK, thickness, cv2.LINE_AA,
-        )  # fmt: skip
+            picture, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, ink, thickness, cv2.LINE_AA
+        )
     return picture
 
 
@@ -127,6 +104,26 @@ def draw_shape_modes(
                 picture = draw_label(picture, mode, np.array([6, 18]), 9)
             pictures.append(draw_label(picture, title, np.array([6, cell - 4]), 9))
     return contact_sheet(pictures, columns=3, cell=cell)
+
+
+def mark_points(
+    picture: np.ndarray,
+    points: np.ndarray,
+    colour: tuple[int, int, int] = TRUTH,
+    radius: float = 1.2,
+) -> np.ndarray:
+    """Draws dots with a dark outline, on any skin, at the known points [K, 2], on a copy.
+
+    Args:
+      picture: RGB uint8 [H, W, 3].
+      points: in pixels; those that are not finite are left out.
+      colour: a light colour.
+      radius: of the light part, in pixels.
+    """
+    points = np.asarray(points, np.float64)
+    known = points[np.isfinite(points).all(axis=1)]
+    picture = draw_points(picture, known, DARK, radius + 0.8)
+    return draw_points(picture, known, colour, radius)
 
 
 def contact_sheet(pictures: list[np.ndarray], columns: int = 8, cell: int = 160) -> np.ndarray:
