@@ -3,7 +3,7 @@
 python benchmarks/limits.py --model senet-68 --out export/pretrained/senet-68-limits.jpg
 
 Each row makes one condition harder from left to right. The face box comes from the true landmarks.
-The prediction is drawn in green; the ground truth is drawn in red if the error exceeds 4%. The
+The prediction is drawn in orange; the ground truth is drawn in blue if the error exceeds 4%. The
 number is the mean error in percent of the face box's size. One face shows where a model's limits
 are, but not how often photos exceed them: for that, use `evaluate`.
 """
@@ -27,7 +27,13 @@ from senet_landmark.export.inference.predictor import PASSES, Predictor
 from senet_landmark.face.geometry import box_from_landmarks
 from senet_landmark.face.schemes import get_scheme
 from senet_landmark.io.images import write_picture
-from senet_landmark.visualisation.drawing import GREEN, RED, contact_sheet, draw_label, draw_points
+from senet_landmark.visualisation.drawing import (
+    PREDICTION,
+    TRUTH,
+    contact_sheet,
+    draw_label,
+    mark_points,
+)
 
 SIDE = 360
 """Side of the photos in pixels; the face covers about half of it."""
@@ -98,8 +104,8 @@ def sheet(model: str, passes: int) -> tuple[np.ndarray, list[tuple[str, float]]]
     for title, photo, points in (case for row in rows for case in row):
         predicted = predictor.landmarks(photo, box_from_landmarks(points)[None], "landmarks")
         error = 100 * float(nme(predicted, points[None], SCHEME, "bbox_size")[0])
-        drawn = draw_points(photo, points, RED, 1.5) if error > FAR else photo
-        drawn = draw_points(drawn, predicted[0], GREEN, 1.8)
+        drawn = mark_points(photo, points, TRUTH, 2) if error > FAR else photo
+        drawn = mark_points(drawn, predicted[0], PREDICTION, 2)
         pictures.append(draw_label(drawn, f"{title}: {error:.1f}%", np.array([8, 32]), 24))
         figures.append((title, error))
     return contact_sheet(pictures, columns=len(rows[0]), cell=CELL), figures

@@ -58,7 +58,7 @@ def histograms(
             axes.set_ylabel(f"% of {unit}", fontsize=9, color=INK)
         if named and number == len(panels) - 1:
             legend(axes)
-    return svg_of(figure)
+    return svg_of(figure, whole=True)
 
 
 def mean_face(shape: Shape) -> bytes:
@@ -126,4 +126,4 @@ def bars(rows: Sequence[tuple[str, Mapping[str, float]]]) -> bytes:
     axes.set_xlabel("% of faces", fontsize=9, color=INK)
     if len(sides) > 1:
         legend(axes)
-    return svg_of(figure)
+    return svg_of(figure, whole=True)

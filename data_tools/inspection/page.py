@@ -10,15 +10,14 @@ import numpy as np
 from senet_landmark.data_tools.inspection import charts
 from senet_landmark.data_tools.inspection.survey import Shape, Survey
 from senet_landmark.data_tools.inspection.suspects import KINDS, Suspect
-from senet_landmark.data_tools.records.report import draw_record
+from senet_landmark.data_tools.records.report import HIDDEN, SHEET_CELL, draw_record
 from senet_landmark.face import geometry
 from senet_landmark.visualisation.drawing import (
-    GREEN,
-    RED,
+    DARK,
     YELLOW,
     contact_sheet,
     draw_box,
-    draw_points,
+    mark_points,
 )
 from senet_landmark.visualisation.pages import data_uri, jpeg_uri
 from senet_landmark.visualisation.pages import render as render_page
@@ -29,7 +28,8 @@ A_PERSON = 2
 """Largest number of suspects of one kind and one identity on the page; the CSV has all."""
 SKIPPED = 20
 """Number of reasons for skipped faces that the page lists."""
-MAGENTA = (255, 60, 255)
+WHITE = (255, 255, 255)
+"""Colour of a suspicious landmark and of the line to where it is expected."""
 
 
 def render(
@@ -80,16 +80,13 @@ def _sheets(survey: Survey, most: int, seed: int) -> list[dict[str, Any]]:
         generator = np.random.default_rng(seed)
         chosen = sorted(generator.permutation(numbers)[:most])
         # Each picture is made small at once, so that memory holds only one sheet of pixels.
-        cells = [
-            contact_sheet([draw_record(survey.faces[i].record, survey.faces[i].picture())], 1, 160)
-            for i in chosen
-        ]
+        cells = [draw_record(survey.faces[i].record, survey.faces[i].picture()) for i in chosen]
         sheets.append(
             {
                 "name": survey.name_of(side),
                 "shown": len(chosen),
                 "faces": len(numbers),
-                "picture": jpeg_uri(contact_sheet(cells, 8, 160)),
+                "picture": jpeg_uri(contact_sheet(cells, 8, SHEET_CELL)),
                 "mean": jpeg_uri(survey.mean_pictures[side]),
             }
         )
@@ -106,7 +103,8 @@ def _poses(survey: Survey) -> str:
     return data_uri(charts.histograms(panels, "faces"), "svg+xml")
 
 
-def _sizes(survey: Survey) -> list[str]:
+def _sizes(survey: Survey) -> list[tuple[str, str]]:
+    """(title, picture) of the charts of sizes and of identities."""
     sides = {survey.name_of(side): numbers for side, numbers in survey.sides().items()}
     boxes = {name: np.array([survey.faces[i].side for i in n]) for name, n in sides.items()}
     faces_of_identity = {
@@ -119,7 +117,10 @@ def _sizes(survey: Survey) -> list[str]:
     second = charts.histograms(
         [("faces of an identity", faces_of_identity, None)], "identities", whole=True
     )
-    return [data_uri(first, "svg+xml"), data_uri(second, "svg+xml")]
+    return [
+        ("the face boxes' sides in pixels of the photo", data_uri(first, "svg+xml")),
+        ("the number of faces of an identity", data_uri(second, "svg+xml")),
+    ]
 
 
 def _attributes(figures: dict[str, Any]) -> list[dict[str, str]]:
@@ -155,11 +156,11 @@ def _kind(survey: Survey, name: str, suspects: list[Suspect], most: int) -> dict
 
 def _card(survey: Survey, suspect: Suspect) -> dict[str, Any]:
     face = survey.faces[suspect.face]
-    pictures = [_picture(survey, suspect.face, suspect)]
-    if suspect.partner >= 0:
-        pictures.insert(0, _picture(survey, suspect.partner, suspect))
+    shown = [suspect.face] if suspect.partner < 0 else [suspect.partner, suspect.face]
+    pictures = [_picture(survey, number, suspect) for number in shown]
     return {
         "pictures": [jpeg_uri(picture) for picture in pictures],
+        "alts": [f"Face {survey.faces[number].record.source}" for number in shown],
         "source": face.record.source,
         "where": f"{survey.side_name(suspect.face)}, {face.shard.name}, {face.index}",
         "value": f"{suspect.value:.3g}",
@@ -199,10 +200,10 @@ def _picture(survey: Survey, number: int, suspect: Suspect) -> np.ndarray:
             expected = to_pixels(_expected(survey, number, k))
             drawn = _line(drawn, pixels[k], expected)
     radius = 1.6 if len(points) > 30 else 2.4
-    drawn = draw_points(drawn, pixels[known & ~record.visible], RED, radius)
-    drawn = draw_points(drawn, pixels[known & record.visible], GREEN, radius)
+    drawn = mark_points(drawn, pixels[~record.visible], HIDDEN, radius)
+    drawn = mark_points(drawn, pixels[record.visible], radius=radius)
     if suspect.face == number and suspect.worst:
-        drawn = draw_points(drawn, pixels[list(suspect.worst)], MAGENTA, radius + 0.6)
+        drawn = mark_points(drawn, pixels[list(suspect.worst)], WHITE, radius + 0.6)
     return drawn
 
 
@@ -227,5 +228,6 @@ def _index_in(shape: Shape, row: int, landmark: int) -> int:
 def _line(picture: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     ends = [tuple(round(float(v) * 16) for v in end) for end in (first, second)]
     picture = np.ascontiguousarray(picture).copy()
-    cv2.line(picture, ends[0], ends[1], MAGENTA, 1, cv2.LINE_AA, shift=4)
+    for colour, width in ((DARK, 3), (WHITE, 1)):
+        cv2.line(picture, ends[0], ends[1], colour, width, cv2.LINE_AA, shift=4)
     return picture

@@ -15,7 +15,20 @@ from senet_landmark.detectors.registry import default_corrections
 from senet_landmark.face.pose import yaw_band
 from senet_landmark.io.files import printable
 from senet_landmark.io.images import decode_photo, write_picture
-from senet_landmark.visualisation.drawing import RED, YELLOW, contact_sheet, draw_box, draw_points
+from senet_landmark.visualisation.drawing import (
+    PREDICTION,
+    YELLOW,
+    contact_sheet,
+    draw_box,
+    fit_into,
+    mark_points,
+)
+
+SHEET_CELL = 160
+"""Side in pixels of a face on a contact sheet."""
+
+HIDDEN = PREDICTION
+"""Colour of landmarks that are annotated as hidden; records have no predictions."""
 
 
 def make_report(
@@ -118,13 +131,24 @@ def draw_contact_sheet(out: Path, report: dict[str, Any], most: int = 48) -> Non
     write_picture(out / "contact_sheet.png", contact_sheet(pictures))
 
 
-def draw_record(record: Record, image: np.ndarray | None = None) -> np.ndarray:
-    """Draws the canonical box and the landmarks, hidden ones in red, on the crop; RGB uint8."""
+def draw_record(
+    record: Record, image: np.ndarray | None = None, side: int = SHEET_CELL
+) -> np.ndarray:
+    """Draws the canonical box and the landmarks, hidden ones in orange, on the crop.
+
+    Args:
+      record: the record.
+      image: its picture, RGB uint8 [H, W, 3]; by default it is decoded.
+      side: side of the result in pixels.
+
+    Returns:
+      RGB uint8 [side, side, 3].
+    """
     image = decode_photo(record.image) if image is None else image
     size = np.array(image.shape[1::-1])
-    box = (record.box.reshape(2, 2) * size - 0.5).ravel()
-    points = record.landmarks * size - 0.5
-    known = np.isfinite(points).all(axis=1)
-    picture = draw_box(image, box, YELLOW)
-    picture = draw_points(picture, points[known & ~record.visible], RED)
-    return draw_points(picture, points[known & record.visible])
+    picture, box, points = fit_into(
+        image, side, record.box.reshape(2, 2) * size - 0.5, record.landmarks * size - 0.5
+    )
+    picture = draw_box(picture, box.ravel(), YELLOW)
+    picture = mark_points(picture, points[~record.visible], HIDDEN)
+    return mark_points(picture, points[record.visible])

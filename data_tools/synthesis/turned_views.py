@@ -39,7 +39,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.io.files import read_json, require_folder, write_bytes, write_json
 from senet_landmark.io.images import read_photo, write_picture
 from senet_landmark.io.temporaries import remove_leftovers
-from senet_landmark.visualisation.drawing import contact_sheet, draw_points
+from senet_landmark.visualisation.drawing import contact_sheet, fit_into, mark_points
 
 FRONTAL = 8.0
 """Up to this |yaw| in degrees a face may turn to either side: the pose is not more exact."""
@@ -321,14 +321,18 @@ def _report(
     }
 
 
-def _draw_contact_sheet(options: _Options, sources: list[str], most: int = 10) -> None:
+def _draw_contact_sheet(
+    options: _Options, sources: list[str], most: int = 10, cell: int = 220
+) -> None:
     """Draws some photos, each followed by its views, with their `pts_2d`."""
     pictures = []
     chosen = set(sources[:: -(-len(sources) // most)])
     stems = {re.sub(r"_0\.[^.]*$", "", source) for source in chosen}
     for entry in w300lp.entries(options.out):
         if re.sub(r"_[0-9]+\.[^.]*$", "", entry.source) in stems:
+            landmarks = w300lp.load(entry).landmarks
             photo = read_photo(entry.photo, upright=False)
-            pictures.append(draw_points(photo, w300lp.load(entry).landmarks))
+            picture, points = fit_into(photo, cell, landmarks)
+            pictures.append(mark_points(picture, points))
     columns = 2 * (options.views + 1)
-    write_picture(options.out / "contact_sheet.png", contact_sheet(pictures, columns, cell=220))
+    write_picture(options.out / "contact_sheet.png", contact_sheet(pictures, columns, cell))

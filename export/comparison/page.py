@@ -40,28 +40,12 @@ class Column:
 
 
 def _columns(result: Mapping[str, Any]) -> list[Column]:
-    """The columns of the table of all models."""
+    """The columns of the table of all models: first the errors, then what they cost."""
 
     def mark(row: Mapping[str, Any]) -> str:
         return "†" if row["parameters_are"] == CONSTANTS else ""
 
-    columns = [
-        Column("parameters, M", ("parameters",), unit=1e6, tail=mark),
-        Column("MFLOPs", ("mflops",), ".1f"),
-        Column("size, MB", ("megabytes",)),
-    ]
-    if result["rounds"]:
-        columns += [
-            Column(f"{spec.title}, ms", (f"{engine} one_thread ms",), ".1f")
-            for engine, spec in with_threads().items()
-        ]
-    columns += [
-        Column("training, min", ("minutes",), ".1f", ranked=False),
-        Column("training, faces/s", ("train_faces_per_second",), ".1f", ranked=False),
-        Column("steps", ("steps",), ",.0f", ranked=False),
-        Column("images seen", ("images_seen",), ",.0f", ranked=False),
-        Column("validation NME, %", ("validation_nme",), ranked=False),
-    ]
+    columns = []
     for label in result["sets"]:
 
         def interval(row: Mapping[str, Any], label: str = label) -> str:
@@ -72,7 +56,29 @@ def _columns(result: Mapping[str, Any]) -> list[Column]:
             Column(f"{label}: NME, %", (f"{label} nme_inter_ocular",), tail=interval),
             Column(f"{label}: by box, %", (f"{label} nme_bbox_size",)),
         ]
+    if not columns:
+        columns = [Column("validation NME, %", ("validation_nme",), ranked=False)]
+    columns += [
+        Column("parameters, M", ("parameters",), unit=1e6, tail=mark),
+        Column("MFLOPs", ("mflops",), ".1f"),
+        Column("size, MB", ("megabytes",)),
+    ]
+    if result["rounds"]:
+        columns += [
+            Column(f"{spec.title}, ms", (f"{engine} one_thread ms",), ".1f")
+            for engine, spec in with_threads().items()
+        ]
     return columns
+
+
+TRAINING = (
+    Column("minutes", ("minutes",), ".1f", ranked=False),
+    Column("faces/s", ("train_faces_per_second",), ".1f", ranked=False),
+    Column("steps", ("steps",), ",.0f", ranked=False),
+    Column("images seen", ("images_seen",), ",.0f", ranked=False),
+    Column("validation NME, %", ("validation_nme",), ranked=False),
+)
+"""The columns of the table of networks and their training."""
 
 
 def _thread_columns(cores: int) -> list[Column]:
@@ -173,11 +179,11 @@ def write_comparison(out: Path, result: Mapping[str, Any]) -> None:
     models = result["models"]
     titles = _validation_titles(models)
     rows = [_flat(row, list(titles)) for row in models]
-    table = _table(
-        {"model": "name", "network": "network", "input": "input_size"}, _columns(result), rows
-    )
+    table = _table({"model": "name"}, _columns(result), rows)
+    texts = {"model": "name", "network": "network", "input": "input_size"}
+    training = _table({**texts, "trained on": "trained_on"}, TRAINING, rows)
     validation = _table(
-        {"model": "name", "trained on": "trained_on", "input": "input_size"},
+        {"model": "name"},
         [Column(title, (f"validation {key}",), ranked=False) for key, title in titles.items()],
         [row for row in rows if row["kind"] == "run"],
     )
@@ -186,6 +192,7 @@ def write_comparison(out: Path, result: Mapping[str, Any]) -> None:
         Path(__file__).parent / "templates" / "compare.html",
         names=[row["name"] for row in rows],
         table=table,
+        training=training,
         validation=validation if titles else None,
         failed=result["failed"],
         notes=result["notes"],
@@ -198,7 +205,7 @@ def write_comparison(out: Path, result: Mapping[str, Any]) -> None:
     writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    parts = [_markdown(table)]
+    parts = [_markdown(table), "Networks and their training:\n\n" + _markdown(training)]
     if titles:
         parts.append("On the validation split:\n\n" + _markdown(validation))
     lines = [f"Not compared: {f['name']}: {f['error']}" for f in result["failed"]]
@@ -220,4 +227,4 @@ def _markdown(table: Mapping[str, Any]) -> str:
 
 
 def _chart(figure: Figure | None) -> str:
-    return "" if figure is None else data_uri(svg_of(figure), "svg+xml")
+    return "" if figure is None else data_uri(svg_of(figure, whole=True), "svg+xml")

@@ -14,7 +14,7 @@ from senet_landmark.face import geometry
 from senet_landmark.face.procrustes import as_complex, mean_shape
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.visualisation.charts import COLOURS, INK, legend, plain, svg_of
-from senet_landmark.visualisation.drawing import GREEN, RED, draw_box, draw_points
+from senet_landmark.visualisation.drawing import PREDICTION, TRUTH, draw_box, mark_points
 
 SCALE = ListedColormap(colormaps["viridis_r"](np.linspace(0.1, 1, 256)))
 """Colours from low to high error, without the pale yellows that vanish on a light ground."""
@@ -32,17 +32,17 @@ AREAS = (5.0, 90.0)
 """Areas of the circles for no error and for the largest error, in square points."""
 
 
-def ced_curves(errors: Mapping[str, np.ndarray], limit: float) -> bytes:
+def ced_curves(errors: Mapping[str, np.ndarray], limit: float, normaliser: str) -> bytes:
     """Cumulative error distributions: the share of all faces whose error is at most x.
 
     Args:
       errors: model -> NME of its faces as shares, +inf for a missed face; at least one face each.
       limit: the largest error on the axis, as a share.
+      normaliser: name of what the errors are divided by, for the axis.
     """
     names = [_literal(name) for name in errors]
-    width = 4.0 + 0.45 + 0.06 * max(len(name) for name in names)
-    figure = Figure(figsize=(width, 3.2))
-    figure.subplots_adjust(0.55 / width, 0.16, 4.0 / width, 0.96)
+    figure = Figure(figsize=(4.0, 3.2))
+    figure.subplots_adjust(0.14, 0.16, 1, 0.96)
     axes = figure.add_subplot()
     plain(axes)
     for number, (name, values) in enumerate(zip(names, errors.values(), strict=True)):
@@ -54,10 +54,10 @@ def ced_curves(errors: Mapping[str, np.ndarray], limit: float) -> bytes:
     axes.set_xlim(0, 100 * limit)
     axes.set_ylim(0, 101)  # above 100, so that a line at 100 is drawn in full
     axes.grid(color=INK, alpha=0.12, linewidth=0.6)
-    axes.set_xlabel("inter-ocular NME, %", fontsize=9, color=INK)
+    axes.set_xlabel(f"{normaliser} NME, %", fontsize=9, color=INK)
     axes.set_ylabel("% of all faces", fontsize=9, color=INK)
     legend(axes)
-    return svg_of(figure)
+    return svg_of(figure, whole=True)
 
 
 def mean_face(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
@@ -67,7 +67,10 @@ def mean_face(truth: np.ndarray, scheme: Scheme) -> np.ndarray:
 
 
 def landmark_errors(
-    mean: np.ndarray, panels: Sequence[tuple[str, Sequence[float | None]]], top: float
+    mean: np.ndarray,
+    panels: Sequence[tuple[str, Sequence[float | None]]],
+    top: float,
+    normaliser: str,
 ) -> bytes:
     """The error of each landmark as area and colour of a circle on the mean face; a panel a model.
 
@@ -75,6 +78,7 @@ def landmark_errors(
       mean: complex [K], from `mean_face`.
       panels: (title, error of each landmark in percent or None) of each panel.
       top: error at the upper end of the colour scale, in percent.
+      normaliser: name of what the errors are divided by, for the scale.
     """
     columns = min(PANELS, len(panels))
     rows = math.ceil(len(panels) / columns)
@@ -97,7 +101,7 @@ def landmark_errors(
     strip.yaxis.tick_right()
     strip.yaxis.set_label_position("right")
     strip.tick_params(colors=INK, labelsize=8)
-    strip.set_ylabel("mean error, % of inter-ocular distance", fontsize=8, color=INK)
+    strip.set_ylabel(f"mean {normaliser} error, %", fontsize=8, color=INK)
     return svg_of(figure)
 
 
@@ -148,7 +152,7 @@ def _literal(name: str) -> str:
 def face_picture(
     photo: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None, box: np.ndarray | None
 ) -> np.ndarray:
-    """The part of a photo around a face, with box, ground truth (green) and prediction (red).
+    """The part of a photo around a face, with box, ground truth (blue) and prediction (orange).
 
     Args:
       photo: RGB uint8 [H, W, 3].
@@ -182,6 +186,6 @@ def face_picture(
 
     if box is not None:
         picture = draw_box(picture, to_picture(np.asarray(box, np.float64).reshape(2, 2)).ravel())
-    radius = 1.5 if len(truth) > 30 else 2.4
-    picture = draw_points(picture, to_picture(annotated), GREEN, radius)
-    return draw_points(picture, to_picture(predictions), RED, radius)
+    radius = 1.9 if len(truth) > 30 else 2.8  # the page shows it at about half its size
+    picture = mark_points(picture, to_picture(annotated), TRUTH, radius)
+    return mark_points(picture, to_picture(predictions), PREDICTION, radius)

@@ -29,6 +29,7 @@ from senet_landmark.export.evaluation.face_sources import (
     face_source_of,
 )
 from senet_landmark.export.evaluation.peers import PEERS
+from senet_landmark.export.evaluation.tables import percent
 from senet_landmark.export.inference.landmarker import Landmarker
 from senet_landmark.export.inference.predictor import PASSES, Predictor
 from senet_landmark.face.boxes import LANDMARKS
@@ -205,7 +206,8 @@ def _groups_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _cell(figures: dict[str, Any], interval: list[float] | None) -> str:
     """Both errors, and the interval of the first; a single face has no interval."""
     interval_text = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else ""
-    return f"{figures['nme_inter_ocular']:.2f}%{interval_text}; {figures['nme_bbox_size']:.2f}%"
+    ocular, size = (percent(figures[key]) for key in ("nme_inter_ocular", "nme_bbox_size"))
+    return f"{ocular}{interval_text}; {size}"
 
 
 def load_model(
@@ -293,13 +295,17 @@ def _table(results: list[Measured], scheme: Scheme) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     errors = [result.errors(scheme) for result in results]
-    writer.writerow(["model", "boxes", "face", "subset", "yaw", "missed", *errors[0]])
+    titles = ["model", "boxes", "face", "subset", "yaw", "missed", "landmarks", *errors[0]]
+    writer.writerow(titles)
     for result, errors_by_kind in zip(results, errors, strict=True):
+        counts = result.mask.sum(axis=1)
         for index, face in enumerate(result.faces):
             yaw = "" if face.yaw is None else f"{face.yaw:.1f}"
             values = [f"{100 * nmes[index]:.4f}" for nmes in errors_by_kind.values()]
-            writer.writerow([result.name, result.boxes, face.source, face.subset, yaw, 0, *values])
+            values = ["" if value == "nan" else value for value in values]
+            start = [result.name, result.boxes, face.source, face.subset, yaw, 0]
+            writer.writerow([*start, int(counts[index]), *values])
         for face in result.missed:
-            empty = [""] * len(errors_by_kind)
+            empty = [""] * (1 + len(errors_by_kind))
             writer.writerow([result.name, result.boxes, face.source, face.subset, "", 1, *empty])
     return stream.getvalue()

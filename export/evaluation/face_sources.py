@@ -18,7 +18,7 @@ from senet_landmark.detectors.registry import DETECTORS, get_detector
 from senet_landmark.detectors.search import find_annotated_faces
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.measuring import AnnotatedFace
-from senet_landmark.evaluation.metrics import NORMALISERS, normaliser
+from senet_landmark.evaluation.metrics import unmeasurable
 from senet_landmark.face.attributes import get_attribute
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS, canonical_box
 from senet_landmark.face.geometry import apply, to_pixels
@@ -156,7 +156,7 @@ def face_source_of(
     """
     detectors = {box: get_detector(box, detector_model).stages for box in boxes if box in DETECTORS}
     if isinstance(faces, Records):
-        return _records_source(faces, boxes, detectors)
+        return _records_source(faces, boxes, detectors, skipped)
     entries = faces.entries()
     by_name = {entry.source: entry for entry in entries}
 
@@ -185,12 +185,13 @@ def _faces_of(
     for entry in photo:
         try:
             sample = load_sample(dataset, entry)
-            true_boxes.append(canonical_box(sample.landmarks, sample.scheme))
-            for kind in NORMALISERS:  # a face that cannot be measured must not stop the evaluation
-                normaliser(sample.landmarks[None], get_scheme(sample.scheme), kind, [entry.source])
+            # A face that cannot be measured must not stop the evaluation.
+            if problem := unmeasurable(sample.landmarks, get_scheme(sample.scheme)):
+                raise InputError(f"{entry.source}: {problem}.")
+            if set(boxes) != {ANNOTATION}:
+                true_boxes.append(canonical_box(sample.landmarks, sample.scheme))
             samples.append(sample)
         except InputError as error:
-            del true_boxes[len(samples) :]
             skipped.append({"photo": str(entry.photo), "reason": str(error)})
     if not samples:
         return
@@ -229,6 +230,7 @@ def _records_source(
     faces: Records,
     boxes: Sequence[str],
     detectors: dict[str, tuple[Find, ...]],
+    skipped: list[dict[str, str]],
 ) -> FaceSource:
     """The recorded crops as photos, with the landmarks' boxes, or a detector's on the crop."""
     from senet_landmark.data.input_pipeline import RecordStore
@@ -245,6 +247,10 @@ def _records_source(
             record, pixels = store.record(index), store.image(index)
             size = (pixels.shape[1], pixels.shape[0])
             truth = apply(to_pixels(size), record.landmarks).astype(np.float32)
+            if problem := unmeasurable(truth, store.scheme):
+                reason = f"{record.source}: {problem}."
+                skipped.append({"photo": record.source, "reason": reason})
+                continue
             true_box = canonical_box(truth, record.scheme)
             boxes_of: dict[str, np.ndarray | None] = {LANDMARKS: true_box}
             for name, stages in detectors.items():

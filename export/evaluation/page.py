@@ -13,6 +13,7 @@ import numpy as np
 from senet_landmark.detectors.registry import BLAZEFACE, DLIB, DLIB_CNN, YUNET
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.measuring import AnnotatedFace, Measured
+from senet_landmark.evaluation.metrics import Kind
 from senet_landmark.evaluation.statistics import LIMITS
 from senet_landmark.export.evaluation import charts as charts
 from senet_landmark.export.evaluation import tables as tables
@@ -95,7 +96,8 @@ def render(results: list[Measured], metrics: dict[str, Any], face_source: FaceSo
     figures = metrics["models"]
     labels = tables.labels_of(results)
     boxes = list(dict.fromkeys(result.boxes for result in results))
-    errors = [result.errors(face_source.scheme)["nme_inter_ocular"] for result in results]
+    kind = figures[0]["normaliser"]
+    errors = [result.errors(face_source.scheme)[f"nme_{kind}"] for result in results]
     rankings = [_ranking(result, nme) for result, nme in zip(results, errors, strict=True)]
     missed = [_missed(box, results, labels) for box in boxes]
     _draw(
@@ -109,11 +111,21 @@ def render(results: list[Measured], metrics: dict[str, Any], face_source: FaceSo
         scheme=face_source.scheme,
         faces=max(len(result.faces) + len(result.missed) for result in results),
         limits=LIMITS,
+        normaliser=tables.TITLES[kind],
+        partial=[
+            (label, entry["boxes"], text)
+            for label, entry in zip(labels, figures, strict=True)
+            if (text := tables.about_partial(entry))
+        ],
         skipped_most=SKIPPED,
         boxes=[(box, BOXES.get(box, "")) for box in boxes],
         rows=tables.summary(results, figures, labels, face_source.scheme),
         absent=tables.absent(results, labels, face_source.scheme),
-        curves=[(box, data_uri(_curves(box, results, errors, labels), "svg+xml")) for box in boxes],
+        curves=[
+            (box, data_uri(chart, "svg+xml"))
+            for box in boxes
+            if (chart := _curves(box, results, errors, labels, kind))
+        ],
         faces_of_landmarks=_landmarks(results, figures, labels, boxes, face_source.scheme),
         groups=tables.by_group(figures, labels),
         parts=tables.by_part(figures, labels),
@@ -130,14 +142,19 @@ def render(results: list[Measured], metrics: dict[str, Any], face_source: FaceSo
 
 
 def _curves(
-    box: str, results: Sequence[Measured], errors: Sequence[np.ndarray], labels: Sequence[str]
+    box: str,
+    results: Sequence[Measured],
+    errors: Sequence[np.ndarray],
+    labels: Sequence[str],
+    kind: Kind,
 ) -> bytes:
     errors_by_label = {
-        label: np.r_[nme, np.full(len(result.missed), np.inf)]
+        label: np.r_[nme[~np.isnan(nme)], np.full(len(result.missed), np.inf)]
         for result, nme, label in zip(results, errors, labels, strict=True)
         if result.boxes == box
     }
-    return charts.ced_curves(errors_by_label, max(LIMITS))
+    measured = {label: values for label, values in errors_by_label.items() if len(values)}
+    return charts.ced_curves(measured, max(LIMITS), tables.TITLES[kind]) if measured else b""
 
 
 def _landmarks(
@@ -152,7 +169,7 @@ def _landmarks(
     all_faces = (*results[0].faces, *results[0].missed)
     mean = charts.mean_face(np.stack([face.truth for face in all_faces]), scheme)
     top = max(
-        max(e for entry in figures for e in entry["by_landmark"] if e is not None),
+        max((e for entry in figures for e in entry["by_landmark"] if e is not None), default=0.0),
         0.01,
     )
     landmark_charts = []
@@ -162,7 +179,8 @@ def _landmarks(
             for entry, label in zip(figures, labels, strict=True)
             if entry["boxes"] == box
         ]
-        chart = charts.landmark_errors(mean, panels, top)
+        title = tables.TITLES[figures[0]["normaliser"]]
+        chart = charts.landmark_errors(mean, panels, top, title)
         landmark_charts.append((box, data_uri(chart, "svg+xml")))
     return landmark_charts
 
@@ -172,7 +190,8 @@ def _landmarks(
 
 def _ranking(result: Measured, errors: np.ndarray) -> list[dict[str, Any]]:
     """The worst, median and best faces; all faces if there are no more than these."""
-    order = sorted(range(len(errors)), key=lambda i: (-errors[i], result.faces[i].source))
+    known = np.flatnonzero(~np.isnan(errors)).tolist()
+    order = sorted(known, key=lambda i: (-errors[i], result.faces[i].source))
     parts: list[tuple[str, Iterable[int]]] = [("all, the worst first", order)]
     if len(order) > WORST + MEDIAN + BEST:
         middle = max(WORST, (len(order) - MEDIAN) // 2)

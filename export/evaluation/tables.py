@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from senet_landmark.evaluation.measuring import Measured
-from senet_landmark.evaluation.metrics import NORMALISERS
+from senet_landmark.evaluation.metrics import NORMALISERS, Kind
 from senet_landmark.evaluation.statistics import LIMITS
 from senet_landmark.face.schemes import Scheme
 
@@ -14,6 +14,49 @@ LOWER_IS_BETTER = (
     *(f"failure_rate_{x:.2f}" for x in LIMITS),
 )
 HIGHER_IS_BETTER = tuple(f"auc_{x:.2f}" for x in LIMITS)
+
+TITLES: dict[Kind, str] = {
+    "inter_ocular": "inter-ocular",
+    "inter_pupil": "inter-pupil",
+    "bbox_diagonal": "box diagonal",
+    "bbox_size": "box size",
+}
+"""Normaliser -> its name in texts."""
+
+
+def percent(value: float | None) -> str:
+    """A figure in percent as text; `–` for one that no face has."""
+    return "–" if value is None else f"{value:.2f}%"
+
+
+def about_partial(figures: dict[str, Any]) -> str:
+    """What was measured on faces with unknown landmarks; empty where all are known.
+
+    Args:
+      figures: those of one model, as `metrics_of` returns them.
+    """
+    n, partial = figures["n"], figures["partial_faces"]
+    texts = []
+    if partial:
+        each = figures["landmarks_measured"] / n
+        texts.append(
+            f"Partly annotated faces: {partial:,} of {n:,}; measured on their known landmarks, "
+            f"{each:.4g} of {len(figures['by_landmark'])} a face on average, and in their box."
+        )
+    texts += [
+        f"{TITLES[kind].capitalize()} NME: of {count:,} of {n:,} faces; "
+        "the known landmarks of the others do not give its length."
+        if count
+        else f"No {TITLES[kind]} NME: the known landmarks do not give its length."
+        for kind, count in figures["faces_by_normaliser"].items()
+        if count < n
+    ]
+    if figures["unmeasured"]:
+        texts.append(
+            f"Not measured: {len(figures['unmeasured']):,} faces, of which no known landmark is "
+            "one that the model predicts."
+        )
+    return " ".join(texts)
 
 
 def labels_of(results: Sequence[Measured]) -> list[str]:
@@ -49,12 +92,13 @@ def summary(
         ):
             choose = max if key in HIGHER_IS_BETTER else min
             # Compared as printed: figures that look equal are equal.
-            best = choose(round(rival[key], 2) for rival in rivals)
+            values = [round(rival[key], 2) for rival in rivals if rival[key] is not None]
+            known = entry[key] is not None
             cells.append(
                 {
-                    "value": f"{entry[key]:.2f}",
+                    "value": _number(entry[key]),
                     "interval": _interval(entry["interval_95"][key]),
-                    "best": len(rivals) > 1 and round(entry[key], 2) == best,
+                    "best": known and len(values) > 1 and round(entry[key], 2) == choose(values),
                 }
             )
         rows.append(

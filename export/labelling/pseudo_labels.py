@@ -32,7 +32,7 @@ from senet_landmark.face.geometry import CropSpec, apply, crop_box, to_crop, to_
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.io.files import write_bytes, write_json
 from senet_landmark.io.images import write_picture
-from senet_landmark.visualisation.drawing import contact_sheet, draw_points
+from senet_landmark.visualisation.drawing import contact_sheet, mark_points
 
 SHOWN = 64
 """Faces on the contact sheet."""
@@ -135,7 +135,7 @@ def write_pseudo_labels(
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_bytes(Path(out) / "labels.csv", text.getvalue().encode())
     write_picture(Path(out) / "contact_sheet.png", contact_sheet(pictures))
-    median_error, median_disagreement = np.median(distances, axis=0).tolist()
+    median_error, median_disagreement = np.nanmedian(distances, axis=0).tolist()
     report = {
         "models": [predictor.name for predictor in predictors],
         "dataset": faces.dataset,
@@ -211,7 +211,9 @@ def _label(
     predictions = np.stack([points for one in predictors for points in both_predictions(one, face)])
     label = predictions.mean(axis=0)
     converted = as_truth(label[None], scheme, true_scheme)
-    error = nme(converted, face.truth[None], true_scheme, "bbox_size")
+    truth = face.truth[None]
+    known = np.isfinite(truth).all(axis=-1)
+    error = nme(converted, truth, true_scheme, "bbox_size", known, strict=False)
     spread = nme(predictions, np.repeat(label[None], len(predictions), 0), scheme, "bbox_size")
     return label, 100 * float(error[0]), 100 * float(spread.mean())
 
@@ -256,6 +258,6 @@ def _picture(photo: np.ndarray, label: np.ndarray, scheme: Scheme) -> np.ndarray
     box = canonical_box(label, scheme.name)
     transform = to_crop(crop_box(box, CropSpec(), (photo.shape[1], photo.shape[0])))
     size = (160, 160)
-    return draw_points(
+    return mark_points(
         warp(photo, transform, size), apply(to_pixels(size), apply(transform, label))
     )

@@ -136,12 +136,16 @@ def evaluate(
 
 
 def _print_figures(metrics: dict[str, Any]) -> None:
+    from senet_landmark.export.evaluation.tables import about_partial
+
     print(metrics["dataset"])
     for figures in metrics["models"]:
         print(f"{figures['model']}, {figures['boxes']} boxes: {_line(figures)}")
         low, high = figures["interval_95"]["nme_inter_ocular"] or [float("nan")] * 2
         missed = figures["missed_faces"]
         print(f"  95% bootstrap interval: NME {low:.2f} to {high:.2f}%; missed faces: {missed}")
+        if partial := about_partial(figures):
+            print(f"  {partial}")
         for name, part in {**figures["by_subset"], **figures["by_yaw"]}.items():
             print(f"  {name:12} {_line(part)}")
         for title, key, unit in (
@@ -154,9 +158,11 @@ def _print_figures(metrics: dict[str, Any]) -> None:
 
 def _line(figures: dict[str, Any]) -> str:
     """Number of faces, and the two most important errors."""
+    from senet_landmark.export.evaluation.tables import percent
+
     return (
-        f"n {figures['n']:5}, NME {figures['nme_inter_ocular']:6.2f}% of the eye corners' "
-        f"distance, {figures['nme_bbox_size']:5.2f}% of the box's size"
+        f"n {figures['n']:5}, NME {percent(figures['nme_inter_ocular']):>7} of the eye corners' "
+        f"distance, {percent(figures['nme_bbox_size']):>6} of the box's size"
     )
 
 

@@ -68,7 +68,9 @@ def shape_model(records: Path, out: Path = Path("shape_model.json"), share: floa
     model = shape_model_of(RecordStore(shard_paths(records, info, "train"), cache_mb=0), share)
     save_shape_model(out, model)
     picture = out.with_suffix(".png")
-    write_picture(picture, draw_shape_modes(model.mean, model.components, model.variances**0.5))
+    write_picture(
+        picture, draw_shape_modes(model.mean, model.components, model.variances, model.share)
+    )
     print(
         f"{len(model.variances)} components have {model.share:.1%} of the variance of "
         f"{model.shapes} faces and their mirror images -> {out}; look at {picture}"

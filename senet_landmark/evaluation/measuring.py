@@ -60,6 +60,7 @@ class Measured:
       poses: [N, 3], yaw, pitch, roll in degrees; empty where the model predicts none.
       probabilities: [N, C], of the classes of `attribute_names`; empty where it predicts none.
       missed: the faces without a box, or in which the model found nothing.
+      unmeasured: the faces of which no known landmark is one that the model predicts.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Measured:
     poses: list[np.ndarray] = field(default_factory=list)
     probabilities: list[np.ndarray] = field(default_factory=list)
     missed: list[AnnotatedFace] = field(default_factory=list)
+    unmeasured: list[AnnotatedFace] = field(default_factory=list)
 
     def add(self, face: AnnotatedFace, outputs: Mapping[str, np.ndarray]) -> None:
         """Adds one face.
@@ -80,6 +82,9 @@ class Measured:
           outputs: the model's outputs: `landmarks` [K, 2], and `pose` [3] and `attributes` [C] of a
             model that predicts them. Without landmarks the face counts as missed.
         """
+        if not np.isfinite(face.truth[list(self.points)]).all(axis=-1).any():
+            self.unmeasured.append(face)
+            return
         predicted = outputs.get("landmarks")
         if predicted is None or not np.isfinite(predicted[list(self.points)]).all():
             self.missed.append(face)
@@ -100,11 +105,14 @@ class Measured:
         return mask & np.isfinite(truth).all(axis=-1)
 
     def errors(self, scheme: Scheme) -> dict[str, np.ndarray]:
-        """`nme_…` of each normaliser -> the measured faces' errors [N], as shares; N > 0."""
+        """`nme_…` of each normaliser -> the measured faces' errors [N], as shares; N > 0.
+
+        NaN for a face whose known landmarks do not give the normaliser.
+        """
         predicted, truth = np.stack(self.predicted), np.stack([f.truth for f in self.faces])
         names = [face.source for face in self.faces]
         return {
-            f"nme_{kind}": nme(predicted, truth, scheme, kind, self.mask, names)
+            f"nme_{kind}": nme(predicted, truth, scheme, kind, self.mask, names, strict=False)
             for kind in NORMALISERS
         }
 
@@ -143,6 +151,7 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
 
     Returns:
       Those of `statistics.summarise`, and:
+      unmeasured: names of the faces of which no known landmark is one that the model predicts.
       by_attribute: attribute -> class -> as `by_subset`; missed: names of the missed faces.
       pose_mae: `yaw`, `pitch`, `roll` and their `mean` in degrees, from `metrics.pose_mae`; only if
         the model predicts a pose and the pose of a face is known.
@@ -156,6 +165,8 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
     missed = len(measured.missed)
     if not faces:
         what = f"the detector missed all {missed} faces" if missed else "there is no face"
+        if measured.unmeasured:
+            what = "no known landmark of a face is one that the model predicts"
         raise InputError(f"Nothing to measure: {what}.")
     predicted, truth = np.stack(measured.predicted), np.stack([face.truth for face in faces])
     names = [face.source for face in faces]
@@ -181,6 +192,7 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
         ),
         "by_attribute": {n: parts([face.attributes.get(n) for face in faces]) for n in attributes},
         "missed": [face.source for face in measured.missed],
+        "unmeasured": [face.source for face in measured.unmeasured],
         **_pose_figures(measured),
         **_attribute_figures(measured),
     }

@@ -74,7 +74,12 @@ NORMALISERS: dict[Kind, Normaliser] = {
 
 
 def normaliser(
-    truth: np.ndarray, scheme: Scheme, kind: Kind, names: Sequence[str] | None = None
+    truth: np.ndarray,
+    scheme: Scheme,
+    kind: Kind,
+    names: Sequence[str] | None = None,
+    *,
+    strict: bool = True,
 ) -> np.ndarray:
     """The length that the errors of each face are divided by; `NORMALISERS` has the sources.
 
@@ -84,12 +89,13 @@ def normaliser(
       scheme: landmark scheme of `truth`.
       kind: key of `NORMALISERS`.
       names: names of the faces, for messages.
+      strict: whether a length of 0 or an unknown one is an error; else it is NaN.
 
     Returns:
       float64 [N] in the unit of `truth`. Boxes are those of the known landmarks.
 
     Raises:
-      InputError: unknown kind, wrong shape, or a face whose length is 0 or unknown.
+      InputError: unknown kind, wrong shape, or, if `strict`, a face whose length is 0 or unknown.
     """
     if kind not in NORMALISERS:
         raise InputError(f"Unknown normaliser {kind!r}. Known: {', '.join(NORMALISERS)}.")
@@ -97,10 +103,30 @@ def normaliser(
     if truth.ndim != 3 or truth.shape[1:] != (scheme.points, 2):
         raise InputError(f"Truth {truth.shape} must be [N, {scheme.points}, 2] ({scheme.name}).")
     length = NORMALISERS[kind].length(truth, scheme)
-    bad = np.flatnonzero(~((length > 0) & (length < np.inf)))  # NaN as well
-    if bad.size:
-        raise InputError(f"{_face(bad[0], names)}: {NORMALISERS[kind].problem}.")
-    return length
+    bad = ~((length > 0) & (length < np.inf))  # NaN as well
+    if strict and bad.any():
+        raise InputError(f"{_face(int(np.argmax(bad)), names)}: {NORMALISERS[kind].problem}.")
+    return np.where(bad, np.nan, length)
+
+
+def unmeasurable(truth: np.ndarray, scheme: Scheme) -> str | None:
+    """Why no error of a face can be measured; None where it can, by at least one normaliser.
+
+    Args:
+      truth: ground truth [K, 2]; NaN where unknown.
+      scheme: landmark scheme of `truth`.
+    """
+    if not np.isfinite(truth).all(axis=-1).any():
+        return "none of its landmarks is known"
+    lengths = {
+        kind: float(rule.length(truth[None], scheme)[0]) for kind, rule in NORMALISERS.items()
+    }
+    for kind in ("inter_ocular", "inter_pupil"):
+        if lengths[kind] == 0:  # not unknown but wrong
+            return NORMALISERS[kind].problem
+    if not any(length > 0 for length in lengths.values()):
+        return "its known landmarks give no eye distance and span no box: nothing to divide by"
+    return None
 
 
 def point_errors(
@@ -110,6 +136,8 @@ def point_errors(
     kind: Kind = "inter_ocular",
     points: Points = None,
     names: Sequence[str] | None = None,
+    *,
+    strict: bool = True,
 ) -> np.ndarray:
     """Normalised Euclidean distance of each landmark.
 
@@ -121,13 +149,16 @@ def point_errors(
       points: the landmarks that count: indices, or bool [K] or [N, K]; None: all. Prediction and
         truth of the others may be NaN.
       names: names of the faces, for messages.
+      strict: as in `normaliser`: whether a face without this normaliser is an error; else its
+        errors are NaN.
 
     Returns:
       float64 [N, K], as a share; NaN where a landmark does not count.
 
     Raises:
       InputError: no face; shapes differ or do not fit the scheme; a landmark that counts is NaN or
-        infinite; a face has no landmark that counts, or its normaliser is 0 or unknown.
+        infinite; a face has no landmark that counts, or, if `strict`, its normaliser is 0 or
+        unknown.
     """
     predicted, truth = np.array(predicted, np.float64), np.array(truth, np.float64)
     if predicted.shape != truth.shape or truth.shape != (*truth.shape[:1], scheme.points, 2):
@@ -137,7 +168,7 @@ def point_errors(
         )
     if not len(truth):
         raise InputError("There is no face to measure.")
-    counted = _counted(points, len(truth), scheme, names)
+    counted = as_mask(points, len(truth), scheme, names)
     for what, values in (("prediction", predicted), ("truth", truth)):
         unknown = ~np.isfinite(values).all(axis=-1)
         if (unknown & counted).any():
@@ -147,7 +178,7 @@ def point_errors(
                 "unknown landmarks out with `points`."
             )
         values[unknown] = np.nan
-    length = normaliser(truth, scheme, kind, names)
+    length = normaliser(truth, scheme, kind, names, strict=strict)
     errors = np.linalg.norm(predicted - truth, axis=-1) / length[:, None]
     return np.where(counted, errors, np.nan)
 
@@ -159,13 +190,17 @@ def nme(
     kind: Kind = "inter_ocular",
     points: Points = None,
     names: Sequence[str] | None = None,
+    *,
+    strict: bool = True,
 ) -> np.ndarray:
     """Normalised mean error of each face, float64 [N], as a share: the mean of its `point_errors`.
 
     Sagonas et al., "300 Faces in-the-Wild Challenge", 2016, equation 1; `NORMALISERS` has the
     sources of the other lengths. Args and Raises as `point_errors`.
     """
-    return mean_known(point_errors(predicted, truth, scheme, kind, points, names), axis=1)
+    return mean_known(
+        point_errors(predicted, truth, scheme, kind, points, names, strict=strict), axis=1
+    )
 
 
 def mean_known(values: np.ndarray, axis: int) -> np.ndarray:
@@ -271,8 +306,10 @@ def _face(index: int, names: Sequence[str] | None) -> str:
     return f"Face {index}" if names is None else f"Face {index} ({names[index]})"
 
 
-def _counted(points: Points, faces: int, scheme: Scheme, names: Sequence[str] | None) -> np.ndarray:
-    """`points` as bool [N, K]."""
+def as_mask(
+    points: Points, faces: int, scheme: Scheme, names: Sequence[str] | None = None
+) -> np.ndarray:
+    """`points` as bool [N, K]. Raises InputError if they are not, or nothing of a face counts."""
     shape = (faces, scheme.points)
     if points is None:
         return np.ones(shape, bool)

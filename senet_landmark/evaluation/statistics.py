@@ -9,10 +9,13 @@ from numpy.typing import ArrayLike
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.metrics import (
     NORMALISERS,
+    Kind,
     Points,
+    as_mask,
     error_by_group,
     mean_known,
     nme,
+    normaliser,
     point_errors,
 )
 from senet_landmark.face.pose import yaw_band
@@ -168,13 +171,21 @@ def summarise(
       missed: number of faces that the detector missed; they are not among the N.
       samples, seed: as in `bootstrap_interval`.
 
+    A face is measured on the landmarks that count, by each normaliser that its known landmarks
+    give: a figure is over the faces that have it, and None where none has.
+
     Returns:
       n: number of measured faces. missed_faces: number of missed faces.
+      faces_by_normaliser: normaliser -> how many of the n faces have it.
+      partial_faces: how many of the n faces have unknown landmarks. landmarks_measured: number of
+        landmarks that were compared, over all n faces.
       nme_inter_ocular, nme_inter_pupil, nme_bbox_diagonal, nme_bbox_size: means over the n faces,
         without the missed ones.
       auc_0.08, auc_0.10, failure_rate_0.08, failure_rate_0.10: of the inter-ocular NME over
         measured and missed faces; a missed face is a failure.
-      by_landmark: [K], mean inter-ocular point errors; None where a landmark never counts.
+      normaliser: the one of `by_landmark` and `by_group`: `inter_ocular`, or where no face has it
+        the first that one has.
+      by_landmark: [K], mean point errors; None where a landmark never counts.
       by_group: the same for each group of `scheme.groups`.
       by_subset, by_yaw: label -> n, nme_inter_ocular, nme_bbox_size, interval_95 (of the inter-
         ocular NME); empty where the labels were not given.
@@ -188,12 +199,16 @@ def summarise(
     if not len(truth):
         what = f"the detector missed all {missed} faces" if missed else "there is no face"
         raise InputError(f"Nothing to measure: {what}.")
-    by_point = point_errors(predicted, truth, scheme, "inter_ocular", points, names)
     figures = _by_face(predicted, truth, scheme, points, names, missed)
     ocular = figures["nme_inter_ocular"]
+    counts = {kind: int(np.isfinite(figures[f"nme_{kind}"]).sum()) for kind in NORMALISERS}
+    kind = first_known(counts)
+    by_point = point_errors(predicted, truth, scheme, kind, points, names, strict=False)
+    counted = np.isfinite(truth).all(axis=-1) & np.isfinite(predicted).all(axis=-1)
 
     def interval(values: np.ndarray) -> list[float | None] | None:
-        ends = bootstrap_interval(values, samples=samples, seed=seed) if len(values) else None
+        known = values[~np.isnan(values)]
+        ends = bootstrap_interval(known, samples=samples, seed=seed) if len(known) else None
         return None if ends is None else [_percent(end) for end in ends]
 
     def part(faces: np.ndarray) -> dict[str, Any]:
@@ -208,6 +223,10 @@ def summarise(
         "n": len(ocular),
         **{key: _mean(values) for key, values in figures.items()},
         "missed_faces": int(missed),
+        "faces_by_normaliser": counts,
+        "partial_faces": int((~np.isfinite(truth).all(axis=(1, 2))).sum()),
+        "landmarks_measured": int((counted & as_mask(points, len(truth), scheme)).sum()),
+        "normaliser": kind,
         "by_landmark": [_percent(value) for value in mean_known(by_point, axis=0)],
         "by_group": {g: _percent(v) for g, v in error_by_group(by_point, scheme).items()},
         "by_subset": parts(_groups(subsets, len(ocular), "subsets")),
@@ -219,11 +238,24 @@ def summarise(
 def headline_figures(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> dict[str, float]:
     """The scalars of `summarise` in percent, without intervals: fast enough for every validation.
 
-    Landmarks that are NaN in the ground truth do not count. Raises InputError as `point_errors`.
+    Landmarks that are NaN in the ground truth do not count, nor do faces without any. A figure that
+    no face has is left out, but for the inter-ocular NME, by which the best weights are chosen.
+
+    Raises:
+      InputError: as `point_errors`, or no face has an inter-ocular NME.
     """
     known = np.isfinite(truth).all(axis=-1)
-    figures = _by_face(predicted, truth, scheme, known, None, missed=0)
-    return {key: 100 * float(values.mean()) for key, values in figures.items()}
+    faces = known.any(axis=1)
+    figures = _by_face(predicted[faces], truth[faces], scheme, known[faces], None, missed=0)
+    if np.isnan(figures["nme_inter_ocular"]).all():
+        raise InputError("No face to validate on has two known outer eye corners: no NME.")
+    means = {key: 100 * float(mean_known(values, axis=0)) for key, values in figures.items()}
+    return {key: mean for key, mean in means.items() if not np.isnan(mean)}
+
+
+def first_known(faces_by_normaliser: Mapping[Kind, int]) -> Kind:
+    """The first normaliser that a face has: `inter_ocular` if any has it."""
+    return next((kind for kind, count in faces_by_normaliser.items() if count), "inter_ocular")
 
 
 def _by_face(
@@ -236,13 +268,21 @@ def _by_face(
 ) -> dict[str, np.ndarray]:
     """Metric -> each face's contribution [N]; the metric is their mean, also in the bootstrap."""
     contributions = {
-        f"nme_{kind}": nme(predicted, truth, scheme, kind, points, names) for kind in NORMALISERS
+        f"nme_{kind}": nme(predicted, truth, scheme, kind, points, names, strict=False)
+        for kind in NORMALISERS
     }
-    errors = np.r_[contributions["nme_inter_ocular"], np.full(missed, np.inf)]
+    if np.isnan(list(contributions.values())).all(axis=0).any():
+        normaliser(truth, scheme, "bbox_diagonal", names)  # names the face
+    ocular = contributions["nme_inter_ocular"]
+    ocular = ocular[~np.isnan(ocular)]
+    # Without any inter-ocular error the missed faces alone would make an AUC of 0.
+    errors = np.r_[ocular, np.full(missed, np.inf)] if len(ocular) else ocular
     for limit in LIMITS:
-        contributions[f"auc_{limit:.2f}"] = area_by_face(errors, limit)
+        contributions[f"auc_{limit:.2f}"] = area_by_face(errors, limit) if len(errors) else errors
     for limit in LIMITS:
-        contributions[f"failure_rate_{limit:.2f}"] = failure_by_face(errors, limit)
+        contributions[f"failure_rate_{limit:.2f}"] = (
+            failure_by_face(errors, limit) if len(errors) else errors
+        )
     return contributions
 
 

@@ -5,12 +5,14 @@ kind of box than it was trained with is the most frequently reported failure of 
 The canonical box is the tight box of a face's 68 landmarks, also where a data set has other points.
 """
 
+import contextlib
+
 import numpy as np
 
 from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import Box, box_from_landmarks
-from senet_landmark.face.pose import fitted_mean_face
-from senet_landmark.face.scheme_conversion import can_convert
+from senet_landmark.face.pose import fitted_mean_face, likely_face
+from senet_landmark.face.scheme_conversion import can_convert, convert
 
 LANDMARKS = "landmarks"
 """Box source: the tight box of the landmarks themselves, which is the canonical box."""
@@ -54,17 +56,25 @@ def check_boxes(boxes: np.ndarray, size: tuple[int, int], photo: str = "The phot
 def canonical_box(landmarks: np.ndarray, scheme: str) -> Box:
     """The canonical face box of landmarks [K, 2] in pixels, NaN where unknown.
 
-    Where the scheme outlines the whole face, it is the tight box of the known points. Where it does
-    not (5, 19, 21, 29 points), the 68 points of the mean 3D face are fitted to the known points and
-    it is the tight box of these 68, so that crops show the same part of the face in every scheme.
+    Where the scheme outlines the whole face, it is the tight box of the points. Where it does not
+    (5, 19, 21, 29 points), the 68 points of the mean 3D face are fitted to the known points and it
+    is the tight box of these 68, so that crops show the same part of the face in every scheme.
+    Unknown points of an outline are put where `likely_face` has them.
 
     Raises:
       InputError: too few landmarks are known, or they span no area.
     """
     points = np.asarray(landmarks, np.float64)
-    if can_convert(scheme, "300w_68"):
-        return box_from_landmarks(points[np.isfinite(points).all(axis=1)])
-    try:
-        return box_from_landmarks(fitted_mean_face(points, scheme))
-    except ValueError as error:
-        raise InputError(f"No face box can be fitted to the landmarks: {error}.") from error
+    known = np.isfinite(points).all(axis=1)
+    if not can_convert(scheme, "300w_68"):
+        try:
+            return box_from_landmarks(fitted_mean_face(points, scheme))
+        except ValueError as error:
+            raise InputError(f"No face box can be fitted to the landmarks: {error}.") from error
+    if known.all():
+        return box_from_landmarks(points)
+    absent = ~np.isfinite(convert(points, scheme, "300w_68")).all(axis=1)
+    points = points[known]
+    with contextlib.suppress(ValueError):  # too few for a face: their own box
+        points = np.r_[points, likely_face(landmarks, scheme)[absent]]
+    return box_from_landmarks(points)

@@ -41,6 +41,7 @@ __all__ = [
     "euler_angles",
     "fitted_mean_face",
     "known_pose",
+    "likely_face",
     "mirror_pose",
     "pose_from_landmarks",
     "pose_from_para",
@@ -71,6 +72,10 @@ rotated back by its `Pose_Para`, aligned by generalised Procrustes analysis, ave
 symmetric with the mirror permutation of the 68 points. The jaw is the true 3D jaw, not the visible
 contour.
 """
+
+FLAT = 0.2
+"""Points of the mean face whose extent is less than this share of their length lie about on a line:
+they say nothing about pitch."""
 
 STABLE_POINTS: NDArray[np.intp] = np.r_[17:49, 51, 54]
 """Points that a pose is fitted to: brows, nose, eyes, mouth corners and middle of the upper lip.
@@ -240,6 +245,31 @@ def fitted_mean_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.floa
     landmarks, model = _points_to_fit(points, scheme, least=4)
     rotation, scale, translation = _fit_scaled_orthographic(landmarks, model)
     return scale * (MEAN_FACE_3D.astype(np.float64) @ rotation.T)[:, :2] + translation
+
+
+def likely_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
+    """The 68 points that a face with a few known landmarks may have, [68, 2] in pixels.
+
+    Those of `fitted_mean_face`; where fewer than 4 points are known, or they lie close to a line
+    (eye corners alone), those of the mean face seen from the front, moved, scaled and rolled.
+
+    Args:
+      points, scheme: as in `pose_of`.
+
+    Raises:
+      ValueError: fewer than 2 of the points that a pose is fitted to are known, or all coincide.
+    """
+    landmarks, model = _points_to_fit(points, scheme, least=2)
+    place, shape = (p[:, :2] @ (1, 1j) for p in (landmarks, model))
+    extent = np.linalg.svd(model[:, :2] - model[:, :2].mean(axis=0), compute_uv=False)
+    if len(model) >= 4 and extent[1] > FLAT * extent[0]:
+        return fitted_mean_face(points, scheme)
+    if not np.ptp(landmarks, axis=0).any():
+        raise ValueError("landmarks coincide: no face can be fitted")
+    around = shape - shape.mean()
+    turn = np.vdot(around, place - place.mean()) / np.vdot(around, around)
+    face = turn * (MEAN_FACE_3D[:, :2] @ (1, 1j) - shape.mean()) + place.mean()
+    return np.stack([face.real, face.imag], axis=1)
 
 
 def _points_to_fit(

@@ -169,19 +169,20 @@ def _chart(test: RangeTest, config: Config) -> Figure:
     figure.subplots_adjust(0.1, 0.13, 0.97, 0.9)
     axes = figure.add_subplot()
     plain(axes)
-    axes.plot(test.rates, test.losses, color=COLOURS[0], alpha=0.35, linewidth=1)
-    axes.plot(test.rates, test.smoothed, color=COLOURS[0], linewidth=1.8)
+    # Over all marks, and the test's marks over the preset's: equal rates would hide them.
+    axes.plot(test.rates, test.losses, color=COLOURS[0], alpha=0.35, linewidth=1, zorder=5)
+    axes.plot(test.rates, test.smoothed, color=COLOURS[0], linewidth=1.8, zorder=6)
     axes.set_xscale("log")
     # Without this limit the losses that blew up would flatten the rest of the curve.
     low, high = min(test.losses), 1.15 * max(test.smoothed[: test.rates.index(test.lowest_at) + 1])
     axes.set_ylim(low - 0.05 * (high - low), high)
     marks = (
-        (test.suggested, COLOURS[1], f"falls fastest at {test.suggested:.1e}"),
-        (test.lowest_at, COLOURS[3], f"lowest at {test.lowest_at:.1e}"),
-        (config.schedule.initial, COLOURS[2], f"preset {config.schedule.initial:.1e}"),
+        (test.suggested, COLOURS[1], f"falls fastest at {test.suggested:.1e}", 4, 1.4, "--"),
+        (test.lowest_at, COLOURS[3], f"lowest at {test.lowest_at:.1e}", 3, 1.4, ":"),
+        (config.schedule.initial, "#bbbbbb", f"preset {config.schedule.initial:.1e}", 2, 4, "-"),
     )
-    for rate, colour, text in marks:
-        axes.axvline(rate, color=colour, linewidth=1.2, linestyle="--", label=text)
+    for rate, colour, text, order, width, dash in marks:
+        axes.axvline(rate, color=colour, linewidth=width, linestyle=dash, label=text, zorder=order)
     axes.legend(
         fontsize=9, frameon=False, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=3
     )

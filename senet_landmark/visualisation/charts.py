@@ -12,12 +12,21 @@ COLOURS = ("#4477aa", "#cc6677", "#228833", "#aa7722", "#8855aa", "#3399aa", "#7
 INK = "#333333"
 
 
-def svg_of(figure: Figure) -> bytes:
-    """The figure as SVG with a transparent background; the same figure gives the same bytes."""
+def svg_of(figure: Figure, *, whole: bool = False) -> bytes:
+    """The figure as SVG with a transparent background; the same figure gives the same bytes.
+
+    Args:
+      figure: the figure.
+      whole: whether the picture's size is that of all that is drawn, as a `legend` with long names
+        is wider than planned; else it is the figure's own.
+    """
     buffer = io.BytesIO()
     # A fixed salt instead of random ids, and no date, so that the bytes are the same each time.
     with rc_context({"svg.hashsalt": "senet_landmark"}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        figure.savefig(
+            buffer, format="svg", transparent=True, metadata={"Date": None},
+            bbox_inches="tight" if whole else None, pad_inches=0.04,
+        )  # fmt: skip
     return buffer.getvalue()
 
 

@@ -3,9 +3,16 @@
 import cv2
 import numpy as np
 
-from senet_landmark.face.geometry import to_crop, warp
+from senet_landmark.face.geometry import apply, to_crop, warp
 
-GREEN, RED, YELLOW = (60, 220, 60), (240, 60, 60), (250, 210, 40)
+GREEN, YELLOW = (60, 220, 60), (250, 210, 40)
+
+TRUTH, PREDICTION = (86, 180, 233), (230, 159, 0)
+"""Blue and orange, which the colour-blind tell apart: Okabe and Ito, "Color Universal Design"
+(2008). Where both are drawn, this is which."""
+
+DARK = (20, 20, 20)
+"""The outline of marks, so that they show on light and on dark skin."""
 
 
 def draw_points(
@@ -78,26 +85,58 @@ def put_label(
 
 
 def draw_shape_modes(
-    mean: np.ndarray, components: np.ndarray, deviations: np.ndarray, most: int = 6, cell: int = 160
+    mean: np.ndarray,
+    components: np.ndarray,
+    variances: np.ndarray,
+    share: float,
+    most: int = 6,
+    cell: int = 220,
 ) -> np.ndarray:
-    """Draws a shape model's first modes, one per row: the mean, and 3 deviations below and above.
+    """Draws a shape model's first modes, one per row: 3 deviations below the mean, it, 3 above.
 
     Args:
       mean: [K, 2].
       components: [C, 2 K], x0, y0, x1 ….
-      deviations: [C], standard deviations of the coefficients.
+      variances: [C], of the coefficients.
+      share: the share of the whole variance that all components have together.
       most: largest number of rows.
       cell: side of a shape's picture in pixels.
     """
-    extent = 1.4 * np.abs(mean).max()
+    extent = 1.6 * np.abs(mean).max()
+    shares = share * variances / variances.sum()
     pictures = []
-    for component, deviation in list(zip(components, deviations, strict=True))[:most]:
-        for factor in (-3, 0, 3):
-            shape = mean + factor * deviation * component.reshape(mean.shape)
-            pixels = (shape / extent + 1) / 2 * cell - 0.5
+    for number in range(min(most, len(components))):
+        component = components[number].reshape(mean.shape)
+        titles = {-3: "mean - 3 deviations", 0: "mean", 3: "mean + 3 deviations"}
+        for factor, title in titles.items():
+            shape = mean + factor * variances[number] ** 0.5 * component
             background = np.full((cell, cell, 3), 32, np.uint8)
-            pictures.append(draw_points(background, pixels, radius=cell / 100))
+            picture = mark_points(background, (shape / extent + 1) / 2 * cell - 0.5)
+            if factor == -3:
+                mode = f"mode {number + 1}: {100 * shares[number]:.1f}% of variance"
+                picture = draw_label(picture, mode, np.array([6, 18]), 9)
+            pictures.append(draw_label(picture, title, np.array([6, cell - 4]), 9))
     return contact_sheet(pictures, columns=3, cell=cell)
+
+
+def mark_points(
+    picture: np.ndarray,
+    points: np.ndarray,
+    colour: tuple[int, int, int] = TRUTH,
+    radius: float = 1.2,
+) -> np.ndarray:
+    """Draws dots with a dark outline, on any skin, at the known points [K, 2], on a copy.
+
+    Args:
+      picture: RGB uint8 [H, W, 3].
+      points: in pixels; those that are not finite are left out.
+      colour: a light colour.
+      radius: of the light part, in pixels.
+    """
+    points = np.asarray(points, np.float64)
+    known = points[np.isfinite(points).all(axis=1)]
+    picture = draw_points(picture, known, DARK, radius + 0.8)
+    return draw_points(picture, known, colour, radius)
 
 
 def contact_sheet(pictures: list[np.ndarray], columns: int = 8, cell: int = 160) -> np.ndarray:
@@ -117,9 +156,24 @@ def contact_sheet(pictures: list[np.ndarray], columns: int = 8, cell: int = 160)
     rows = -(-len(pictures) // columns)
     sheet = np.full((rows * cell, columns * cell, 3), 32, np.uint8)
     for number, picture in enumerate(pictures):
-        side = max(picture.shape[:2])
-        whole = np.array([-0.5, -0.5, side - 0.5, side - 0.5])
-        fitted = warp(picture, to_crop(whole), (cell, cell))
         top, left = divmod(number, columns)
+        fitted = fit_into(picture, cell)[0]
         sheet[top * cell : (top + 1) * cell, left * cell : (left + 1) * cell] = fitted
     return sheet
+
+
+def fit_into(picture: np.ndarray, cell: int, *points: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Fits a picture into a square cell: what is drawn afterwards is as thick in every cell.
+
+    Args:
+      picture: RGB uint8 [H, W, 3].
+      cell: side of the cell in pixels.
+      points: [K, 2] each, in pixels of the picture.
+
+    Returns:
+      The picture, RGB uint8 [cell, cell, 3], and `points` in its pixels.
+    """
+    side = max(picture.shape[:2])
+    transform = to_crop(np.array([-0.5, -0.5, side - 0.5, side - 0.5]))
+    fitted = warp(picture, transform, (cell, cell))
+    return fitted, *(apply(transform, np.asarray(p, np.float64)) * cell - 0.5 for p in points)

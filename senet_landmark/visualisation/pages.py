@@ -27,7 +27,10 @@ def data_uri(data: bytes, kind: str) -> str:
 
 def jpeg_uri(picture: np.ndarray) -> str:
     """The `src` of an image element from RGB uint8 [H, W, 3]."""
-    encoded, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    # Colour at full resolution, or small coloured dots become grey.
+    options = [cv2.IMWRITE_JPEG_QUALITY, 88]
+    options += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    encoded, data = cv2.imencode(".jpg", picture[..., ::-1], options)
     if not encoded:
         raise ValueError("OpenCV could not encode the picture as JPEG")
     return data_uri(data.tobytes(), "jpeg")

@@ -11,6 +11,7 @@ from senet_landmark.evaluation.metrics import (
     nme,
 )
 from senet_landmark.evaluation.statistics import (
+    headline_figures,
     summarise,
 )
 from senet_landmark.face.schemes import get_scheme
@@ -26,6 +27,7 @@ SCALARS = [
 
 KEYS = [
     *("n", *SCALARS, "missed_faces"),
+    *("faces_by_normaliser", "partial_faces", "landmarks_measured", "normaliser"),
     *("by_landmark", "by_group", "by_subset", "by_yaw", "interval_95"),
 ]
 
@@ -117,3 +119,24 @@ def test_bad_summaries():
         summarise(predicted, truth, FIVE, subsets={"a": [0, 1]})
     with pytest.raises(InputError, match=r"Face 1 \(b\)"):
         summarise(predicted, truth * [[[1]], [[0]]], FIVE, names="ab")
+
+
+def test_unknown_landmarks_take_only_the_figures_that_need_them():
+    scheme = get_scheme("300w_68")
+    predicted, truth = some_faces(scheme, 3)
+    truth[0, 37] = NAN  # an eye's outline
+    truth[1, 36:48] = NAN  # both eyes
+    known = np.isfinite(truth).all(axis=-1)
+    report = summarise(predicted, truth, scheme, points=known, missed=1, samples=9)
+    assert list(report["faces_by_normaliser"].values()) == [2, 1, 3, 3]
+    assert (report["partial_faces"], report["landmarks_measured"]) == (2, known.sum())
+    ocular = nme(predicted[[0, 2]], truth[[0, 2]], scheme, points=known[[0, 2]])
+    assert report["nme_inter_ocular"] == pytest.approx(100 * ocular.mean(), abs=1e-4)
+    assert report["auc_0.08"] == pytest.approx(100 * auc(np.r_[ocular, INF], 0.08), abs=1e-3)
+    figures = headline_figures(predicted, truth, scheme)
+    assert figures["nme_inter_ocular"] == pytest.approx(100 * ocular.mean())
+    report = summarise(predicted[1:2], truth[1:2], scheme, points=known[1:2], missed=1)
+    assert report["nme_inter_ocular"] is None and report["failure_rate_0.08"] is None
+    assert report["normaliser"] == "bbox_diagonal" and report["by_landmark"][30] > 0
+    with pytest.raises(InputError, match="No face to validate on"):
+        headline_figures(predicted[1:2], truth[1:2], scheme)

@@ -49,3 +49,29 @@ def test_canonical_box_needs_enough_known_points():
     np.testing.assert_allclose(
         canonical_box(known, "300w_68"), box_from_landmarks(turned_face()), atol=1
     )
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        (8, 36, 39, 42, 45, 48, 51, 54, 57),  # eye and mouth corners, lips, chin
+        (36, 39, 42, 45),  # on a line
+        (36, 45),
+        tuple(range(17, 68)),
+    ],
+)
+def test_canonical_box_of_a_few_known_points_is_that_of_the_whole_face(known):
+    for roll in (0, 25):
+        points = turned_face(10, 5, roll)
+        partial = np.full_like(points, np.nan)
+        partial[list(known)] = points[list(known)]
+        assert iou(canonical_box(partial, "300w_68"), box_from_landmarks(points)) > 0.75
+
+
+def test_canonical_box_without_points_that_a_face_is_fitted_to_is_their_own():
+    points = turned_face()
+    points[5:] = np.nan
+    np.testing.assert_allclose(canonical_box(points, "300w_68"), box_from_landmarks(points[:5]))
+    points[:] = np.nan
+    with pytest.raises(InputError):
+        canonical_box(points, "300w_68")

@@ -1,6 +1,7 @@
 """The learning-rate range test: its reading of losses, and the test itself on real batches."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,23 @@ def test_the_suggestion_is_where_the_loss_falls_fastest(rate, noise):
     found = range_test(RATES, falling_at(rate, noise))
     assert abs(np.log10(found.suggested / rate)) < (0.35 if noise else 0.07)  # a step is 0.06
     assert found.lowest_at > 3 * rate
+
+
+def test_the_curve_is_drawn_over_the_marks_and_the_preset_s_is_below(monkeypatch, tmp_path):
+    drawn = []
+    chart = finder._chart
+    monkeypatch.setattr(finder, "_chart", lambda *a: drawn.append(chart(*a)) or drawn[0])
+    found = range_test(RATES, falling_at(2e-3))
+    config = short()
+    same = replace(config, schedule=replace(config.schedule, initial=found.suggested))
+    finder.save_range_test(tmp_path, found, same)
+    lines = drawn[0].axes[0].get_lines()
+    marks = {line.get_label().split(" ")[0]: line for line in lines if line.get_label()[0] != "_"}
+    assert list(marks["preset"].get_xdata()) == list(marks["falls"].get_xdata())
+    order = [marks[name].get_zorder() for name in ("preset", "lowest", "falls")]
+    curves = [line.get_zorder() for line in lines if len(line.get_xdata()) == len(RATES)]
+    assert order == sorted(order) and len(curves) == 2 and min(curves) > max(order)
+    assert marks["preset"].get_linewidth() > marks["falls"].get_linewidth()
 
 
 def test_the_loss_s_unit_does_not_matter():

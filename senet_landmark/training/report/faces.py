@@ -17,7 +17,13 @@ from senet_landmark.networks.weights import Weights, assign_weights
 from senet_landmark.runtime import session_config
 from senet_landmark.training import checkpoints
 from senet_landmark.training.setup import make_batches
-from senet_landmark.visualisation.drawing import GREEN, RED, contact_sheet, draw_points
+from senet_landmark.visualisation.drawing import (
+    PREDICTION,
+    TRUTH,
+    contact_sheet,
+    fit_into,
+    mark_points,
+)
 from senet_landmark.visualisation.pages import jpeg_uri
 
 SHOWN = 16
@@ -26,8 +32,8 @@ SHOWN = 16
 WORST = 12
 """Number of validation faces that are shown: those with the largest NME."""
 
-SIDE = 240
-"""Side of a face's picture in pixels."""
+SIDE, CELL = 240, 160
+"""Side in pixels of a face's own picture, and of a face on the sheet."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,8 @@ def training_faces(config: Config, folder: Path) -> tuple[str, str]:
     except InputError as error:
         return "", str(error)
     pairs = batch["image"], batch["landmarks"]
-    pictures = [_drawn(image, truth) for image, truth in zip(*pairs, strict=True)]
-    return jpeg_uri(contact_sheet(pictures, cell=SIDE)), ""
+    pictures = [_drawn(CELL, image, truth) for image, truth in zip(*pairs, strict=True)]
+    return jpeg_uri(contact_sheet(pictures, cell=CELL)), ""
 
 
 def worst_faces(
@@ -92,10 +98,11 @@ def worst_faces(
     except InputError as error:
         return [], "", str(error)
     order = np.argsort(-np.nan_to_num(errors, nan=-1), kind="stable")[:WORST]
+    order = order[~np.isnan(errors[order])]  # without eye corners a face has no NME
     faces = []
     for index in order:
         batch = maker.faces(chosen[[index]], np.random.default_rng(0))
-        picture = _drawn(batch["image"][0], batch["landmarks"][0], predicted[index])
+        picture = _drawn(SIDE, batch["image"][0], batch["landmarks"][0], predicted[index])
         source = maker.store.record(int(chosen[index])).source
         faces.append(ValidationFace(source, f"{100 * errors[index]:.2f}%", jpeg_uri(picture)))
     count_text = f"{len(chosen):,}" if count <= most else f"{len(chosen):,} of {count:,}"
@@ -126,17 +133,21 @@ def _predicted(
             truth.append(batch["landmarks"])
     # The maker puts another face in place of a picture that does not decode.
     decoded = ~np.isin(chosen, list(maker.store.undecodable))
-    landmarks = np.concatenate(predicted)[decoded]
-    return chosen[decoded], nme(landmarks, np.concatenate(truth)[decoded], scheme), landmarks
+    landmarks, truths = np.concatenate(predicted)[decoded], np.concatenate(truth)[decoded]
+    known = np.isfinite(truths).all(axis=-1)
+    errors = np.full(len(known), np.nan)
+    some = known.any(axis=1)
+    errors[some] = nme(landmarks[some], truths[some], scheme, points=known[some], strict=False)
+    return chosen[decoded], errors, landmarks
 
 
-def _drawn(image: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None = None) -> np.ndarray:
+def _drawn(
+    side: int, image: np.ndarray, truth: np.ndarray, predicted: np.ndarray | None = None
+) -> np.ndarray:
     """A face with its landmarks, enlarged so that the landmarks hide less of it."""
-    enlarged = contact_sheet([image], cell=SIDE)
     size = np.array(image.shape[1::-1])
-    scale, left = SIDE / size.max(), (size.max() - size) / 2
-    for points, colour in ((truth, GREEN), (predicted, RED)):
-        if points is not None:
-            known = points[np.isfinite(points).all(axis=1)]
-            enlarged = draw_points(enlarged, (known * size + left) * scale - 0.5, colour, 1.5)
-    return enlarged
+    given = [points * size - 0.5 for points in (truth, predicted) if points is not None]
+    picture, *marks = fit_into(image, side, *given)
+    for points, colour in zip(marks, (TRUTH, PREDICTION), strict=False):
+        picture = mark_points(picture, points, colour, radius=1.2 * side / CELL)
+    return picture

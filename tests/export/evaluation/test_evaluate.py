@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from made_records import write_csv
+from senet_landmark.cli.app import main
 from senet_landmark.cli.model import _print_figures
 from senet_landmark.data_tools.datasets.registry import list_entries, load_photo, load_sample
 from senet_landmark.data_tools.datasets.samples import Sample, yaw_of
@@ -266,3 +267,53 @@ def test_degenerate_face_is_skipped_and_named(small_run, tmp_path):
     assert metrics["n"] == 1
     (skip,) = metrics["skipped"]
     assert "eye corners coincide" in skip["reason"] and "b.jpg" in skip["reason"]
+
+
+def partial_tree(folder, known_of: dict[str, tuple[int, ...]]) -> Path:
+    """Portraits of which only some landmarks are annotated: name -> their numbers."""
+    root = write_csv(folder, [(name, name, "") for name in known_of])
+    header, *lines = (root / "a.csv").read_text().splitlines()
+    rows = [line.split(",") for line in lines]
+    for row in rows:
+        for point in set(range(68)) - set(known_of[row[0]]):
+            row[3 + 2 * point : 5 + 2 * point] = "", ""
+    (root / "a.csv").write_text("\n".join([header, *map(",".join, rows)]))
+    return root
+
+
+def test_partly_annotated_faces_are_measured_on_what_is_known(tmp_path):
+    corners = (8, 36, 39, 42, 45, 48, 51, 54, 57)
+    known = {
+        "whole.jpg": tuple(range(68)),
+        "corners.jpg": corners,  # no pupils: their outlines are incomplete
+        "mouth.jpg": tuple(range(48, 68)),  # no eyes at all
+        "point.jpg": (30,),
+    }
+    root = partial_tree(tmp_path / "tree", known)
+    out = tmp_path / "out"
+    metrics = evaluate_models([None], Photos("csv", root), out)
+    assert metrics["n"] == 3 and metrics["partial_faces"] == 2
+    assert metrics["landmarks_measured"] == 68 + len(corners) + 20
+    assert metrics["faces_by_normaliser"] == {
+        "inter_ocular": 2, "inter_pupil": 1, "bbox_diagonal": 3, "bbox_size": 3,
+    }  # fmt: skip
+    assert 0 < metrics["nme_inter_ocular"] < 5
+    (skip,) = metrics["skipped"]
+    assert "point.jpg" in skip["reason"] and "nothing to divide by" in skip["reason"]
+    rows = {row["face"]: row for row in csv.DictReader((out / "faces.csv").open())}
+    assert rows["corners.jpg"]["landmarks"] == "9" and not rows["corners.jpg"]["nme_inter_pupil"]
+    assert rows["corners.jpg"]["nme_inter_ocular"] and not rows["mouth.jpg"]["nme_inter_ocular"]
+    page = (out / "evaluation.html").read_text()
+    assert "Partly annotated faces: 2 of 3" in page and "32.33 of 68" in page
+
+
+def test_faces_without_any_eye_corner_are_measured_by_their_box(tmp_path, capsys):
+    root = partial_tree(tmp_path / "tree", {n: tuple(range(27, 36)) for n in ("a.jpg", "b.jpg")})
+    out = tmp_path / "out"
+    options = ["--dataset", "csv", "--root", str(root), "--boxes", "landmarks", "blazeface"]
+    assert main(["evaluate", *options, "--out", str(out)]) == 0
+    assert "No inter-ocular NME" in capsys.readouterr().out
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["nme_inter_ocular"] is None and metrics["auc_0.08"] is None
+    assert metrics["normaliser"] == "bbox_diagonal" and 0 < metrics["nme_bbox_diagonal"] < 20
+    assert sum(error is not None for error in metrics["by_landmark"]) == 9

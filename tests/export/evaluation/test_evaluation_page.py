@@ -114,9 +114,9 @@ def section(page: str, anchor: str) -> str:
     return re.split(r"<h2 ", page.split(f'<h2 id="{anchor}"')[1])[0]
 
 
-def cells(part: str) -> list[list[str]]:
-    """The texts of each row of a section's first table."""
-    table = part.split("<table")[1].split("</table>")[0]
+def cells(part: str, number: int = 0) -> list[list[str]]:
+    """The texts of each row of one of a section's tables, the first by default."""
+    table = part.split("<table")[1 + number].split("</table>")[0]
     rows = [re.findall(r"<td.*?</td>", row, re.S) for row in table.split("<tr>")]
     plain = [[re.sub(r"<[^>]+>", " ", cell).split() for cell in row] for row in rows if row]
     return [[html.unescape(" ".join(cell)) for cell in row] for row in plain]
@@ -139,8 +139,9 @@ def test_names_and_texts_are_escaped(written):
 
 
 def test_summary_has_the_figures_of_the_metrics(written):
-    rows = cells(section(written.page, "summary"))
-    assert len(rows) == 4
+    rows, shares = (cells(section(written.page, "summary"), number) for number in (0, 1))
+    assert len(rows) == len(shares) == 4
+    rows = [row + more[2:] for row, more in zip(rows, shares, strict=True)]
     for row, own in zip(rows, written.metrics["models"], strict=True):
         assert row[0].startswith(own["model"]) and row[1] == own["boxes"]
         assert row[2:4] == [str(own["n"]), str(own["missed_faces"])]
@@ -158,10 +159,23 @@ def test_best_is_bold_among_equals(tmp_path):
     results = [measured(n, "landmarks", ALL, faces, x) for n, x in (("good", 0.2), ("poor", 2.0))]
     results.append(measured("inner", "landmarks", INNER, faces, 0.01))
     write_page(tmp_path / "page.html", results, metrics_for(results), Photos().source())
-    rows = section((tmp_path / "page.html").read_text(), "summary").split("<tr>")[3:]
-    bold = [len(re.findall(r"<b>\d", row.split("</table>")[0])) for row in rows]
-    assert bold[0] == 8
-    assert bold[2] == 0  # the errors of 51 points do not compare with those of 68
+    tables = section((tmp_path / "page.html").read_text(), "summary").split("</table>")[:2]
+    for table in tables:
+        bold = [len(re.findall(r"<b>\d", row)) for row in table.split("<tr>")[3:]]
+        assert bold[0] == 4
+        assert bold[2] == 0  # the errors of 51 points do not compare with those of 68
+
+
+def test_many_subsets_are_rows(tmp_path):
+    faces = faces_of(16, subset=lambda n: f"subset {n % 8}")
+    results = [measured("only", "landmarks", ALL, faces, 0.2)]
+    metrics = metrics_for(results)
+    write_page(tmp_path / "page.html", results, metrics, Photos().source())
+    rows = cells(section((tmp_path / "page.html").read_text(), "subset"))
+    figures = metrics["models"][0]["by_subset"]
+    assert [row[0] for row in rows] == list(figures)
+    for (_, cell), part in zip(rows, figures.values(), strict=True):
+        assert cell.startswith(f"{part['nme_inter_ocular']:.2f} ") and cell.endswith("n 2")
 
 
 def test_tables_by_part_subset_yaw_and_attribute(written):

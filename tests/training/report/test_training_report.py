@@ -93,11 +93,11 @@ def test_logged_pictures_come_back(tmp_path):
     places = read_log(tmp_path).pictures["p"]
     assert list(places) == [3]
     picture = logged_picture(places[3], "p")
-    # Cells of 160 pixels: the truth, green, at a quarter; the prediction, red, at three quarters.
+    # Cells of 160 pixels: the truth, blue, at a quarter; the prediction, orange, at three quarters.
     assert picture.shape == (160, 320, 3)
     for left in (0, 160):
-        assert picture[38, left + 38].argmax() == 1
-        assert picture[118, left + 118].argmax() == 0
+        assert picture[39, left + 39].argmax() == 2
+        assert picture[119, left + 119].argmax() == 0
 
 
 def test_each_tag_is_in_one_chart():
