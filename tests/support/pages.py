@@ -3,33 +3,15 @@
 import base64
 import contextlib
 import json
-import shutil
-from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
 from senet_landmark.export.inference.writers import face_json
 from senet_landmark.frozen.models import DEFAULT_MODEL
 
 GREEN = (60, 220, 60)
-SYSTEM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@contextlib.contextmanager
-def chromium(driver, *options):
-    """Playwright's own Chromium or that of the system; skips the test where there is neither."""
-    own = driver.chromium.executable_path
-    path = own if Path(own).exists() else next(filter(None, map(shutil.which, SYSTEM)), None)
-    if path is None:
-        pytest.skip("needs Chromium: `playwright install chromium`, or the system's package")
-    browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", *options])
-    try:
-        yield browser
-    finally:
-        browser.close()
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pages import chromium, opened
+from browsers import chromium
+from pages import opened
 from senet_landmark.export.service.input import Limits
 from served import running
 

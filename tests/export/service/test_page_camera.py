@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from browsers import chromium
 from pages import (
     choose,
-    chromium,
     downloaded,
     error,
     expected,
