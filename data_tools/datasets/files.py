@@ -13,46 +13,20 @@ from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.errors import InputError
 from senet_landmark.face.schemes import SCHEMES
 from senet_landmark.io.files import printable
+from senet_landmark.io.folders import Walk
 from senet_landmark.io.images import PHOTO_SUFFIXES
 
 
 def walk(root: Path, suffixes: Collection[str]) -> list[Path]:
-    """The files below `root` with one of the suffixes (lower case), sorted.
+    """The files below `root` with one of the suffixes (lower case), sorted; links as in `Walk`.
 
-    Linked folders are searched too, each folder once, under its own path where it has one below
-    `root`. A folder that cannot be listed is itself put into the list. Opening it later fails and
-    reports the reason; if it were left out, its photos would be lost silently.
+    A folder that cannot be listed is itself put into the list. Opening it later fails and reports
+    the reason; if it were left out, its photos would be lost silently.
     """
-    paths: list[Path] = []
-    links: list[str] = []
-    searched: set[str] = set()
-
-    def add_folder(error: OSError) -> None:
-        paths.append(Path(error.filename))
-
-    def search(top: str) -> None:
-        for folder, folders, names in os.walk(top, onerror=add_folder):
-            searched.add(os.path.realpath(folder))
-            here = [os.path.join(folder, name) for name in folders]
-            links.extend(path for path in here if os.path.islink(path))
-            paths.extend(
-                Path(folder, name)
-                for name in names
-                if os.path.splitext(name)[1].lower() in suffixes
-            )
-            # A folder below a link may be there already, under its own path or another link.
-            folders[:] = [n for n in folders if os.path.realpath(f"{folder}/{n}") not in searched]
-
-    search(str(root))
-    above = os.path.realpath(root)
-    while links:
-        link = min(links)
-        links.remove(link)
-        real = os.path.realpath(link)
-        # A link to a folder above would bring everything again, and what is beside the data set.
-        if real not in searched and not Path(above).is_relative_to(real):
-            search(link)
-    return sorted(paths)
+    unreadable: list[Path] = []
+    files = Walk(unreadable=lambda folder, error: unreadable.append(folder)).files(root)
+    found = [file for file in files if os.path.splitext(file.name)[1].lower() in suffixes]
+    return sorted([*found, *unreadable])
 
 
 def files_with(root: Path, suffix: str) -> list[Path]:

@@ -74,7 +74,8 @@ class Walk:
     """The files of folders with their subfolders, in sorted order, each folder once.
 
     Links to folders are followed after the folder's own subfolders, so that a folder keeps its own
-    path, and a link to a folder that was visited, such as a parent, gives nothing more.
+    path, and a link to a folder that was visited, such as a parent, gives nothing more. A link to a
+    folder above the first one is not followed: it would bring what is beside that one.
 
     Args:
       enter: whether to go into a folder; None: into all.
@@ -98,8 +99,10 @@ class Walk:
         """The files below a folder."""
         links: list[Path] = []
         yield from self._own(folder, links)
+        real = os.path.realpath(folder)
         for link in links:  # grows while it is read
-            yield from self._own(link, links)
+            if not Path(real).is_relative_to(os.path.realpath(link)):
+                yield from self._own(link, links)
 
     def _own(self, folder: Path, links: list[Path]) -> Iterator[Path]:
         try:
