@@ -1,6 +1,8 @@
 """How long a worker or a parameter server waits for a run that may have ended without it."""
 
+import atexit
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -79,11 +81,18 @@ class Waiting:
             except Exception as error:
                 future.set_exception(error)
 
-        threading.Thread(target=call, daemon=True).start()
-        while not stopped and not self.is_over():
-            with contextlib.suppress(TimeoutError):
-                return future.result(0.2)
-        return None
+        thread = threading.Thread(target=call, daemon=True)
+        thread.start()
+        status = 2
+        try:
+            while not stopped and not self.is_over():
+                with contextlib.suppress(TimeoutError):
+                    return future.result(0.2)
+            status = 0
+            return None
+        finally:
+            if not future.done():
+                atexit.register(_leave, thread, status)
 
     def _has_ended(self) -> bool:
         result, config = self.run / "result.json", self.run / "config.json"
@@ -98,3 +107,11 @@ class Waiting:
             )
         except (OSError, InputError, LookupError, TypeError, ValueError):
             return False  # no folder here, or one of something else
+
+
+def _leave(thread: threading.Thread, status: int) -> None:
+    """Ends the process at once if a thread still waits inside TensorFlow: Python would abort."""
+    if thread.is_alive():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

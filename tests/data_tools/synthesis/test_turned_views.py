@@ -127,7 +127,7 @@ def test_an_interrupted_run_goes_on(synthetic_tree, tmp_path):
     kept = made[1].stat().st_mtime_ns
     for lost in (made[0], made[2].with_suffix(".mat"), out / "SYNTH" / "SYNTH_00001_0.jpg"):
         lost.unlink()
-    (out / "SYNTH" / ".SYNTH_00001_1-abc.jpg").write_bytes(b"half")
+    (out / "SYNTH" / ".SYNTH_00001_1-abcdefgh.tmp.jpg").write_bytes(b"half")
     second = write_turned_views(root, out, **options)
     assert first["views"] == 6 and first["views_present"] == 0
     assert second["views"] == 2 and second["views_present"] == 4

@@ -54,6 +54,7 @@ def test_what_never_returns_is_left_when_the_run_is_over(tmp_path, monkeypatch):
         patient.result_of(lambda: {}["absent"], [])
     monkeypatch.setattr(waiting, "SETTLE", -1.0)
     assert patient.result_of(never.wait, []) is None
+    never.set()
 
 
 def test_it_gives_up_after_the_stated_time(tmp_path):
