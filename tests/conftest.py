@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from browsers import chromium
 from runs import REPOSITORY, SmallRun, random_weights, short
 from senet_landmark.runtime import start_tensorflow
 
@@ -150,3 +151,21 @@ def portrait_faces(models):
     from served import PHOTO, faces_of
 
     return {name: faces_of(name, models, PHOTO) for name in models.predictors}
+
+
+# A driver has an event loop, of which a thread has one at a time: it ends with its module.
+@pytest.fixture(scope="module")
+def driver():
+    """Playwright."""
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="needs Playwright (pip install playwright)"
+    )
+    with sync_api.sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def browser(driver):
+    """Chromium, driven by Playwright."""
+    with chromium(driver) as started:
+        yield started

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from axe import violations
-from browsers import chromium
 from senet_landmark.data_tools.inspection.inspect_records import inspect_records
 from senet_landmark.export.comparison.compare import compare
 from senet_landmark.export.evaluation.evaluate import evaluate_models
@@ -17,18 +16,8 @@ from senet_landmark.training.report.report import write_training_report
 
 pytestmark = pytest.mark.slow
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="needs Playwright (pip install playwright)"
-)
-
 WIDE, NARROW = (1280, 900), (390, 844)
 PAGES = ("report", "inspect", "compare", "evaluation")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver, chromium(driver) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

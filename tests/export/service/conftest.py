@@ -1,26 +1,10 @@
-"""A browser, and the page of a service in it."""
+"""The page of a service, in a browser."""
 
 import pytest
 
-from browsers import chromium
 from pages import opened
 from senet_landmark.export.service.input import Limits
 from served import running
-
-
-@pytest.fixture(scope="package")
-def driver():
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="needs Playwright (pip install playwright)"
-    )
-    with sync_api.sync_playwright() as started:
-        yield started
-
-
-@pytest.fixture(scope="package")
-def browser(driver):
-    with chromium(driver) as started:
-        yield started
 
 
 @pytest.fixture(scope="package")

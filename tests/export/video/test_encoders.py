@@ -1,6 +1,5 @@
 """Annotated videos are of a kind that browsers play; Chromium is asked, where there is one."""
 
-import shutil
 from pathlib import Path
 
 import cv2
@@ -15,7 +14,6 @@ from shifted_clips import FRAMES, RATE, frame_at
 pytestmark = pytest.mark.slow
 
 PLAYED = {b"VP80", b"VP90", b"AV01", b"av01", b"avc1", b"h264", b"H264"}
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="module")
@@ -35,34 +33,27 @@ def test_its_codec_is_one_that_browsers_play(annotated):
     assert Path(annotated).suffix == choose_encoder().suffix
 
 
-def test_chromium_plays_it(annotated):
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs Playwright")
-    with playwright.sync_playwright() as driver:
-        own = driver.chromium.executable_path
-        path = own if Path(own).exists() else next(filter(None, map(shutil.which, CHROMIUM)), None)
-        if path is None:
-            pytest.skip("needs Chromium: `playwright install chromium`, or the system's package")
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        page = browser.new_page()
-        # A page beside the video, as a file of its own folder; it is muted, so that it may start.
-        page.goto(Path(annotated).parent.as_uri())
-        played = page.evaluate(
-            """async url => {
-              const video = document.createElement("video");
-              video.muted = true;
-              video.src = url;
-              const ended = new Promise((done, fail) => {
-                video.onended = done;
-                video.onerror = () => fail(new Error(video.error.message));
-              });
-              await video.play();
-              await ended;
-              return [video.readyState, video.videoWidth, video.videoHeight, video.currentTime,
-                video.getVideoPlaybackQuality().totalVideoFrames];
-            }""",
-            Path(annotated).as_uri(),
-        )
-        browser.close()
+def test_chromium_plays_it(annotated, browser):
+    page = browser.new_page()
+    # A page beside the video, as a file of its own folder; it is muted, so that it may start.
+    page.goto(Path(annotated).parent.as_uri())
+    played = page.evaluate(
+        """async url => {
+          const video = document.createElement("video");
+          video.muted = true;
+          video.src = url;
+          const ended = new Promise((done, fail) => {
+            video.onended = done;
+            video.onerror = () => fail(new Error(video.error.message));
+          });
+          await video.play();
+          await ended;
+          return [video.readyState, video.videoWidth, video.videoHeight, video.currentTime,
+            video.getVideoPlaybackQuality().totalVideoFrames];
+        }""",
+        Path(annotated).as_uri(),
+    )
+    page.close()
     state, width, height, time, frames = played
     assert state >= 2 and (width, height) == (384, 384) and frames > 1
     assert time == pytest.approx(FRAMES / RATE, abs=2 / RATE)
