@@ -34,6 +34,7 @@ import numpy as np
 
 from senet_landmark.data_tools.datasets.files import (
     annotation_of,
+    changed_at,
     faces_in,
     files_with,
     line_at,
@@ -120,11 +121,7 @@ class _Table:
 
 
 def _table(path: Path) -> _Table:
-    try:
-        changed = path.stat().st_mtime_ns
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    return _table_once(path, changed)
+    return _table_once(path, changed_at(path))
 
 
 @functools.lru_cache(maxsize=64)

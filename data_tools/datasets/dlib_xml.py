@@ -28,6 +28,7 @@ import numpy as np
 
 from senet_landmark.data_tools.datasets.files import (
     annotation_of,
+    changed_at,
     faces_in,
     files_with,
     name_of,
@@ -122,11 +123,7 @@ Boxes = list[tuple[str, ElementTree.Element]]
 
 def _read(path: Path) -> tuple[Boxes, int, int]:
     """The boxes of a file, the number of its first landmark (0 or 1), and that of landmarks."""
-    try:
-        changed = path.stat().st_mtime_ns
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    return _read_once(path, changed)
+    return _read_once(path, changed_at(path))
 
 
 @functools.lru_cache(maxsize=4)

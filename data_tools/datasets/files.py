@@ -34,6 +34,14 @@ def files_with(root: Path, suffix: str) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.suffix.lower() == suffix)
 
 
+def changed_at(path: Path) -> int:
+    """When a file was last changed, in nanoseconds: the key of what is kept of it."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
 def photos_and_annotations(root: Path, suffix: str) -> Iterator[tuple[Path, Path]]:
     """(photo, annotation) for each pair with equal stem below `root`, sorted by photo.
 

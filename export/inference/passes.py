@@ -101,7 +101,8 @@ def make_passes(
         return outputs
     turned = {name: values[rows] for name, values in turned.items()}
     confidence = _pass_again(forward, turned_crops[rows], turned, cropping, passes)
-    clear = np.array([]) if confidence is None else confidence >= SURE
+    assert confidence is not None  # `last` was not
+    clear = confidence >= SURE
     for name, values in turned.items():
         outputs[name][faces[rows][clear]] = values[clear]
     return outputs

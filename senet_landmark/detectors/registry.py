@@ -36,7 +36,7 @@ DETECTORS: dict[str, DetectorSpec] = {
         "BlazeFace",
         load_blazeface,
         BoxCorrection(shift=(0.0037, -0.0006), scale=(0.9978, 1.0002)),
-        sure_score=0.7,  # on training photos all of these are faces
+        sure_score=0.7,  # chosen on training photos (docs/detectors.md)
     ),
     DLIB: DetectorSpec(
         "dlib's HOG detector",

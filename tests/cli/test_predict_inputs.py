@@ -12,17 +12,9 @@ import pytest
 
 from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
-from shifted_clips import RATE, frame_at
+from shifted_clips import write_clip
 
 pytestmark = pytest.mark.slow
-
-
-def write_clip(path, count=4):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (384, 384))
-    for number in range(count):
-        writer.write(frame_at(number)[0][..., ::-1])
-    writer.release()
-    return path
 
 
 def predict(*arguments):
@@ -36,7 +28,7 @@ def photo(tmp_path):
 
 @pytest.fixture
 def clip(tmp_path):
-    return write_clip(tmp_path / "clip.avi")
+    return write_clip(tmp_path / "clip.avi", count=4)
 
 
 def test_a_folder_means_all_that_is_in_it(tmp_path, capsys):
@@ -44,7 +36,7 @@ def test_a_folder_means_all_that_is_in_it(tmp_path, capsys):
     (folder / "deep").mkdir(parents=True)
     for name in ("a.jfif", "b", "deep/c.jpe"):
         shutil.copy(portrait_path(), folder / name)
-    write_clip(folder / "deep" / "clip.avi")
+    write_clip(folder / "deep" / "clip.avi", count=4)
     (folder / "notes.txt").write_text("no photo")
     (folder / "a.dng").touch()
     (folder / "d.heic").write_bytes(b"\x00\x00\x00\x18ftypheic" + bytes(300))
@@ -142,7 +134,7 @@ def test_names_and_output_in_any_encoding(tmp_path, environment):
     folder.mkdir()
     for name in (b"ok.jpg", b"\xd5\xd5\xc6\xac.jpg", "名前.jpg".encode()):
         shutil.copy(portrait_path(), os.path.join(os.fsencode(folder), name))
-    write_clip(folder / "clip.avi").rename(folder / os.fsdecode(b"\xd5.avi"))
+    write_clip(folder / "clip.avi", count=4).rename(folder / os.fsdecode(b"\xd5.avi"))
     cv2.imwrite(str(folder / "grey.png"), np.full((80, 80, 3), 90, np.uint8))
     (folder / "grey.png").rename(folder / os.fsdecode(b"\xd5.png"))
     program = "import sys; from senet_landmark.cli.app import main; sys.exit(main(sys.argv[1:]))"

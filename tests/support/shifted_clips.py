@@ -31,3 +31,14 @@ def rows_of(path):
 
 def interrupt():
     signal.raise_signal(signal.SIGINT)
+
+
+def write_clip(path, code="MJPG", count=FRAMES):
+    """A video of the first frames, with a codec's four letters."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), RATE, (384, 384))
+    assert writer.isOpened()
+    for number in range(count):
+        writer.write(frame_at(number)[0][..., ::-1])
+    writer.release()
+    return path

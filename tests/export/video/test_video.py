@@ -22,20 +22,11 @@ from senet_landmark.export.video.encoders import choose_encoder
 from senet_landmark.export.video.tracking import Tracker
 from senet_landmark.export.video.video import Clip, is_video, predict_video
 from senet_landmark.face.schemes import get_scheme
-from shifted_clips import FRAMES, RATE, frame_at, interrupt, rows_of
+from shifted_clips import FRAMES, RATE, frame_at, interrupt, rows_of, write_clip
 
 pytestmark = pytest.mark.slow
 
 VIDEO = "{}_landmarks" + choose_encoder().suffix
-
-
-def write_clip(path, code, count=FRAMES):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), RATE, (384, 384))
-    assert writer.isOpened()
-    for number in range(count):
-        writer.write(frame_at(number)[0][..., ::-1])
-    writer.release()
-    return path
 
 
 @pytest.fixture(scope="module")

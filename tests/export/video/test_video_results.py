@@ -22,20 +22,11 @@ from senet_landmark.export.video import video
 from senet_landmark.export.video.stream import VideoFile
 from senet_landmark.export.video.tracking import Tracker
 from senet_landmark.export.video.video import Clip, predict_video
-from shifted_clips import RATE, frame_at, interrupt, rows_of
+from shifted_clips import RATE, frame_at, interrupt, rows_of, write_clip
 
 pytestmark = pytest.mark.slow
 
 COUNT = 8
-
-
-def write_clip(path, count=COUNT):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (384, 384))
-    for number in range(count):
-        writer.write(frame_at(number)[0][..., ::-1])
-    writer.release()
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +36,7 @@ def predictor():
 
 @pytest.fixture
 def clip(tmp_path):
-    return write_clip(tmp_path / "in" / "a.avi")
+    return write_clip(tmp_path / "in" / "a.avi", count=COUNT)
 
 
 def read_again(path):
@@ -59,7 +50,7 @@ def files_in(out):
 def test_videos_of_one_name_keep_their_results(tmp_path, predictor):
     out, counts = tmp_path / "out", {"cam1/a.avi": 3, "cam2/a.avi": 4, "cam1/a.mkv": 5}
     for name, count in counts.items():
-        clip = write_clip(tmp_path / name, count)
+        clip = write_clip(tmp_path / name, count=count)
         found = predict_video(clip, out, predictor=predictor, pictures=False)
         assert len(rows_of(found["csv"])) == count
     tables = {name: len(rows_of(out / name)) for name in files_in(out) if name.endswith(".csv")}
@@ -147,7 +138,7 @@ def run_until(clip, out, frames, number):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 @pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
 def test_a_kill_keeps_what_was_done(tmp_path, number):
-    clip, out = write_clip(tmp_path / "a.avi", 200), tmp_path / "out"
+    clip, out = write_clip(tmp_path / "a.avi", count=200), tmp_path / "out"
     status = run_until(clip, out, 30, getattr(signal, number))
     assert status == (-signal.SIGKILL if number == "SIGKILL" else 130)
     assert (out / "a_landmarks.csv").read_bytes().endswith(b"\n")
