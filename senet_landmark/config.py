@@ -62,6 +62,12 @@ class NetworkConfig:
     """Also predict yaw, pitch and roll."""
     attributes: tuple[str, ...] = ()
     """Also predict these attributes, which the records must have: gender smile …"""
+    binary_output: Literal["softmax", "sigmoid"] = "softmax"
+    """How an attribute of two classes is predicted: two logits, or one as `tcdcn` was published."""
+    last_relu: bool = True
+    """The ReLU behind the coordinates of `senet_original`."""
+    flatten_scales: bool = False
+    """All of `pfld`'s first two scales go into its last layer, instead of their means."""
 
 
 @dataclass(frozen=True)

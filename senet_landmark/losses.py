@@ -1,8 +1,8 @@
 """Losses: pure functions of (end points, batch, input size, options) -> scalar, and their registry.
 
 Landmarks are compared in pixels of the network's input, so that the constants of the papers, which
-are in pixels, keep their meaning. L2 is the exception: its unit is an option, and by default it
-compares normalised values, as the original does.
+are in pixels, keep their meaning. L2 and PFLD's are the exceptions: both compare normalised values,
+as published, and L2's unit is an option.
 
 TensorFlow is imported when a loss is first built, so that the names of the losses are available
 without it.
@@ -101,10 +101,10 @@ def adaptive_wing(
 
 
 def pfld(end_points: Tensors, batch: Tensors, size: Size, options: LossConfig) -> tf.Tensor:
-    """PFLD's loss (Guo et al., 2019, equations 1 and 2), with distances in pixels.
+    """PFLD's loss (Guo et al., 2019, equations 1 and 2), with normalised distances.
 
     Mean over the faces of sum_c w_c * sum_k (1 - cos theta_k) * sum_n |d_n|^2: theta_k are the
-    errors of yaw, pitch and roll in radians, d_n is the error of landmark n. w_c is the inverse of
+    errors of yaw, pitch and roll in radians, d_n is the error of landmark n, as a share of the crop. w_c is the inverse of
     the share of class c in the batch, summed over the classes of the face
     (`attributes.face_classes`; faces of no other class form a class of their own). The three
     factors are multiplied, so that the loss trains the pose too. For a face whose true angles are
@@ -114,16 +114,16 @@ def pfld(end_points: Tensors, batch: Tensors, size: Size, options: LossConfig) -
     Args:
       end_points: `landmarks` [N, K, 2] and `pose` [N, 3] in degrees.
       batch: `landmarks`, `pose` and `classes` [N, C], 0 or 1.
-      size: (width, height) of the network's input.
-      options: unused.
+      size, options: unused.
 
     Raises:
       InputError: the network predicts no pose.
     """
-    del options
+    del size, options
     if "pose" not in end_points:
         raise InputError("The loss pfld needs a network that predicts a pose: set network.pose.")
-    distance = tf.reduce_sum(tf.square(_difference(end_points, batch, size)), [1, 2])
+    offsets = end_points["landmarks"] - batch["landmarks"]
+    distance = tf.reduce_sum(tf.square(offsets), [1, 2])
     known = tf.reduce_all(tf.is_finite(batch["pose"]), 1)
     truth = tf.where(tf.is_finite(batch["pose"]), batch["pose"], end_points["pose"])
     angle = tf.reduce_sum(1 - tf.cos((end_points["pose"] - truth) * RADIANS), 1)
@@ -232,10 +232,18 @@ def pose_loss(predicted: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
 
 
 def attribute_loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
-    """Mean cross-entropy of logits [N, C] to class numbers [N]; unknown (NaN) ones add 0."""
+    """Mean cross-entropy of logits [N, C] to class numbers [N]; unknown (NaN) ones add 0.
+
+    A single logit, [N, 1], is that of the second of two classes.
+    """
     known = tf.is_finite(truth)
-    labels = tf.cast(tf.where(known, truth, tf.zeros_like(truth)), tf.int32)
-    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    labels = tf.where(known, truth, tf.zeros_like(truth))
+    if logits.shape[-1] == 1:
+        entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits[:, 0])
+    else:
+        entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            labels=tf.cast(labels, tf.int32), logits=logits
+        )
     return _mean_of_known(tf.where(known, entropy, tf.zeros_like(entropy)), known)
 
 

@@ -25,8 +25,8 @@ from senet_landmark.face.geometry import CropSpec
 #    the detector's box without the training margins at inference. Here training and inference
 #    share one crop; only the shape is the original's.
 # Its margins are taken one after the other: 0.05 at the bottom are of the height with the 0.3 at
-# the top, 0.065 of the box's. They are not rounded to pixels here. The write-up feeds 0 to 255, and
-# BGR at inference after RGB in training; here it is RGB from -1 to 1 in both, like all networks.
+# the top, 0.065 of the box's. They are not rounded to pixels here. The network gets 0 to 255, as
+# there; it is RGB at inference too, where the write-up has BGR after RGB in training.
 _SENET_ORIGINAL = Config(
     preset="senet_original",
     records=RecordsConfig(
@@ -77,7 +77,12 @@ def _tcdcn(preset: str, landmarks: float, **attributes: float) -> Config:
     """One row of the table of the TCDCN in Keras: weight of the landmarks and of each attribute."""
     return Config(
         preset=preset,
-        network=NetworkConfig(name="tcdcn", weight_decay=0.0, attributes=tuple(attributes)),
+        network=NetworkConfig(
+            name="tcdcn",
+            weight_decay=0.0,
+            attributes=tuple(attributes),
+            binary_output="sigmoid",
+        ),
         augment=NO_AUGMENTATION,
         loss=LossConfig(
             name="l2",
@@ -101,14 +106,21 @@ _TCDCN = (
 
 
 def _augmented(config: Config) -> Config:
-    """The same network and loss weights with this project's augmentation, schedule and averages."""
+    """The same network and loss with this project's crop, augmentation, schedule and averages."""
     return replace(
         config,
         preset=f"{config.preset}_augmented",
+        records=RecordsConfig(),
         augment=AugmentConfig(),
         schedule=ScheduleConfig(initial=1e-3, final=1e-5),
         train=replace(TrainConfig(), epochs=config.train.epochs),
     )
+
+
+# Its last ReLU is left out: a unit that falls below 0 would learn no more.
+_SENET_ORIGINAL_AUGMENTED = _augmented(
+    replace(_SENET_ORIGINAL, network=replace(_SENET_ORIGINAL.network, last_relu=False))
+)
 
 
 # A plain CNN on YouTube Faces. Its 224x224 input is a random crop of 250x250: a shift by up to 13
@@ -126,7 +138,8 @@ _CNN = Config(
 _SMALL_BATCHES = TrainConfig(batch_size=16, replicas=1, ema_decay=0.995, validate_every=250)
 
 # Guo et al., "PFLD: A Practical Facial Landmark Detector", 2019. Loss and augmentation are the
-# paper's; its schedule (64,000 steps of 256 faces at a rate of 1e-4) takes too long on two cores.
+# paper's; its schedule (64,000 steps of 256 faces at a rate of 1e-4, without averages) takes too
+# long on two cores: `pfld_published` has it.
 _PFLD = Config(
     preset="pfld",
     network=NetworkConfig(name="pfld", weight_decay=1e-6),
@@ -135,11 +148,20 @@ _PFLD = Config(
     ),
     loss=LossConfig(name="pfld", pose_weight=0.0, pose_truth="landmarks"),
     schedule=ScheduleConfig(initial=2e-3, final=2e-5, warmup_steps=100),
-    train=_SMALL_BATCHES,
+    train=replace(_SMALL_BATCHES, gradient_clip=0.0),
+)
+_PFLD_025 = replace(_PFLD, preset="pfld_025", network=replace(_PFLD.network, width=0.25))
+_PFLD_PUBLISHED = replace(
+    _PFLD,
+    preset="pfld_published",
+    schedule=_constant(1e-4),
+    train=replace(_PLAIN_LOOP, steps=64_000, batch_size=256),
 )
 
 # Fard et al., "ASMNet: A Lightweight Deep Neural Network for Face Alignment and Pose Estimation",
-# CVPRW 2021: dropout 0.3, the ASM copies with weight 2, 1 and 0.5.
+# CVPRW 2021: dropout 0.3, the ASM copies with weight 2, 1 and 0.5. The sum is the paper's: the
+# landmarks' squared errors in sizes of the crop are a sixth of those of the pose in radians, or
+# less, so that the pose takes most of the gradient. `asmnet_balanced` brings both to one size.
 _ASMNET = Config(
     preset="asmnet",
     network=NetworkConfig(name="asmnet", dropout_keep=0.7, pose=True),
@@ -152,15 +174,19 @@ _ALL = (
     Config(),
     _SENET_SMALL,
     _SENET_ORIGINAL,
+    _SENET_ORIGINAL_AUGMENTED,
     _QUICKSTART,
     *_TCDCN,
     *(_augmented(config) for config in _TCDCN),
     _CNN,
     _PFLD,
-    replace(_PFLD, preset="pfld_025", network=replace(_PFLD.network, width=0.25)),
+    _PFLD_025,
+    _PFLD_PUBLISHED,
     replace(_PFLD, preset="pfld_unaugmented", augment=NO_AUGMENTATION),
+    replace(_PFLD_025, preset="pfld_025_unaugmented", augment=NO_AUGMENTATION),
     _ASMNET,
     replace(_ASMNET, preset="asmnet_without_asm", loss=replace(_ASMNET.loss, asm_weight=0.0)),
+    replace(_ASMNET, preset="asmnet_balanced", loss=replace(_ASMNET.loss, pose_weight=0.1)),
 )
 
 PRESETS: dict[str, Config] = {config.preset: config for config in _ALL}

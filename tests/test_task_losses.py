@@ -58,6 +58,21 @@ def test_attribute_loss_is_the_mean_cross_entropy_of_the_known_classes():
     assert value == 0 and not slope.any()
 
 
+def test_one_logit_is_a_binary_cross_entropy_with_half_the_slope_of_two():
+    logits = np.random.default_rng(4).normal(0, 2, (6, 1))
+    classes = np.array([0, 1, np.nan, 1, 0, 1])
+    two = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    value, slope = slope_of(attribute_loss, logits, classes)
+    known = np.isfinite(classes)
+    second = 1 / (1 + np.exp(-logits[known, 0]))
+    expected = -np.mean(np.log(np.where(classes[known] == 1, second, 1 - second)))
+    assert value == pytest.approx(expected, rel=1e-5)
+    assert value == pytest.approx(numpy_attribute(two, classes), rel=1e-5)
+    _, slopes = slope_of(attribute_loss, two, classes)
+    # The difference of two logits moves by the slopes of both.
+    np.testing.assert_allclose(2 * slope[:, 0], slopes[:, 1] - slopes[:, 0], atol=1e-6)
+
+
 def test_loss_of_a_run_is_the_weighted_sum_of_its_tasks():
     predicted, truth = faces()
     generator = np.random.default_rng(5)

@@ -1,9 +1,10 @@
 """A plain CNN on grey images: three convolutions and one fully connected layer.
 
-As published for YouTube Faces. Its input is 224x224; landmarks are regressed as (p - 100) / 50, p
-in pixels of the crop.
+As published for YouTube Faces, in PyTorch. Its input is 224x224, from 0 to 1; landmarks are
+regressed as (p - 100) / 50, p in pixels of the crop.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,17 @@ MIDDLE, UNIT = 100.0, 50.0
 
 def cnn_arg_scope(is_training: bool, weight_decay: float = 0.0) -> dict[str, Any]:
     """The scope of `cnn`."""
-    return conv_arg_scope(is_training, weight_decay, batch_norm_decay=0.99)
+    return conv_arg_scope(is_training, weight_decay, 0.99, initializer=pytorch_weights())
+
+
+def pytorch_weights() -> Any:
+    """The initialiser of PyTorch's convolutions and linear layers: a variance of 1 / (3 inputs)."""
+    return tf.variance_scaling_initializer(1 / 3, "fan_in", "uniform")
+
+
+def pytorch_biases(inputs: int) -> Any:
+    """That of their biases: uniform within 1 / sqrt(inputs), as the weights."""
+    return tf.random_uniform_initializer(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs))
 
 
 def cnn(
@@ -45,9 +56,10 @@ def cnn(
     del is_training
     height, width = images.shape.as_list()[1:3]
     with tf.variable_scope("cnn"), normalised_if(config.batch_norm):
-        net = plain_convolutions(images, CNN_STAGES)
+        net = plain_convolutions(images, CNN_STAGES, pytorch_biases)
         dropped = slim.dropout(heads.flat(net), keep_prob=config.dropout_keep, scope="dropout")
-        targets = heads.coordinates(dropped, num_points, start=0.0)
+        biases = pytorch_biases(int(dropped.shape[-1]))
+        targets = heads.coordinates(dropped, num_points, spread=None, biases=biases)
         # As [N K, 2], because OpenCV applies a vector along the second axis.
         size = np.array([width, height], np.float32)
         pairs = tf.reshape(targets, [-1, 2]) * (UNIT / size) + MIDDLE / size

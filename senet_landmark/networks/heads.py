@@ -1,6 +1,6 @@
 """Features -> landmarks, pose, attributes."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -27,8 +27,8 @@ def flat(net: tf.Tensor) -> tf.Tensor:
 def coordinates(
     features: tf.Tensor,
     num_points: int,
-    start: float = 0.5,
-    spread: float = 0.01,
+    spread: float | None = 0.01,
+    biases: Any = 0.5,
     unit: float = 1.0,
     activation: Any = None,
 ) -> tf.Tensor:
@@ -37,20 +37,24 @@ def coordinates(
     Args:
       features: [N, C].
       num_points: K.
-      start: initial biases: 0.5, because the points of a face are spread about the crop's centre.
       spread: scale of the initial variance of the weights: small, so that the first predictions
-        are near the centre.
+        are near the initial biases. None: the initialiser of the arg scope.
+      biases: initialiser of the biases, or where all points begin, as a share of the crop: 0.5,
+        because the points of a face are spread about the crop's centre.
       unit: share of the crop that an output of 1 stands for. Adam changes every weight by about
         the same amount, so the output changes in proportion to the number of features. With
         thousands of features it would overshoot at 1.
       activation: activation function of the coordinates.
     """
+    weights: dict[str, Any] = {}
+    if spread is not None:
+        weights["weights_initializer"] = tf.variance_scaling_initializer(spread)
     net = slim.fully_connected(
         features,
         2 * num_points,
         activation_fn=activation,
-        weights_initializer=tf.variance_scaling_initializer(spread),
-        biases_initializer=tf.constant_initializer(start / unit),
+        **weights,
+        biases_initializer=biases if callable(biases) else tf.constant_initializer(biases / unit),
         scope="coordinates",
     )
     return tf.reshape(net if unit == 1 else net * unit, [-1, num_points, 2])
@@ -62,19 +66,37 @@ def pose(features: tf.Tensor) -> tf.Tensor:
     return net * POSE_UNIT
 
 
-def attribute_logits(features: tf.Tensor, names: tuple[str, ...]) -> dict[str, tf.Tensor]:
+def attribute_logits(
+    features: tf.Tensor, names: tuple[str, ...], binary: Literal["softmax", "sigmoid"] = "softmax"
+) -> dict[str, tf.Tensor]:
     """Attribute -> logits of its classes, float32 [N, C], from features [N, C] or [N, H, W, C].
+
+    Args:
+      features: of the network.
+      names: the attributes.
+      binary: `sigmoid` gives an attribute of two classes one logit, [N, 1]: that of its second.
 
     Raises:
       InputError: an unknown attribute.
     """
     pooled = _pooled(features)
-    return {
-        name: slim.fully_connected(
-            pooled, len(get_attribute(name).classes), activation_fn=None, scope=f"attribute_{name}"
+    logits = {}
+    for name in names:
+        count = len(get_attribute(name).classes)
+        if binary == "sigmoid" and count == 2:
+            count = 1
+        logits[name] = slim.fully_connected(
+            pooled, count, activation_fn=None, scope=f"attribute_{name}"
         )
-        for name in names
-    }
+    return logits
+
+
+def class_probabilities(logits: tf.Tensor) -> tf.Tensor:
+    """Probabilities of an attribute's classes, float32 [N, C], from `attribute_logits`."""
+    if logits.shape[-1] > 1:
+        return tf.nn.softmax(logits)
+    second = tf.nn.sigmoid(logits)
+    return tf.concat([1 - second, second], 1)
 
 
 def _pooled(features: tf.Tensor) -> tf.Tensor:
@@ -102,7 +124,7 @@ def fully_connected(
         net = slim.fully_connected(_pooled(features), hidden, scope="hidden")
         net = slim.dropout(net, keep_prob=dropout_keep, scope="dropout")
         activation = tf.nn.relu if last_activation else None
-        return coordinates(net, num_points, spread=1.0, activation=activation)
+        return coordinates(net, num_points, spread=None, activation=activation)
 
 
 def soft_argmax(

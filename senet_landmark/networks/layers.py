@@ -92,11 +92,23 @@ class Stage(NamedTuple):
     pool: bool = True
 
 
-def plain_convolutions(inputs: tf.Tensor, stages: Sequence[Stage]) -> tf.Tensor:
-    """Applies the stages one after the other."""
+def plain_convolutions(
+    inputs: tf.Tensor, stages: Sequence[Stage], biases: Callable[[int], Any] | None = None
+) -> tf.Tensor:
+    """Applies the stages one after the other.
+
+    Args:
+      inputs: [N, H, W, C].
+      stages: the stages.
+      biases: number of a layer's inputs -> initialiser of its biases; None: zeros.
+    """
     net = inputs
     for index, stage in enumerate(stages):
-        net = slim.conv2d(net, stage.channels, stage.kernel, padding="VALID", scope=f"conv_{index}")
+        initializer = biases(stage.kernel**2 * int(net.shape[-1])) if biases else _zeros()
+        net = slim.conv2d(
+            net, stage.channels, stage.kernel, padding="VALID", biases_initializer=initializer,
+            scope=f"conv_{index}",
+        )  # fmt: skip
         if stage.pool:
             net = slim.max_pool2d(net, 2, 2, scope=f"pool_{index}")
     return net
@@ -169,6 +181,7 @@ def conv_arg_scope(
     weight_decay: float,
     batch_norm_decay: float,
     activation: Callable[[tf.Tensor], tf.Tensor] = tf.nn.relu,
+    initializer: Any = None,
 ) -> dict[str, Any]:
     """The scope of convolutional networks: variance scaling, batch norm, ReLU, L2.
 
@@ -177,13 +190,14 @@ def conv_arg_scope(
       weight_decay: L2 regularisation of the weights.
       batch_norm_decay: decay of the moving averages.
       activation: default activation function of every layer.
+      initializer: initialiser of the weights; None: a variance of 1 over the number of inputs.
     """
     layers = [slim.conv2d, slim.fully_connected, slim.separable_conv2d]
     with (
         slim.arg_scope(
             layers,
             activation_fn=activation,
-            weights_initializer=tf.variance_scaling_initializer(),
+            weights_initializer=initializer or tf.variance_scaling_initializer(),
             weights_regularizer=slim.l2_regularizer(weight_decay),
         ),
         slim.arg_scope(

@@ -59,7 +59,12 @@ def build_model(
     width, height = spec.input_size
     if image is None:
         image = tf.placeholder(tf.float32, [batch_size, height, width, 3], name="image")
-    scaled = tf.cast(image, tf.float32) * (1 / 127.5) - 1.0
+    low, high = spec.input_range
+    scaled = tf.cast(image, tf.float32)
+    if (low, high) != (0, 255):
+        scaled *= (high - low) / 255
+    if low:
+        scaled += low
     if spec.channels == 1:
         # A convolution with a constant, because every importer supports it.
         scaled = tf.nn.conv2d(scaled, tf.constant(GREY, tf.float32, [1, 1, 3, 1]), 1, "SAME")
@@ -71,7 +76,9 @@ def build_model(
         with tf.name_scope("heads"):
             if config.pose and "pose" not in end_points:
                 end_points["pose"] = heads.pose(end_points["features"])
-            logits = heads.attribute_logits(end_points["features"], config.attributes)
+            logits = heads.attribute_logits(
+                end_points["features"], config.attributes, config.binary_output
+            )
     end_points |= {f"logits/{name}": value for name, value in logits.items()}
     outputs = {"landmarks": tf.identity(landmarks, name="landmarks")}
     if "variance" in end_points:
@@ -79,6 +86,6 @@ def build_model(
     if config.pose:
         outputs["pose"] = tf.identity(end_points["pose"], name="pose")
     if logits:
-        probabilities = [tf.nn.softmax(value) for value in logits.values()]
+        probabilities = [heads.class_probabilities(value) for value in logits.values()]
         outputs["attributes"] = tf.concat(probabilities, 1, name="attributes")
     return Model(image, outputs["landmarks"], outputs, end_points)

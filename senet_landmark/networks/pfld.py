@@ -1,7 +1,9 @@
 """PFLD: inverted residuals, three scales in one fully connected layer, a pose branch for training.
 
 Guo et al., "PFLD: A Practical Facial Landmark Detector", 2019 (arXiv 1902.10859): table 1 is the
-backbone, table 2 the auxiliary branch.
+backbone, table 2 the auxiliary branch. The last layer gets the means of S1 and S2 and S3, as in the
+write-up that this network follows; with `flatten_scales` it gets all of S1 and S2, as in the
+paper's figure 2.
 """
 
 from typing import Any
@@ -30,8 +32,8 @@ PFLD_BOTTLENECKS = (
 SECOND_SCALE, THIRD_SCALE = 32, 128
 """Channels of S2, 7x7, and of S3, 1x1; S1 is the output of the last bottleneck."""
 
-COORDINATE_UNIT = 0.1
-"""Share of the crop that an output of 1 of the last layer stands for; it has 4,832 features."""
+FLAT_UNIT = 0.1
+"""Share of the crop that an output of 1 of the last layer stands for, where it has 4,832 inputs."""
 
 POSE_BLOCK = 3
 """The auxiliary branch starts at the output of the fourth inverted residual, 28x28."""
@@ -45,12 +47,12 @@ def pfld_arg_scope(is_training: bool, weight_decay: float = 1e-6) -> dict[str, A
 def pfld(
     images: tf.Tensor, *, is_training: bool, num_points: int, config: NetworkConfig
 ) -> tuple[tf.Tensor, EndPoints]:
-    """Arguments and results as in `senet.senet`; uses `config.width`.
+    """Arguments and results as in `senet.senet`; uses `config.width` and `config.flatten_scales`.
 
     Returns:
-      Landmarks, float32 [N, K, 2], and end points `features` [N, C] (S1, S2 and S3 flattened),
-      `landmarks`, and `pose` [N, 3] of the auxiliary branch, in training or if `config.pose` is
-      set.
+      Landmarks, float32 [N, K, 2], and end points `features` [N, C] (S1, S2 and S3, pooled or
+      flattened), `landmarks`, and `pose` [N, 3] of the auxiliary branch, in training or if
+      `config.pose` is set.
     """
     auxiliary: EndPoints = {}
     with tf.variable_scope("pfld"):
@@ -64,8 +66,13 @@ def pfld(
             first, scaled(SECOND_SCALE, config.width), 3, stride=2, scope="second_scale"
         )
         third = whole_map(second, scaled(THIRD_SCALE, config.width), scope="third_scale")
-        features = tf.concat([heads.flat(scale) for scale in (first, second, third)], 1)
-        landmarks = heads.coordinates(features, num_points, spread=1.0, unit=COORDINATE_UNIT)
+        scales = (first, second, third)
+        if config.flatten_scales:
+            features = tf.concat([heads.flat(scale) for scale in scales], 1)
+            landmarks = heads.coordinates(features, num_points, spread=None, unit=FLAT_UNIT)
+        else:
+            features = tf.concat([tf.reduce_mean(scale, [1, 2]) for scale in scales], 1)
+            landmarks = heads.coordinates(features, num_points)
     return landmarks, {**auxiliary, "features": features, "landmarks": landmarks}
 
 

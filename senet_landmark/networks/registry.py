@@ -22,6 +22,7 @@ class NetworkSpec:
       arg_scope: (is_training, weight_decay) -> the arg scope that the network is built in.
       input_size: (width, height) of its input in pixels.
       channels: channels of the images that the function gets: 3 for colour, 1 for grey.
+      input_range: what the function gets for a pixel of 0 and of 255.
       heads: the heads that it can have, the default first.
       options: the fields of `NetworkConfig` that it uses besides name, head, weight decay, pose and
         attributes.
@@ -31,6 +32,7 @@ class NetworkSpec:
     arg_scope: Callable[..., dict[str, Any]]
     input_size: tuple[int, int] = (128, 128)
     channels: int = 3
+    input_range: tuple[float, float] = (-1.0, 1.0)
     heads: tuple[str, ...] = ("fc",)
     options: tuple[str, ...] = ()
 
@@ -56,7 +58,8 @@ NETWORKS = {
     "senet_original": NetworkSpec(
         _lazy("senet_original.senet_original"),
         _lazy("senet_original.senet_original_arg_scope"),
-        options=("dropout_keep",),
+        input_range=(0.0, 255.0),
+        options=("dropout_keep", "last_relu"),
     ),
     "tcdcn": NetworkSpec(
         _lazy("tcdcn.tcdcn"),
@@ -69,13 +72,14 @@ NETWORKS = {
         _lazy("cnn.cnn_arg_scope"),
         input_size=(224, 224),
         channels=1,
+        input_range=(0.0, 1.0),
         options=("batch_norm", "dropout_keep"),
     ),
     "pfld": NetworkSpec(
         _lazy("pfld.pfld"),
         _lazy("pfld.pfld_arg_scope"),
         input_size=(112, 112),
-        options=("width",),
+        options=("width", "flatten_scales"),
     ),
     "asmnet": NetworkSpec(
         _lazy("asmnet.asmnet"),
@@ -85,7 +89,7 @@ NETWORKS = {
     ),
 }
 
-_OPTIONS = ("width", "batch_norm", "dropout_keep")
+_OPTIONS = ("width", "batch_norm", "dropout_keep", "last_relu", "flatten_scales")
 
 
 def get_network(name: str) -> NetworkSpec:

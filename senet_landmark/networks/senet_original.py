@@ -67,7 +67,7 @@ def senet_original(
     num_points: int,
     config: NetworkConfig,
 ) -> tuple[tf.Tensor, EndPoints]:
-    """The network of the original write-up, with its final ReLU.
+    """The network of the original write-up, with its final ReLU unless `config.last_relu` is off.
 
     Arguments and results as in `senet.senet`; `features` is [N, H/64, W/64, 512]. It has only the
     `fc` head: its feature maps are too coarse for `soft_argmax`.
@@ -79,6 +79,6 @@ def senet_original(
         for index, channels in enumerate(BLOCKS):
             net = original_block(net, channels, scope=f"block_{index}")
         landmarks = heads.fully_connected(
-            net, num_points, dropout_keep=config.dropout_keep, last_activation=True
+            net, num_points, dropout_keep=config.dropout_keep, last_activation=config.last_relu
         )
     return landmarks, {"features": net, "landmarks": landmarks}

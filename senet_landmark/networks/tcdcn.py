@@ -2,7 +2,10 @@
 
 Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, section 4, with
 the sizes of a reimplementation in Keras: 160x160 pixels in colour; the paper has 40x40 in grey.
-Each auxiliary task (`network.attributes`) is one fully connected layer on the same 100 features.
+Each auxiliary task (`network.attributes`) is one fully connected layer on the same 100 features. As
+in Keras, weights begin as Glorot and Bengio's ("Understanding the difficulty of training deep
+feedforward neural networks", AISTATS 2010, equation 16) and biases at 0; the last layer gives
+pixels of the input.
 """
 
 from typing import Any
@@ -27,7 +30,9 @@ FEATURES = 100
 
 def tcdcn_arg_scope(is_training: bool, weight_decay: float = 0.0) -> dict[str, Any]:
     """The scope of `tcdcn`."""
-    return conv_arg_scope(is_training, weight_decay, batch_norm_decay=0.99)
+    return conv_arg_scope(
+        is_training, weight_decay, 0.99, initializer=tf.glorot_uniform_initializer()
+    )
 
 
 def tcdcn(
@@ -42,5 +47,11 @@ def tcdcn(
     with tf.variable_scope("tcdcn"), normalised_if(config.batch_norm):
         net = plain_convolutions(images, TCDCN_STAGES)
         net = slim.fully_connected(heads.flat(net), FEATURES, scope="shared")
-        landmarks = heads.coordinates(net, num_points)
+        landmarks = heads.coordinates(
+            net,
+            num_points,
+            spread=None,
+            biases=tf.zeros_initializer(),
+            unit=1 / int(images.shape[1]),
+        )
     return landmarks, {"features": net, "landmarks": landmarks}

@@ -77,7 +77,9 @@ def test_network_learns_all_tasks_and_reloads_equal(name, head):
     for key, tolerance in {"landmarks": 1e-5, "pose": 1e-2, "attributes": 1e-4}.items():
         np.testing.assert_array_equal(whole[key], again[key])  # no dropout, no batch statistics
         np.testing.assert_array_equal(whole[key], reloaded[key])
-        np.testing.assert_allclose(whole[key][:1], single[key], atol=tolerance)
+        # Without averages of batch norm to speak of, an input of 0 to 255 makes large numbers.
+        size_of = max(1.0, float(np.abs(whole[key]).max()))
+        np.testing.assert_allclose(whole[key][:1], single[key], atol=tolerance * size_of)
         assert (whole[key] != untrained[key]).any() and (whole[key][0] != whole[key][1]).any()
 
 

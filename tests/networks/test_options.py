@@ -17,7 +17,13 @@ from senet_landmark.networks.registry import NETWORKS, get_network, resolved
 
 pytestmark = pytest.mark.slow
 
-OTHER_OPTIONS = {"width": 0.5, "batch_norm": True, "dropout_keep": 0.5}
+OTHER_OPTIONS = {
+    "width": 0.5,
+    "batch_norm": True,
+    "dropout_keep": 0.5,
+    "last_relu": False,
+    "flatten_scales": True,
+}
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -56,7 +56,7 @@ def numpy_loss(name, predicted, truth, size=SIZE, options=LossConfig(), unknown_
         angles = np.where(np.isnan(angles), mean, angles)
         terms = [
             sum(len(CLASSES) / shares[c] for c in classes) * angle * (offsets**2).sum()
-            for classes, angle, offsets in zip(CLASSES, angles, d, strict=True)
+            for classes, angle, offsets in zip(CLASSES, angles, p - t, strict=True)
         ]
         return sum(terms) / len(terms)
     d = d / (0.1 * np.array(size))

@@ -81,4 +81,4 @@ def test_pfld_counts_faces_when_no_angle_is_known():
             "classes": tf.ones([2, 1]),
         }
         loss = session.run(get_loss("pfld")(ends, batch, (100, 100), LossConfig()))
-    assert loss == pytest.approx(5 * 2 * 10**2, rel=1e-4)
+    assert loss == pytest.approx(5 * 2 * 0.1**2, rel=1e-4)
