@@ -104,9 +104,9 @@ def pfld(end_points: Tensors, batch: Tensors, size: Size, options: LossConfig) -
     """PFLD's loss (Guo et al., 2019, equations 1 and 2), with normalised distances.
 
     Mean over the faces of sum_c w_c * sum_k (1 - cos theta_k) * sum_n |d_n|^2: theta_k are the
-    errors of yaw, pitch and roll in radians, d_n is the error of landmark n, as a share of the crop. w_c is the inverse of
-    the share of class c in the batch, summed over the classes of the face
-    (`attributes.face_classes`; faces of no other class form a class of their own). The three
+    errors of yaw, pitch and roll in radians, d_n is the error of landmark n, as a share of the
+    crop. w_c is the inverse of the share of class c in the batch, summed over the classes of the
+    face (`attributes.face_classes`; faces of no other class form a class of their own). The three
     factors are multiplied, so that the loss trains the pose too. For a face whose true angles are
     unknown, the factor of the pose is the mean over the batch's other faces, or 1 where no face
     has known angles.

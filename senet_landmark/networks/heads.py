@@ -95,8 +95,8 @@ def class_probabilities(logits: tf.Tensor) -> tf.Tensor:
     """Probabilities of an attribute's classes, float32 [N, C], from `attribute_logits`."""
     if logits.shape[-1] > 1:
         return tf.nn.softmax(logits)
-    second = tf.nn.sigmoid(logits)
-    return tf.concat([1 - second, second], 1)
+    # As a matrix product: OpenCV does not import a constant minus a tensor.
+    return tf.nn.sigmoid(tf.matmul(logits, tf.constant([[-1.0, 1.0]])))
 
 
 def _pooled(features: tf.Tensor) -> tf.Tensor:

@@ -32,16 +32,22 @@ EVERY = [NetworkConfig(name, head) for name, spec in NETWORKS.items() for head i
 EVERY += [
     NetworkConfig("pfld", width=0.25),
     NetworkConfig("senet", "soft_argmax", width=0.375),
+    NetworkConfig("pfld", flatten_scales=True),
+    NetworkConfig("senet_original", last_relu=False),
     NetworkConfig("tcdcn", batch_norm=True),
+    NetworkConfig("tcdcn", binary_output="sigmoid"),
     NetworkConfig("cnn", batch_norm=True),
 ]
 CASES = [replace(network, **FURTHER) for network in EVERY]
 SMALL = NetworkConfig("pfld", width=0.25, **FURTHER)
 GREY = NetworkConfig("cnn", **FURTHER)
+SIGMOID = NetworkConfig("tcdcn", binary_output="sigmoid", **FURTHER)
 
 
 def label(network):
     options = [f"width {network.width:g}"] * (network.width != 1) + ["bn"] * network.batch_norm
+    options += ["flat"] * network.flatten_scales + ["linear"] * (not network.last_relu)
+    options += ["sigmoid"] * (network.binary_output == "sigmoid")
     return "-".join([network.name, network.head, *options])
 
 
@@ -58,7 +64,11 @@ def reference(network, crops):
     """Random weights, and the outputs of TensorFlow's own graph with them."""
     with tf.Graph().as_default(), tf.Session() as session:
         model = build_model(network, POINTS, is_training=False)
-        weights = random_weights(slim.get_model_variables())
+        variables = slim.get_model_variables()
+        weights = random_weights(variables)
+        low, high = get_network(network.name).input_range
+        # As if the first layer had learnt its range: numbers of ordinary size behind it.
+        weights[variables[0].op.name] *= 2 / (high - low)
         assign_weights(session, weights, "random weights")
         return weights, session.run(model.outputs, {model.image: crops})
 
@@ -120,7 +130,7 @@ def test_fixed_batch_takes_any_number_of_crops(tmp_path):
             check(engine(crops[:count]), expected, count)
 
 
-@pytest.mark.parametrize("network", [SMALL, GREY], ids=label)
+@pytest.mark.parametrize("network", [SMALL, GREY, SIGMOID], ids=label)
 def test_conversions_have_every_output(network, tmp_path):
     pytest.importorskip("tf2onnx", reason="needs the extra [onnx]")
     model, crops = tmp_path / "m.pb", photos(network)
