@@ -166,7 +166,7 @@ class SenetOriginal(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, None]:
         """Landmarks [N, K, 2] of uint8 images [N, 3, H, W]."""
-        net = self.blocks(self.pool(self.stem(scaled(image)))).mean((2, 3))
+        net = self.blocks(self.pool(self.stem(image.float()))).mean((2, 3))
         net = self.dropout(functional.relu_(self.hidden(net)))
         return functional.relu_(self.coordinates(net)).unflatten(1, (-1, 2)), None
 
