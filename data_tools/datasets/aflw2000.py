@@ -20,6 +20,7 @@ from senet_landmark.data_tools.datasets.samples import Entry, Sample, identity_o
 from senet_landmark.data_tools.datasets.w300lp import pose_of_mat
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import MEAN_FACE_3D
+from senet_landmark.face.schemes import TRUE_JAW
 
 POINTS = ("auto", "pt3d_68", "pt2d")
 """auto: `pt3d_68`."""
@@ -34,7 +35,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
             source=source,
             identity=identity_of(source),
             annotations=(annotation,),
-            scheme="aflw_21" if points == "pt2d" else "300w_68",
+            scheme="aflw_21" if points == "pt2d" else TRUE_JAW,
             test=True,
             points=points,
         )

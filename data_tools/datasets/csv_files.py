@@ -20,7 +20,9 @@ Columns without a name, as an index, and empty lines are not read:
                         where unknown
     score, confidence   as `predict --write csv` writes them; not read, nor is `index`
 
-The number of landmarks decides the scheme. A photo may have several lines, one for each face.
+The number of landmarks decides the scheme. 68 points are `300w_68`, whose contour follows the
+visible cheek. With `--points 300w_68_3d`, or where `depth.npz` is beside the table, it is the
+true jaw. A photo may have several lines, one for each face.
 """
 
 import csv
@@ -53,7 +55,7 @@ from senet_landmark.data_tools.datasets.samples import (
 )
 from senet_landmark.errors import InputError
 from senet_landmark.face.attributes import ATTRIBUTES, get_attribute
-from senet_landmark.face.schemes import get_scheme
+from senet_landmark.face.schemes import TRUE_JAW, get_scheme
 from senet_landmark.io.columns import BOX, POSE
 from senet_landmark.io.files import printable, read_json
 
@@ -64,14 +66,22 @@ _UNNAMED = re.compile(r"Unnamed: [0-9]+$")
 """How pandas calls a column without a name when it saves a table again."""
 
 
+POINTS = ("auto", "300w_68", TRUE_JAW)
+"""Which 68 points a table has; auto: those of the true jaw if `DEPTH` lies beside it."""
+DEPTH = "depth.npz"
+"""File beside the tables with the landmarks' depth."""
+
+
 def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
     """The faces of the `.csv` files in `root`, in the order of files and lines."""
-    del points
     photo_counts: dict[str, int] = {}
 
     def faces_of(path: Path) -> Iterator[Entry]:
         table = _table(path)
         scheme = scheme_with(table.points, str(path))
+        if scheme == "300w_68":
+            deep = path.with_name(DEPTH).is_file()
+            scheme = points if points != "auto" else TRUE_JAW if deep else scheme
         for line, offset, text in lines_of(path):
             if offset <= table.offset:
                 continue

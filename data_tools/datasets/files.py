@@ -225,7 +225,7 @@ def scheme_with(count: int, where: str) -> str:
     Raises:
       InputError: there is no such scheme; the message begins with `where` and lists the schemes.
     """
-    names = {scheme.points: name for name, scheme in SCHEMES.items()}
+    names = {scheme.points: name for name, scheme in reversed(SCHEMES.items())}
     if count not in names:
         known = ", ".join(f"{points} ({names[points]})" for points in sorted(names))
         raise InputError(f"{where}: has {count} landmarks a face. Known schemes: {known}.")

@@ -184,6 +184,7 @@ DATASETS = {
         csv_files.entries,
         csv_files.load,
         "NAME.csv beside the photos",
+        csv_files.POINTS,
         attributes=tuple(ATTRIBUTES),
         photo=_as_annotated(csv_files.load),
         photos_of=csv_files.labelled_dataset,

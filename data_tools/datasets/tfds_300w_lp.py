@@ -25,6 +25,7 @@ from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.data_tools.datasets.tfrecord_files import record_at, records_in
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import pose_from_para
+from senet_landmark.face.schemes import TRUE_JAW
 from senet_landmark.io.images import decode_photo
 from senet_landmark.runtime import import_quietly
 
@@ -67,7 +68,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
                     source=source,
                     identity=_shape_digest(data, f"{shard.parent / source}"),
                     annotations=(shard,),
-                    scheme="300w_68",
+                    scheme=TRUE_JAW if points == "landmarks_3d" else "300w_68",
                     offset=offset,
                     subset=split,
                     test=split == "test",

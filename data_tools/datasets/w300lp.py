@@ -7,7 +7,8 @@
 NAME is the name of the source photo with the number of the view: `image00001_0`, `image00001_1`, …
 `pt2d` is reported to be the same for all views of a photo, and so wrong for the turned views;
 therefore `landmarks/` is preferred if it exists. `pts_2d` follows the visible contour, `pts_3d` the
-true jaw. The pose comes from `Pose_Para`, in degrees; for its signs see `senet_landmark.face.pose`.
+true jaw, which is a scheme of its own, `300w_68_3d`. The pose comes from `Pose_Para`, in degrees;
+for its signs see `senet_landmark.face.pose`.
 """
 
 import os
@@ -22,6 +23,7 @@ from senet_landmark.data_tools.datasets.mat_files import load_mat, points_of
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import pose_from_para
+from senet_landmark.face.schemes import TRUE_JAW
 from senet_landmark.io.files import printable
 
 POINTS = ("auto", "pt2d", "pts_2d", "pts_3d")
@@ -49,7 +51,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
                 source=name_of(photo, root),
                 identity=printable(source_photo(subset, photo.stem)),
                 annotations=candidates,
-                scheme="300w_68",
+                scheme=TRUE_JAW if points == "pts_3d" else "300w_68",
                 subset=subset.removesuffix("_Flip"),
                 points=points,
             )

@@ -13,6 +13,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.face.geometry import Box, box_from_landmarks
 from senet_landmark.face.pose import fitted_mean_face, likely_face
 from senet_landmark.face.scheme_conversion import can_convert, convert
+from senet_landmark.face.schemes import TRUE_JAW
 
 LANDMARKS = "landmarks"
 """Box source: the tight box of the landmarks themselves, which is the canonical box."""
@@ -73,7 +74,8 @@ def canonical_box(landmarks: np.ndarray, scheme: str) -> Box:
             raise InputError(f"No face box can be fitted to the landmarks: {error}.") from error
     if known.all():
         return box_from_landmarks(points)
-    absent = ~np.isfinite(convert(points, scheme, "300w_68")).all(axis=1)
+    outline = scheme if scheme == TRUE_JAW else "300w_68"
+    absent = ~np.isfinite(convert(points, scheme, outline)).all(axis=1)
     points = points[known]
     with contextlib.suppress(ValueError):  # too few for a face: their own box
         points = np.r_[points, likely_face(landmarks, scheme)[absent]]

@@ -33,7 +33,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from senet_landmark.errors import InputError
 from senet_landmark.face.scheme_conversion import can_convert, convert
-from senet_landmark.face.schemes import Scheme, get_scheme
+from senet_landmark.face.schemes import TRUE_JAW, Scheme, get_scheme
 
 __all__ = [
     "MEAN_FACE_3D",
@@ -280,15 +280,19 @@ def _points_to_fit(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The known landmarks [M, 2], and the same points of the mean face [M, 3]."""
     name = get_scheme(scheme).name if isinstance(scheme, str) else scheme.name
-    target = next((other for other in _FITTED_SCHEMES if can_convert(name, other)), None)
+    whole = ("300w_68", TRUE_JAW)  # the mean face has their points
+    target: str | None = name if name in whole else None
+    target = target or next((other for other in _FITTED_SCHEMES if can_convert(name, other)), None)
     if target is None:
         raise InputError(f"Scheme {name} has nothing in common with the mean face: no pose.")
     landmarks = np.asarray(points, dtype=np.float64)
     if landmarks.ndim != 2 or landmarks.shape[1] != 2:
         raise InputError(f"Landmarks must be [K, 2], not {landmarks.shape}.")
     fit_points = convert(landmarks, name, target)
-    model = convert(MEAN_FACE_3D.astype(np.float64), "300w_68", target)
-    if target == "300w_68":
+    model = MEAN_FACE_3D.astype(np.float64)
+    if target not in whole:
+        model = convert(model, "300w_68", target)
+    else:
         fit_points, model = fit_points[fitted], model[fitted]
     if np.isinf(fit_points).any():
         raise ValueError("landmarks hold an infinity")

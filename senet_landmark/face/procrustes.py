@@ -14,7 +14,7 @@ import numpy as np
 
 from senet_landmark.face.pose import MEAN_FACE_3D, rotation_matrix
 from senet_landmark.face.scheme_conversion import can_convert, convert
-from senet_landmark.face.schemes import Scheme
+from senet_landmark.face.schemes import TRUE_JAW, Scheme
 
 VARIANCE_SHARE = 0.95
 """Share of the variance that the components keep."""
@@ -240,7 +240,8 @@ def _turned_means(mean: np.ndarray, scheme: Scheme) -> np.ndarray:
         return np.zeros((0, scheme.points), complex)
     turns = [(yaw, pitch) for yaw in range(-60, 61, 20) for pitch in (-25, 0, 25)]
     views = [(MEAN_FACE_3D @ rotation_matrix(*turn, 0).T)[:, :2] for turn in turns]
-    points = as_complex(np.stack([convert(view, "300w_68", scheme.name) for view in views]))
+    known_by = TRUE_JAW if scheme.name == TRUE_JAW else "300w_68"
+    points = as_complex(np.stack([convert(view, known_by, scheme.name) for view in views]))
     frontal = points[turns.index((0, 0))]
     points = align(points, _symmetric(frontal, scheme)).points
     return points - points[turns.index((0, 0))]

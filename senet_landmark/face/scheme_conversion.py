@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from senet_landmark.errors import InputError
-from senet_landmark.face.schemes import SCHEMES, get_scheme
+from senet_landmark.face.schemes import SCHEMES, TRUE_JAW, get_scheme
 
 __all__ = ["can_convert", "convert", "targets_of"]
 
 Table = tuple[tuple[int, ...], ...]
-"""For each point of the target: the indices of the source points whose mean it is."""
+"""For each point of the target: the indices of the source points whose mean it is; none where the
+source does not tell it."""
 
 
 def _pick(*indices: int) -> Table:
@@ -60,6 +61,9 @@ _STEPS: dict[tuple[str, str], Table] = {
         *range(75, 83),
         *range(84, 106),  # mouth, pupils
     ),
+    # The contours are up to a fifth of the face apart on profiles; the other points are the same.
+    ("300w_68", TRUE_JAW): ((),) * 17 + _pick(*range(17, 68)),
+    (TRUE_JAW, "300w_68"): ((),) * 17 + _pick(*range(17, 68)),
     ("cofw_29", "mtfl_5"): _pick(16, 17, 20, 22, 23),
     ("aflw_19", "mtfl_5"): _pick(7, 10, 13, 15, 17),
     ("aflw_21", "aflw_19"): _pick(*range(0, 12), 13, 14, 15, *range(17, 21)),
@@ -105,7 +109,7 @@ def convert(points: ArrayLike, source: str, target: str) -> np.ndarray:
 
     Returns:
       A new array [..., L, 2 or 3] in the unit of `points`; floats keep their precision, integers
-      become float64. A point that depends on a NaN is NaN.
+      become float64. A point that depends on a NaN, or that the source does not tell, is NaN.
 
     Raises:
       InputError: the conversion or a scheme is unknown, or the shape is not that of the source.
@@ -123,6 +127,8 @@ def convert(points: ArrayLike, source: str, target: str) -> np.ndarray:
         )
     result = result.astype(result.dtype if result.dtype.kind == "f" else np.float64)
     for table in _ROUTES[source][target]:
-        result = np.stack([result[..., list(part), :].mean(-2) for part in table], axis=-2)
+        unknown = np.full_like(result[..., 0, :], np.nan)
+        parts = [result[..., list(part), :].mean(-2) if part else unknown for part in table]
+        result = np.stack(parts, axis=-2)
     assert result.shape[-2] == target_points
     return result

@@ -1,6 +1,6 @@
 """Landmark schemes: number of points, facial parts, mirror permutation, eyes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -205,6 +205,15 @@ SCHEMES = {
         eyes=((104,), (105,)),
     ),
 }
+
+TRUE_JAW = "300w_68_3d"
+"""Name of the scheme of 300W-LP's `pts_3d`, AFLW2000-3D and fitted 3D faces: the 68 points of
+`300w_68`, but those of the contour, 0 to 16, lie on the jaw also where it is turned away from the
+camera. `300w_68` follows the visible cheek there. Zhu et al., "Face Alignment Across Large Poses",
+CVPR 2016; Bulat and Tzimiropoulos, "How far are we from solving the 2D & 3D Face Alignment
+problem?", ICCV 2017."""
+
+SCHEMES[TRUE_JAW] = replace(SCHEMES["300w_68"], name=TRUE_JAW)
 
 
 def get_scheme(name: str) -> Scheme:

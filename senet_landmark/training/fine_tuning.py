@@ -236,7 +236,10 @@ def _all(scheme: Scheme, origin: Origin) -> list[Origin]:
 def _known_means(old: Scheme, new: Scheme) -> tuple[np.ndarray, list[Origin]]:
     """The means [L, K] that the tables give; zeros and `fitted` for points without a table."""
     if can_convert(old.name, new.name):
-        return _table(old, new), _all(new, "table")
+        table = _table(old, new)
+        told = np.isfinite(table).all(axis=1)
+        origins: list[Origin] = ["table" if known else "fitted" for known in told]
+        return np.where(told[:, None], table, 0), origins
     means = np.zeros((new.points, old.points))
     if can_convert(new.name, old.name):
         # An old point that equals a single new point gives the position of this new point.

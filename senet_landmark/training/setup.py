@@ -20,6 +20,7 @@ from senet_landmark.data.records import (
 )
 from senet_landmark.environment import environment
 from senet_landmark.errors import InputError
+from senet_landmark.face.scheme_conversion import can_convert, convert
 from senet_landmark.face.shape_model import ShapeModel, load_shape_model, save_shape_model
 from senet_landmark.io.files import read_json, write_json
 from senet_landmark.losses import get_loss, learns_pose
@@ -135,11 +136,14 @@ def _more_records(
 ) -> tuple[list[Path], Adapt]:
     """Training files of additional records, and a function that adapts these to the run's records.
 
-    The function drops faces whose identity is in a held-out split of the run's records, and brings
-    attributes into the order of these; attributes that the additional records lack are NaN.
+    The function drops faces whose identity is in a held-out split of the run's records. It brings
+    attributes into the order of these, and landmarks into their scheme; what the additional records
+    do not tell is NaN: an attribute, or the contour where one follows the cheek and the other the
+    jaw (`schemes.TRUE_JAW`).
 
     Raises:
-      InputError: scheme or crop differ from those of the run's records.
+      InputError: the crop differs from that of the run's records, or the scheme cannot be converted
+        to theirs.
     """
     sides = identities(records, info)
     held_out = {name for side in sides if side != "train" for name in sides[side]}
@@ -147,12 +151,16 @@ def _more_records(
     columns: dict[Path, list[int]] = {}
     for folder in map(Path, folders):
         more = load_records_info(folder)
-        for name in ("scheme", "crop"):
-            if getattr(more, name) != getattr(info, name):
-                raise InputError(
-                    f"{folder}: its {name} ({getattr(more, name)}) is not that of the run's "
-                    f"records ({getattr(info, name)}); train.more_records must have the same."
-                )
+        if more.crop != info.crop:
+            raise InputError(
+                f"{folder}: its crop ({more.crop}) is not that of the run's records ({info.crop}); "
+                "train.more_records must have the same."
+            )
+        if not can_convert(more.scheme, info.scheme):
+            raise InputError(
+                f"{folder}: its scheme {more.scheme} cannot be converted to {info.scheme}, that of "
+                "the run's records."
+            )
         paths += shard_paths(folder, more, "train")
         column_of = {name: column for column, name in enumerate(more.attributes)}
         columns[folder] = [column_of.get(name, -1) for name in info.attributes]
@@ -160,6 +168,15 @@ def _more_records(
     def adapt(path: Path, record: Record) -> Record | None:
         if record.identity in held_out:
             return None
+        if record.scheme != info.scheme:
+            points = convert(record.landmarks, record.scheme, info.scheme)
+            # Of a point that is a mean of others it is not known whether it is visible.
+            record = replace(
+                record,
+                landmarks=points,
+                visible=np.isfinite(points).all(axis=1),
+                scheme=info.scheme,
+            )
         if path.parent not in columns:
             return record
         values = np.append(record.attributes, np.float32(np.nan))  # column -1: unknown

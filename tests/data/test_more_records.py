@@ -107,6 +107,35 @@ def test_records_that_do_not_go_together_are_refused(synthetic_records, others, 
             maker_with(synthetic_records, more)
 
 
+def test_contour_of_the_other_convention_is_unknown(synthetic_records, others, tmp_path):
+    jaw = changed_records(
+        others,
+        tmp_path / "jaw",
+        lambda split, number, record: dataclasses.replace(record, scheme="300w_68_3d"),
+        scheme="300w_68_3d",
+    )
+    maker = maker_with(synthetic_records, jaw)
+    assert maker.store.scheme.name == "300w_68"
+    own = len(maker.store) // 2
+    for index in (0, own):
+        record = maker.store.record(index)
+        unknown = np.isnan(record.landmarks).any(axis=1)
+        assert unknown.tolist() == [index == own] * 17 + [False] * 51
+        assert not record.visible[unknown].any()
+    batch = maker.batch(0)
+    assert np.isfinite(batch["image"]).all() and np.isfinite(batch["landmarks"][:, 17:]).all()
+    five = changed_records(
+        others,
+        tmp_path / "five",
+        lambda split, number, record: dataclasses.replace(
+            record, scheme="mtfl_5", landmarks=record.landmarks[:5], visible=record.visible[:5]
+        ),
+        scheme="mtfl_5",
+    )
+    with pytest.raises(InputError, match="five: its scheme mtfl_5 cannot be converted to 300w_68"):
+        maker_with(synthetic_records, five)
+
+
 def test_run_trains_on_all_and_does_not_go_on_with_less(synthetic_records, others, tmp_path):
     both = short(steps=2, more_records=(str(others),))
     assert train(both, synthetic_records, tmp_path / "run").steps == 2

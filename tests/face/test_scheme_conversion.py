@@ -36,7 +36,7 @@ def test_conversion_keeps_shape_type_and_names_of_parts(source, target):
     for part in ("eyes", "brows", "nose", "mouth", "jaw", "chin"):
         marked = np.zeros((given.points, 2))
         marked[list(given.groups.get(part, ()))] = 1
-        reached = set(np.flatnonzero(convert(marked, source, target)[:, 0]))
+        reached = set(np.flatnonzero(np.nan_to_num(convert(marked, source, target)[:, 0])))
         parts = {"jaw", "chin"} if part == "jaw" else {part}
         assert reached <= {i for name in parts for i in wanted.groups.get(name, ())}, part
 
@@ -136,3 +136,12 @@ def test_aflw_points_lie_at_those_of_68_points(shared_data):
                 distances[index].append(np.linalg.norm(points[index] - expected) / size)
     assert len(distances) == 18
     assert max(np.nanmean(values) for values in distances.values()) < 0.05
+
+
+def test_contours_of_two_conventions_do_not_tell_each_other():
+    """Zhu et al., CVPR 2016: `pts_2d` follows the cheek, `pts_3d` the jaw; the rest is the same."""
+    points = np.random.default_rng(5).normal(size=(68, 2))
+    for source, target in (("300w_68", "300w_68_3d"), ("300w_68_3d", "300w_68")):
+        converted = convert(points, source, target)
+        assert np.isnan(converted[:17]).all()
+        np.testing.assert_array_equal(converted[17:], points[17:])

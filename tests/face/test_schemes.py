@@ -10,7 +10,7 @@ from senet_landmark.face.schemes import SCHEMES, get_scheme
 @pytest.mark.parametrize("name", SCHEMES)
 def test_scheme_is_named_by_its_key_and_number_of_points(name):
     scheme = get_scheme(name)
-    assert scheme.name == name and name.endswith(f"_{scheme.points}")
+    assert scheme.name == name and name.removesuffix("_3d").endswith(f"_{scheme.points}")
     assert len(scheme.mirror) == scheme.points
     used = [*scheme.outer_eye_corners, *scheme.eyes[0], *scheme.eyes[1]]
     assert all(0 <= i < scheme.points for i in used)

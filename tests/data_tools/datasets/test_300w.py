@@ -49,6 +49,8 @@ def test_300w_lp_genuine_formats(shared_data):
     np.testing.assert_array_equal(choices["auto"], choices["pts_2d"])
     assert not np.allclose(choices["pts_2d"], choices["pts_3d"])
     assert not np.allclose(choices["pts_2d"], choices["pt2d"])
+    schemes = {p: list_entries("300w_lp", root, p)[0].scheme for p in choices}
+    assert {p for p, scheme in schemes.items() if scheme == "300w_68_3d"} == {"pts_3d"}
 
 
 def test_300w_real_points_are_zero_based(shared_data):

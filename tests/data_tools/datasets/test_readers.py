@@ -110,3 +110,16 @@ def test_csv_of_ones_own(tmp_path):
     assert np.isnan(second.landmarks[0]).all() and not second.visible[0]
     assert second.box is None and np.isnan(second.pose).all() and np.isnan(second.attributes).all()
     assert load_photo("csv", one).shape == (512, 512, 3)
+
+
+def test_68_points_of_a_table_are_of_the_contour_that_it_says(tmp_path):
+    names = ",".join(f"x{i},y{i}" for i in range(68))
+    values = ",".join(str(i) for i in range(136))
+    (tmp_path / "mine.csv").write_text(f"photo,{names}\na.png,{values}\n")
+
+    def scheme(points="auto"):
+        return list_entries("csv", tmp_path, points)[0].scheme
+
+    assert scheme() == "300w_68" and scheme("300w_68_3d") == "300w_68_3d"
+    np.savez(tmp_path / "depth.npz", photo=["a.png"], z=np.zeros((1, 68)))
+    assert scheme() == "300w_68_3d" and scheme("300w_68") == "300w_68"
