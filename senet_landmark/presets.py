@@ -1,5 +1,6 @@
 """Presets: the configurations that `--preset` selects; some are published recipes."""
 
+import math
 from dataclasses import replace
 
 from senet_landmark.config import (
@@ -197,3 +198,14 @@ def get_preset(name: str) -> Config:
     if name not in PRESETS:
         raise InputError(f"Unknown preset {name!r}. Known: {', '.join(sorted(PRESETS))}.")
     return PRESETS[name]
+
+
+def for_minutes(config: Config, minutes: float) -> Config:
+    """The recipe for a run of these minutes: no preset's steps or epochs end it before.
+
+    Raises:
+      InputError: `minutes` is not above 0.
+    """
+    if not 0 < minutes < math.inf:
+        raise InputError(f"--minutes must be above 0, it is {minutes:g}.")
+    return replace(config, train=replace(config.train, epochs=0, steps=10**9, minutes=minutes))

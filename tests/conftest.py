@@ -57,6 +57,18 @@ def synthetic_records(synthetic_tree, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def wflw_tree(tmp_path_factory) -> Path:
+    """A WFLW tree of 20 made faces, 8 of them for testing."""
+    from senet_landmark.data_tools.synthesis.synthetic_tree import write_synthetic
+
+    root = tmp_path_factory.mktemp("tree") / "WFLW"
+    write_synthetic(
+        root, count=20, test=8, layout="wflw", seed=5, size=200, workers=1, progress=False
+    )
+    return root
+
+
+@pytest.fixture(scope="session")
 def task_records(synthetic_records, tmp_path_factory) -> Path:
     """The synthetic records with attributes.
 

@@ -43,6 +43,7 @@ def compare(
     boxes: str = LANDMARKS,
     rounds: int = 30,
     detector_model: Path | None = None,
+    unseen_by: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Trains presets and measures models; writes compare.json, .md, .csv and .html.
 
@@ -59,6 +60,8 @@ def compare(
       boxes: source of the face boxes.
       rounds: timed runs of each model in each engine; 0: no latency is measured.
       detector_model: the detector's file, for `dlib_cnn` and `yunet`.
+      unseen_by: folders of records; photos of identities in their training or held-out split are
+        not measured.
 
     Returns:
       The content of compare.json:
@@ -86,7 +89,7 @@ def compare(
         raise InputError("Give at least one training run or model to compare, or --train.")
     if rounds < 0:
         raise InputError(f"The number of rounds must not be negative, it is {rounds}.")
-    all_faces = [faces_at(name, Path(root)) for name, root in sets]
+    all_faces = [faces_at(name, Path(root), unseen_by=unseen_by) for name, root in sets]
     labels = unique_names([faces.names for faces in all_faces])
     faces_by_label = dict(zip(labels, all_faces, strict=True))
     # Before any model is trained or frozen: the user learns at once that a folder is wrong.

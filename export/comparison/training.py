@@ -1,7 +1,6 @@
 """The runs that `compare` trains itself, one after another: a preset on records, by minutes."""
 
 import gc
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from senet_landmark.config import Config
 from senet_landmark.data.records import load_records_info, shard_paths
 from senet_landmark.errors import InputError
 from senet_landmark.export.evaluation.evaluate import unique_names
-from senet_landmark.presets import get_preset
+from senet_landmark.presets import for_minutes, get_preset
 from senet_landmark.training.checkpoints import latest_checkpoint, load_run, load_state, same_recipe
 from senet_landmark.training.train import train
 
@@ -46,8 +45,6 @@ def plan_trainings(
       InputError: `minutes` is not above 0; a preset is unknown; a folder holds no records; a pair
         is given twice; a folder holds a run with another configuration or other records.
     """
-    if not 0 < minutes < math.inf:
-        raise InputError(f"--minutes must be above 0, it is {minutes:g}.")
     pairs = [(preset, Path(records).resolve()) for preset, records in presets]
     for pair, (preset, records) in zip(pairs, presets, strict=True):
         if pairs.count(pair) > 1:
@@ -55,12 +52,10 @@ def plan_trainings(
     names = unique_names([(preset, records.name) for preset, records in pairs])
     trainings = []
     for name, (preset, records) in zip(names, presets, strict=True):
-        config, info = get_preset(preset), load_records_info(records)
+        config, info = for_minutes(get_preset(preset), minutes), load_records_info(records)
         for split in ("train", info.held_out):
             shard_paths(records, info, split)
-        # No preset's steps or epochs end a run before its minutes do.
-        loop = replace(config.train, epochs=0, steps=10**9, minutes=minutes)
-        config = replace(config, records=info.records, train=loop)
+        config = replace(config, records=info.records)
         trainings.append(Training(config, Path(records), folder / name))
         _check_begun(trainings[-1])
     return trainings

@@ -215,6 +215,8 @@ def _part(part: dict[str, Any] | None) -> dict[str, str] | None:
         "value": _number(part["nme_inter_ocular"]),
         "interval": _interval(part["interval_95"]),
         "size": _number(part["nme_bbox_size"]),
+        "auc": _number(part["auc_0.10"]),
+        "failures": _number(part["failure_rate_0.10"]),
         "n": f"{part['n']:,}",
     }
 

@@ -125,7 +125,7 @@ def evaluate(
         photos = faces_at(dataset, Path(str(root)), points, unseen_by)
         results = [evaluate_models(models, photos, out, **options)]
     for metrics in results:
-        _print_figures(metrics)
+        print_figures(metrics)
         print_skipped(metrics["skipped"], Path(out) / "metrics.json")
     for name, note in results[0]["notes"].items():
         print(f"{name}: {note}")
@@ -135,7 +135,8 @@ def evaluate(
         print(f"Look at {Path(out) / 'evaluation.html'}")
 
 
-def _print_figures(metrics: dict[str, Any]) -> None:
+def print_figures(metrics: dict[str, Any]) -> None:
+    """Prints an evaluation's errors: of all faces, by subset, by yaw and by attribute."""
     from senet_landmark.export.evaluation.tables import about_partial
 
     print(metrics["dataset"])
@@ -146,8 +147,13 @@ def _print_figures(metrics: dict[str, Any]) -> None:
         print(f"  95% bootstrap interval: NME {low:.2f} to {high:.2f}%; missed faces: {missed}")
         if partial := about_partial(figures):
             print(f"  {partial}")
-        for name, part in {**figures["by_subset"], **figures["by_yaw"]}.items():
-            print(f"  {name:12} {_line(part)}")
+        parts = [*figures["by_subset"].items(), *figures["by_yaw"].items()]
+        for attribute, classes in figures["by_attribute"].items():
+            # "unknown" may be a class of several attributes.
+            parts += [(f"{attribute}: {name}", part) for name, part in classes.items()]
+        width = max((len(name) for name, _ in parts), default=0)
+        for name, part in parts:
+            print(f"  {name:{width}} {_line(part)}")
         for title, key, unit in (
             ("pose, mean error", "pose_mae", "°"), ("right classes", "attribute_accuracy", "%"),
         ):  # fmt: skip
@@ -157,12 +163,13 @@ def _print_figures(metrics: dict[str, Any]) -> None:
 
 
 def _line(figures: dict[str, Any]) -> str:
-    """Number of faces, and the two most important errors."""
+    """Number of faces, the two most important errors, and the usual limit of published tables."""
     from senet_landmark.export.evaluation.tables import percent
 
     return (
         f"n {figures['n']:5}, NME {percent(figures['nme_inter_ocular']):>7} of the eye corners' "
-        f"distance, {percent(figures['nme_bbox_size']):>6} of the box's size"
+        f"distance, {percent(figures['nme_bbox_size']):>6} of the box's size; at 0.10: AUC "
+        f"{percent(figures['auc_0.10']):>6}, failures {percent(figures['failure_rate_0.10']):>6}"
     )
 
 
@@ -172,6 +179,7 @@ def compare(
     train: Annotated[tuple[str, ...], Value("PRESET=RECORDS [...]")] = (),
     minutes: float = 20.0,
     on: Pairs = (),
+    unseen_by: tuple[Path, ...] = (),
     boxes: BoxSource = "landmarks",
     detector_model: Path | None = None,
     rounds: int = 30,
@@ -183,7 +191,8 @@ def compare(
     For example:
       senet-landmark compare run-a run-b senet-68 --on 300w=300w/helen/testset --out comparison
       senet-landmark compare --train senet=records pfld=records tcdcn_augmented=records-mtfl \\
-        --minutes 20 --on 300w=300w/helen/testset mtfl=mtfl --out comparison
+        --minutes 20 --on 300w=300w/helen/testset mtfl=mtfl --unseen-by records-mtfl \\
+        --out comparison
 
     Args:
       models: Folders of training runs, .pb files, or names of models that ship.
@@ -192,6 +201,8 @@ def compare(
       minutes: Minutes of training for each preset.
       on: Data sets to measure on; records=FOLDER is the test split of records. By default nothing
         is measured on photos.
+      unseen_by: Records that the models are trained with. Photos of people in their training and
+        held-out splits are left out. By default no photo is.
       boxes: Where face boxes come from.
       detector_model: File of the detector: mmod_human_face_detector.dat for dlib_cnn,
         face_detection_yunet_2023mar.onnx for yunet; the others need none.
@@ -207,7 +218,7 @@ def compare(
     try:
         result = run(
             list(models), sets_of(on), out, train=trainings_of(train), minutes=minutes,
-            boxes=boxes, rounds=rounds, detector_model=detector_model,
+            boxes=boxes, rounds=rounds, detector_model=detector_model, unseen_by=unseen_by,
         )  # fmt: skip
     except KeyboardInterrupt as stop:
         if str(stop):

@@ -187,8 +187,9 @@ def summarise(
         the first that one has.
       by_landmark: [K], mean point errors; None where a landmark never counts.
       by_group: the same for each group of `scheme.groups`.
-      by_subset, by_yaw: label -> n, nme_inter_ocular, nme_bbox_size, interval_95 (of the inter-
-        ocular NME); empty where the labels were not given.
+      by_subset, by_yaw: label -> n, nme_inter_ocular, nme_bbox_size, auc_0.10, failure_rate_0.10
+        (of the n measured faces: a missed face is in no part), interval_95 (of the inter-ocular
+        NME); empty where the labels were not given.
       interval_95: key of each of the eight scalars above -> [low, high]; None for a single face.
 
     Raises:
@@ -213,7 +214,12 @@ def summarise(
 
     def part(faces: np.ndarray) -> dict[str, Any]:
         means = {k: _mean(figures[k][faces]) for k in ("nme_inter_ocular", "nme_bbox_size")}
-        return {"n": len(faces), **means, "interval_95": interval(ocular[faces])}
+        errors = ocular[faces][~np.isnan(ocular[faces])]
+        at_limit = {
+            "auc_0.10": _mean(area_by_face(errors, 0.10)) if len(errors) else None,
+            "failure_rate_0.10": _mean(failure_by_face(errors, 0.10)) if len(errors) else None,
+        }
+        return {"n": len(faces), **means, **at_limit, "interval_95": interval(ocular[faces])}
 
     def parts(groups: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
         return {label: part(faces) for label, faces in groups.items()}

@@ -49,7 +49,8 @@ def test_summary_by_hand():
     assert report["failure_rate_0.08"] == 75 and report["failure_rate_0.10"] == 50
     assert report["by_landmark"] == [5.5] * 5
     assert report["by_group"] == {"eyes": 5.5, "nose": 5.5, "mouth": 5.5}
-    turned = {"n": 1, "nme_inter_ocular": 2.0, "nme_bbox_size": 1.7321, "interval_95": None}
+    turned = {"n": 1, "nme_inter_ocular": 2.0, "nme_bbox_size": 1.7321}
+    turned |= {"auc_0.10": 80.05, "failure_rate_0.10": 0.0, "interval_95": None}
     assert report["by_yaw"]["30-60"] == turned == report["by_subset"]["common"]
     assert list(report["by_yaw"]) == ["30-60", "unknown"]
     assert report["interval_95"]["nme_inter_ocular"] == [2, 9]
@@ -80,7 +81,10 @@ def test_summary_of_every_scheme(scheme):
     full, none = report["by_subset"]["full"], report["by_subset"]["none"]
     assert full["nme_inter_ocular"] == report["nme_inter_ocular"]
     assert full["interval_95"] == report["interval_95"]["nme_inter_ocular"]
-    assert none == {"n": 0, "nme_inter_ocular": None, "nme_bbox_size": None, "interval_95": None}
+    assert none == {"n": 0} | dict.fromkeys([*full][1:])
+    # The missed face is in no part.
+    assert full["auc_0.10"] == pytest.approx(100 * auc(every[:-1], 0.1), abs=1e-4)
+    assert full["failure_rate_0.10"] == pytest.approx(100 * failure_rate(every[:-1], 0.1), abs=1e-4)
     again = summarise(predicted, truth, scheme, yaw=yaw, subsets=subsets, missed=1, samples=99)
     assert json.dumps(again, allow_nan=False) == json.dumps(report)
 

@@ -10,6 +10,7 @@ from senet_landmark.data_tools.datasets.registry import (
 )
 from senet_landmark.errors import InputError
 from senet_landmark.face.attributes import ATTRIBUTES
+from senet_landmark.face.scheme_conversion import convert
 from senet_landmark.io import pts
 from small_trees import XML, photo_in
 
@@ -62,6 +63,48 @@ def test_wflw_full_lists_with_several_faces_a_photo(tmp_path):
     np.testing.assert_array_equal(sample.box, [10, 20, 110, 140])
     np.testing.assert_array_equal(sample.attributes, [0, 1, 0, 0, 1, 0])
     assert sample.photo == tmp_path / "WFLW_images" / "0--Parade" / "ab.jpg"
+
+
+@pytest.mark.parametrize("root", [".", "WFLW", "WFLW/WFLW_annotations", "photos"])
+def test_wflw_photos_are_found_from_folders_around_it(tmp_path, root):
+    """One folder too high, one too deep, and photos and list side by side."""
+    points = photo_in(tmp_path / "WFLW" / "WFLW_images" / "0--Parade")
+    lists = tmp_path / "WFLW" / "WFLW_annotations" / "lists"
+    if root == "photos":
+        photo_in(tmp_path / "photos" / "0--Parade")
+        lists = tmp_path / "photos"
+    lists.mkdir(parents=True, exist_ok=True)
+    line = f"{numbers_of(points)} 1 2 3 4 0 0 0 0 0 0 0--Parade/face.jpg \n"
+    (lists / "list_68pt_rect_attr_train.txt").write_text(line)
+    (entry,) = list_entries("wflw", tmp_path / root)
+    assert load_photo("wflw", entry).shape == (512, 512, 3)
+    assert (entry.source, entry.scheme) == ("0--Parade/face.jpg", "300w_68")
+    with pytest.raises(InputError, match=r"98 points, .*no list such as list_98pt_rect"):
+        list_entries("wflw", tmp_path / root, "98")
+
+
+def test_wflw_of_98_points_is_also_read_as_68(tmp_path):
+    points = np.random.default_rng(0).uniform(0, 400, (98, 2))
+    (tmp_path / "list_98pt_test.txt").write_text(f"{numbers_of(points)} face.jpg\n")
+    (entry,) = list_entries("wflw", tmp_path, "68")
+    sample = load_sample("wflw", entry)
+    assert sample.scheme == entry.scheme == "300w_68"
+    expected = convert(points, "wflw_98", "300w_68")
+    np.testing.assert_allclose(sample.landmarks, expected, atol=1e-3)
+
+
+def test_wflw_without_its_lists_or_photos_says_what_is_missing(tmp_path):
+    photos = tmp_path / "WFLW_images" / "0--Parade"
+    points = photo_in(photos)
+    with pytest.raises(InputError, match=rf"Give the folder .* and WFLW_images: {tmp_path}\.$"):
+        list_entries("wflw", photos)
+    (tmp_path / "other").mkdir()
+    line = f"{numbers_of(points)} 0--Parade/face.jpg\n"
+    (tmp_path / "other" / "list_68pt_train.txt").write_text(line)
+    (tmp_path / "WFLW_images").rename(tmp_path / "elsewhere")
+    (entry,) = list_entries("wflw", tmp_path / "other")
+    with pytest.raises(InputError, match=r"other/WFLW_images/0--Parade/face\.jpg"):
+        load_photo("wflw", entry)
 
 
 def parts_of(points):

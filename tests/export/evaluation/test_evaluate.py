@@ -11,7 +11,7 @@ import pytest
 
 from made_records import write_csv
 from senet_landmark.cli.app import main
-from senet_landmark.cli.model import _print_figures
+from senet_landmark.cli.model import print_figures
 from senet_landmark.data_tools.datasets.registry import list_entries, load_photo, load_sample
 from senet_landmark.data_tools.datasets.samples import Sample, yaw_of
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
@@ -135,7 +135,7 @@ def test_pose_is_measured_where_a_model_predicts_it(full_run, small_run, tmp_pat
     expected = np.abs(found - [(20, -5, 3), pose_of(truth, "300w_68")]).mean(axis=0)
     assert list(own["pose_mae"]) == ["yaw", "pitch", "roll", "mean"]
     assert list(own["pose_mae"].values()) == pytest.approx([*expected, expected.mean()], abs=1e-3)
-    _print_figures(metrics)
+    print_figures(metrics)
     (told,) = re.findall("  pose, mean error: (.*)", capsys.readouterr().out)
     assert told.startswith(f"yaw {own['pose_mae']['yaw']:.2f}°, pitch ")
 
@@ -159,7 +159,7 @@ def test_attributes_are_measured_where_faces_have_them(full_run, tmp_path, capsy
     shares = 100 * np.mean(np.array(truth) == predicted, axis=0)
     expected = dict(zip(names, shares, strict=True))
     assert metrics["attribute_accuracy"] == pytest.approx(expected, abs=1e-3)
-    _print_figures(metrics)
+    print_figures(metrics)
     (told,) = re.findall("  right classes: (.*)", capsys.readouterr().out)
     assert told.startswith(f"gender {expected['gender']:.2f}%, smile ")
 
