@@ -100,6 +100,9 @@ class AugmentConfig:
     """Share of faces with a rectangle of noise, flat colour or another face over them."""
     occlusion_area: float = 0.0
     """Share of the crop that the rectangle covers; 0: at random, up to a quarter."""
+    random_cut: bool = False
+    """Cut the crop at a random place within the box that it is taken of, instead of in the middle;
+    for crops that are smaller than that box, as of whole photos."""
 
 
 NO_AUGMENTATION = AugmentConfig(

@@ -66,6 +66,21 @@ _QUICKSTART = Config(
 )
 
 
+# The whole photo, with its proportions lost, as TCDCN takes it.
+_WHOLE_PHOTO = RecordsConfig(
+    crop=CropSpec(margins=(0.0, 0.0, 0.0, 0.0), square=False, of="photo"), size=160, context=0.0
+)
+
+# 224 of 250 pixels of a frame's shorter side. At 392 pixels with that context the shorter side has
+# 250, and frames up to 1.57 times as long are recorded whole.
+_CUT = (224 / 250 - 1) / 2
+_FRAME = RecordsConfig(
+    crop=CropSpec(margins=(_CUT, _CUT, _CUT, _CUT), of="photo", fit="inside"),
+    size=392,
+    context=0.375,
+)
+
+
 def _constant(rate: float) -> ScheduleConfig:
     return ScheduleConfig(initial=rate, final=rate, warmup_steps=0)
 
@@ -78,6 +93,7 @@ def _tcdcn(preset: str, landmarks: float, **attributes: float) -> Config:
     """One row of the table of the TCDCN in Keras: weight of the landmarks and of each attribute."""
     return Config(
         preset=preset,
+        records=_WHOLE_PHOTO,
         network=NetworkConfig(
             name="tcdcn",
             weight_decay=0.0,
@@ -97,7 +113,7 @@ def _tcdcn(preset: str, landmarks: float, **attributes: float) -> Config:
 
 
 # Zhang et al., "Facial Landmark Detection by Deep Multi-task Learning", ECCV 2014, as
-# reimplemented in Keras and trained on MTFL: Adam, 35 epochs, no augmentation.
+# reimplemented in Keras and trained on MTFL: whole photos, Adam, 35 epochs, no augmentation.
 _TCDCN = (
     _tcdcn("tcdcn", 7, gender=2, smile=4, glasses=1, head_pose=3),
     _tcdcn("tcdcn_attributes", 2, gender=1, smile=4, glasses=1),
@@ -106,8 +122,13 @@ _TCDCN = (
 )
 
 
+def _cropped(config: Config) -> Config:
+    """The same recipe on crops of faces."""
+    return replace(config, preset=f"{config.preset}_cropped", records=RecordsConfig())
+
+
 def _augmented(config: Config) -> Config:
-    """The same network and loss with this project's crop, augmentation, schedule and averages."""
+    """The same on crops of faces, with this project's augmentation, schedule and averages."""
     return replace(
         config,
         preset=f"{config.preset}_augmented",
@@ -124,12 +145,13 @@ _SENET_ORIGINAL_AUGMENTED = _augmented(
 )
 
 
-# A plain CNN on YouTube Faces. Its 224x224 input is a random crop of 250x250: a shift by up to 13
-# pixels.
+# A plain CNN on YouTube Faces. A frame is rescaled so that its shorter side has 250 pixels; the
+# input is 224x224 out of it, at random in training, in the middle afterwards.
 _CNN = Config(
     preset="cnn",
+    records=_FRAME,
     network=NetworkConfig(name="cnn", dropout_keep=0.8, weight_decay=0.0),
-    augment=replace(NO_AUGMENTATION, shift=13 / 224),
+    augment=replace(NO_AUGMENTATION, random_cut=True),
     loss=LossConfig(name="l2", l2_unit=50.0),
     schedule=_constant(5e-4),
     train=replace(_PLAIN_LOOP, epochs=10, batch_size=10),
@@ -178,8 +200,11 @@ _ALL = (
     _SENET_ORIGINAL_AUGMENTED,
     _QUICKSTART,
     *_TCDCN,
-    *(_augmented(config) for config in _TCDCN),
+    *map(_cropped, _TCDCN),
+    *map(_augmented, _TCDCN),
     _CNN,
+    # On crops of faces, 224 out of 250 pixels: a shift by up to 13 pixels.
+    replace(_cropped(_CNN), augment=replace(NO_AUGMENTATION, shift=13 / 224)),
     _PFLD,
     _PFLD_025,
     _PFLD_PUBLISHED,

@@ -19,6 +19,8 @@ from senet_landmark.data.records import (
 from senet_landmark.data.tfrecords import HEAD, tfrecords_in
 from senet_landmark.data_tools.inspection.pictures import read_picture
 from senet_landmark.errors import InputError
+from senet_landmark.face.boxes import canonical_box
+from senet_landmark.face.geometry import CropSpec
 from senet_landmark.io.files import read_json, require_folder
 
 
@@ -49,7 +51,7 @@ class TableFace:
       shard: its TFRecord file.
       index: number of its record in the shard, from 0.
       start, length: position and length of its PNG in the shard, in bytes.
-      record: its record, without the image.
+      record: its record, without the image; its box is that of the face, also in whole photos.
       side: longer side of the canonical box, in photo pixels.
     """
 
@@ -111,22 +113,34 @@ def read_faces(folders: list[Folder]) -> list[TableFace]:
         for split, names in folder.info.splits.items()
         if names
         for shard in shard_paths(folder.path, folder.info, split)
-        for face in _read_shard(number, split, shard)
+        for face in _read_shard(number, split, shard, folder.info.crop)
     ]
     if not faces:
         raise InputError(f"{folders[0].path}: holds no record.")
     return faces
 
 
-def _read_shard(folder: int, split: str, shard: Path) -> list[TableFace]:
+def _read_shard(folder: int, split: str, shard: Path, crop: CropSpec) -> list[TableFace]:
     faces: list[TableFace] = []
     for offset, data in tfrecords_in(shard):
         where = f"{shard}, record {len(faces)}"
         record = parse_example(data, where)
         check_usable(record, where)
         start = offset + HEAD + data.index(record.image)
+        if crop.of == "photo":
+            record = _with_face_box(record)
         faces.append(_face(folder, split, shard, len(faces), start, record))
     return faces
+
+
+def _with_face_box(record: Record) -> Record:
+    """The record of a whole photo with the canonical box of its face."""
+    size = (record.region[2:] - record.region[:2]).astype(np.float64)
+    try:
+        box = canonical_box(record.landmarks * size, record.scheme)
+    except InputError:  # points that the builder would not have recorded
+        return record
+    return replace(record, box=(box / np.tile(size, 2)).astype(np.float32))
 
 
 def _face(

@@ -151,12 +151,21 @@ def plan_build(
     Copies of a photo become one identity first, unless the split is by view.
 
     Raises:
-      InputError: there is nothing to build, or a detector lacks its model.
+      InputError: there is nothing to build, a detector lacks its model, or whole photos are to be
+        recorded by another box source than the landmarks.
     """
     began = time.monotonic()
+    if boxes != LANDMARKS and config.crop.of == "photo":
+        raise InputError(
+            f"Records of whole photos (records.crop.of) use no face boxes: leave --boxes {boxes} "
+            "out, or build crops of faces with --records.crop.of face."
+        )
     if boxes in DETECTORS:
         get_detector(boxes, detector_model)
     entries = list_entries(dataset, root, points)
+    crowded: frozenset[tuple[Path, int]] = frozenset()
+    if config.crop.of == "photo":
+        crowded = frozenset(photo[0].shot for photo in by_photo(entries) if len(photo) > 1)
     copies: list[list[str]] = []
     if config.split_by == "source":
         entries, copies = joined_copies(dataset, entries, workers)
@@ -169,7 +178,7 @@ def plan_build(
         seed=config.seed,
     )
     correction = default_corrections().get(boxes, BoxCorrection())
-    job = Job(dataset, config, boxes, correction, detector_model)
+    job = Job(dataset, config, boxes, correction, detector_model, crowded)
     shards = [
         Shard(name=name, split=side, photos=tuple(part), out=Path(out), job=job)
         for side, entries in split.sides.items()

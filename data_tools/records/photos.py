@@ -44,6 +44,7 @@ class Job:
       box_source: source of the face boxes: the landmarks, the annotation, or a detector's name.
       correction: correction of the boxes of this source.
       detector_model: the file of a detector that needs one, or None.
+      crowded: `Entry.shot` of the photos with several faces, where whole photos are recorded.
     """
 
     dataset: str
@@ -51,6 +52,7 @@ class Job:
     box_source: str = LANDMARKS
     correction: BoxCorrection = field(default_factory=BoxCorrection)
     detector_model: Path | None = None
+    crowded: frozenset[tuple[Path, int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class RecordedFace:
       reason: why the face was skipped; else empty.
       missed: whether the source of boxes has none for it; then the box of the landmarks is used.
       yaw: yaw in degrees; None if unknown.
-      side: longer side of its box in pixels of the photo.
+      side: longer side of the face's box in pixels of the photo.
       low, high: smallest and largest coordinate of its landmarks in the recorded crop.
       digest: digest of the photo's pixels, equal for copies of one photo; empty for all faces of a
         photo except the first.
@@ -116,6 +118,12 @@ def photo_faces(
       photo: the entries of the photo's faces.
       boxes: boxes from `photo_boxes`; None: find them now.
     """
+    if photo[0].shot in job.crowded:
+        return _skipped(
+            photo,
+            f"{photo[0].photo}: has several annotated faces; a record of a whole photo "
+            "(records.crop.of) can have one, as no network could tell which is meant.",
+        )
     samples, pixels = _read(job, photo)
     if boxes is None or not boxes.keys() >= samples.keys():
         try:
@@ -147,8 +155,15 @@ def photo_faces(
 def lost_faces(job: Job, photo: Photo, boxes: object = None) -> list[RecordedFace]:
     """The faces of a photo that kills the processes at work on it: all skipped."""
     del job, boxes
-    reason = printable(f"{photo[0].photo}: {KILLED}")
-    return [RecordedFace(entry.source, printable(entry.photo), reason=reason) for entry in photo]
+    return _skipped(photo, f"{photo[0].photo}: {KILLED}")
+
+
+def _skipped(photo: Photo, reason: str) -> list[RecordedFace]:
+    """All faces of a photo, skipped for one reason."""
+    return [
+        RecordedFace(entry.source, printable(entry.photo), reason=printable(reason))
+        for entry in photo
+    ]
 
 
 Samples = dict[str, Sample | InputError]
@@ -226,7 +241,9 @@ def make_record(
     source_box: np.ndarray | None = None,
     correction: BoxCorrection = BoxCorrection(),
 ) -> tuple[Record, float]:
-    """Makes the record of a face; returns it and the longer side of its box in photo pixels.
+    """Makes the record of a face; returns it and the longer side of the face's box in photo pixels.
+
+    The record's box is what the crop is taken of: the face's box, or the whole photo's rectangle.
 
     Args:
       sample: the annotated face.
@@ -245,10 +262,11 @@ def make_record(
     try:
         _check_landmarks(sample.landmarks, size)
         if source_box is None:
-            box = canonical_box(sample.landmarks, sample.scheme)
+            face_box = canonical_box(sample.landmarks, sample.scheme)
         else:
-            box = geometry.correct_box(source_box, correction)
-        _check_box(box, size)
+            face_box = geometry.correct_box(source_box, correction)
+        _check_box(face_box, size)
+        box = geometry.crop_source(face_box, config.crop, size)
         region = geometry.expand(geometry.crop_box(box, config.crop, size), config.context)
     except InputError as error:
         raise InputError(f"{sample.photo}: {error}") from error
@@ -268,7 +286,7 @@ def make_record(
         pose=sample.pose,
         attributes=sample.attributes,
     )
-    return record, float((box[2:] - box[:2]).max())
+    return record, float((face_box[2:] - face_box[:2]).max())
 
 
 def _check_landmarks(landmarks: np.ndarray, size: tuple[int, int]) -> None:

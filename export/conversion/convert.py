@@ -187,7 +187,8 @@ def real_crops(contract: Contract, records: Path | str | None = None) -> np.ndar
         faces = recorded_faces(Path(records), contract.scheme, contract.crop, contract.size)
         return faces.crops(CHECKED)
     photo, truth = portrait()
-    box = geometry.box_from_landmarks(truth)
+    size = (photo.shape[1], photo.shape[0])
+    box = geometry.crop_source(geometry.box_from_landmarks(truth), contract.crop, size)
     generator = np.random.default_rng(0)
     crops = []
     for index in range(CHECKED):

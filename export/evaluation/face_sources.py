@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from senet_landmark.data.records import Record
 from senet_landmark.data_tools.datasets.registry import (
     get_dataset,
     list_entries,
@@ -21,7 +22,7 @@ from senet_landmark.evaluation.measuring import AnnotatedFace
 from senet_landmark.evaluation.metrics import unmeasurable
 from senet_landmark.face.attributes import get_attribute
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS, canonical_box
-from senet_landmark.face.geometry import apply, to_pixels
+from senet_landmark.face.geometry import CropSpec, apply, compose, to_crop, to_pixels, warp
 from senet_landmark.face.pose import known_pose
 from senet_landmark.face.schemes import Scheme, get_scheme
 
@@ -232,7 +233,10 @@ def _records_source(
     detectors: dict[str, tuple[Find, ...]],
     skipped: list[dict[str, str]],
 ) -> FaceSource:
-    """The recorded crops as photos, with the landmarks' boxes, or a detector's on the crop."""
+    """The recorded crops as photos, with the landmarks' boxes, or a detector's on the crop.
+
+    Of a record of a whole photo the photo is shown, in its proportions.
+    """
     from senet_landmark.data.input_pipeline import RecordStore
     from senet_landmark.data.records import load_records_info, shard_paths
 
@@ -242,11 +246,15 @@ def _records_source(
     store = RecordStore(shard_paths(faces.folder, info, faces.split), cache_mb=0)
     index_of = {store.record(i).source: i for i in range(len(store))}
 
+    def photo(name: str) -> np.ndarray:
+        index = index_of[name]
+        return _photo_of(store.record(index), store.image(index), info.crop)[0]
+
     def photos() -> Iterator[list[AnnotatedFace]]:
         for index in range(len(store)):
-            record, pixels = store.record(index), store.image(index)
-            size = (pixels.shape[1], pixels.shape[0])
-            truth = apply(to_pixels(size), record.landmarks).astype(np.float32)
+            record = store.record(index)
+            pixels, transform = _photo_of(record, store.image(index), info.crop)
+            truth = apply(transform, record.landmarks).astype(np.float32)
             if problem := unmeasurable(truth, store.scheme):
                 reason = f"{record.source}: {problem}."
                 skipped.append({"photo": record.source, "reason": reason})
@@ -272,5 +280,24 @@ def _records_source(
         scheme=store.scheme,
         count=len(store),
         photos=photos,
-        photo=lambda name: store.image(index_of[name]),
+        photo=photo,
     )
+
+
+def _photo_of(record: Record, picture: np.ndarray, crop: CropSpec) -> tuple[np.ndarray, np.ndarray]:
+    """What a model is to find the face of a record in, and the affine to its pixels.
+
+    It is the recorded picture, RGB uint8 [H, W, 3], of a face, and the part of it that is the
+    photo, in the photo's proportions and not enlarged, where crops are of the whole photo. The
+    affine [2, 3] is from normalised coordinates of the recorded picture.
+    """
+    size = np.array(picture.shape[1::-1])
+    to_picture = to_pixels((size[0], size[1]))
+    if crop.of == "face":
+        return picture, to_picture
+    region = (record.region[2:] - record.region[:2]).astype(np.float64)
+    sides = (record.box[2:] - record.box[:2]) * region * min((size / region).max(), 1)
+    width, height = np.maximum(sides.round(), 1).astype(int).tolist()
+    to_photo = to_crop(apply(to_picture, record.box.astype(np.float64).reshape(2, 2)).ravel())
+    to_photo_pixels = compose(to_pixels((width, height)), to_photo)
+    return warp(picture, to_photo, (width, height)), compose(to_photo_pixels, to_picture)

@@ -91,11 +91,18 @@ def recorded_faces(
     Faces of the identities `without` are left out.
 
     Raises:
-      InputError: the records are absent, their landmarks have another scheme, or no face is left.
+      InputError: the records are absent, their landmarks have another scheme, they are of faces
+        and the model takes whole photos or the reverse, or no face is left.
     """
     info = load_records_info(folder)
     if info.scheme != scheme:
         raise InputError(f"{folder}: has scheme {info.scheme}, the model has {scheme}.")
+    if info.crop.of != crop.of:
+        kinds = {"face": "crops of faces", "photo": "whole photos"}
+        raise InputError(
+            f"{folder}: has {kinds[info.crop.of]}, the model takes {kinds[crop.of]}. Give records "
+            "with the crop of those that it was trained on."
+        )
     paths = shard_paths(folder, info, split or info.held_out)
     store = RecordStore(
         paths, CACHE_MB, adapt=lambda _, record: None if record.identity in without else record

@@ -5,7 +5,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from senet_landmark.detectors.interface import Detections, Find, SearchOptions
+from senet_landmark.detectors.interface import Detections, Find, SearchOptions, whole_photo
 from senet_landmark.detectors.registry import (
     DEFAULT_DETECTOR,
     DETECTORS,
@@ -40,6 +40,11 @@ PASSES = 3
 
 class Predictor:
     """A frozen model, loaded once, for any number of photos. Several threads may use it at once.
+
+    A model whose crop is taken of the whole photo (`CropSpec.of`) finds one face a photo. No
+    detector is loaded for it and boxes do not matter: `detect` gives the photo's rectangle with
+    score 1, every box that a method gets is replaced by this rectangle, and each face has one
+    forward pass.
 
     Args:
       model: path of a `.pb`, `.onnx` or `.tflite` with its `.json` beside it, or the name of one
@@ -76,6 +81,9 @@ class Predictor:
         self.contract = load_contract(self._path)
         self.engine = choose_engine(self._path, self.contract, engine).engine
         self._run = load_engine(self._path, self.contract, self.engine, threads)
+        self._whole_photo = self.contract.crop.of == "photo"
+        if self._whole_photo:
+            detector, passes = whole_photo, 1
         self._detector = make_detector(detector, detector_model, search)
         self._passes = passes
 
@@ -215,6 +223,7 @@ class Predictor:
         """
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
         outputs = self._outputs(photo, boxes, box_source, roll, with_confidence=True)
+        boxes = self._crop_sources(photo, boxes)
         if scores is None:
             scores = np.full(len(boxes), np.nan)
         return [
@@ -317,10 +326,12 @@ class Predictor:
                 for name, tensor in self.contract.outputs.items()
                 if name != "variance"
             }
-        boxes = np.asarray(boxes, np.float64)
+        boxes = self._crop_sources(photo, np.asarray(boxes, np.float64))
         rolls = np.full(len(boxes), np.nan) if roll is None else np.asarray(roll, np.float64)
         if rolls.shape != (len(boxes),):
             raise InputError(f"{len(boxes)} boxes need as many rolls, not {rolls.shape}.")
+        if self._whole_photo:
+            box_source, rolls = None, np.full(len(boxes), np.nan)
         return make_passes(
             lambda crops: self._forward(photo, crops, with_confidence),
             boxes,
@@ -329,6 +340,12 @@ class Predictor:
             Cropping(self.scheme.name, self.contract.crop, (photo.shape[1], photo.shape[0])),
             self._passes,
         )
+
+    def _crop_sources(self, photo: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """What the crops of faces with boxes [N, 4] are taken of, [N, 4]."""
+        spec, size = self.contract.crop, (photo.shape[1], photo.shape[0])
+        sources = [geometry.crop_source(box, spec, size) for box in boxes]
+        return np.array(sources).reshape(-1, 4)
 
     def align(self, photo: Photo, face: Face, size: int = TEMPLATE_SIDE) -> np.ndarray:
         """The upright chip of a face, RGB uint8 [size, size, 3] (`align_face`); arrays are RGB."""

@@ -23,7 +23,7 @@ def jittered_transform(
     """The crop's transform with random box, rotation, scale and shift, in a single resampling.
 
     Args:
-      box: canonical face boxes [..., 4] in pixels of the recorded crops.
+      box: boxes [..., 4] that the crops are taken of, in pixels of the recorded crops.
       spec: how a box becomes a crop.
       photo_size: (width, height) [..., 2] of the recorded crops.
       config: how strong the changes are.
@@ -38,6 +38,8 @@ def jittered_transform(
     sides = corners[..., 1:, :] - corners[..., :1, :]
     jitter = np.clip(generator.normal(0, 1, corners.shape), -2.5, 2.5) * config.box_jitter
     regions = crop_regions((corners + jitter * sides).reshape(box.shape), spec, photo_size)
+    if config.random_cut:
+        regions = regions + _random_move(regions, box, photo_size, generator)
     turn = np.deg2rad(_random_rotation(config, generator, batch_shape))
     zoom = 1 + generator.uniform(-config.scale, config.scale, batch_shape)
     shift = generator.uniform(-config.shift, config.shift, (*batch_shape, 2))
@@ -49,6 +51,23 @@ def jittered_transform(
     rotated_centre = (linear @ centre[..., None])[..., 0]
     offset = centre - rotated_centre + shift * size - first
     return np.concatenate([linear, offset[..., None]], axis=-1) / size[..., None]
+
+
+def _random_move(
+    regions: np.ndarray,
+    boxes: np.ndarray,
+    photo_sizes: tuple[int, int] | np.ndarray,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Moves of regions [..., 4] to random places in their boxes, and in the recorded crops.
+
+    Each place is equally likely. Along an axis on which a region is not smaller than that, it is
+    not moved.
+    """
+    first = np.maximum(boxes[..., :2], -0.5) - regions[..., :2]
+    last = np.minimum(boxes[..., 2:], np.asarray(photo_sizes) - 0.5) - regions[..., 2:]
+    move = np.where(last > first, generator.uniform(first, np.maximum(last, first)), 0)
+    return np.concatenate([move, move], axis=-1)
 
 
 def crop_regions(

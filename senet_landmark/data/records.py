@@ -32,7 +32,8 @@ class Record:
       image: PNG bytes of the crop with context, RGB.
       landmarks: float32 [K, 2], normalised by the recorded crop; NaN where unknown.
       visible: bool [K]; False where the data set says that the landmark is hidden.
-      box: float32 [4], canonical face box, normalised by the recorded crop.
+      box: float32 [4], what the crop is taken of, normalised by the recorded crop: the canonical
+        face box, or the whole photo's rectangle (`CropSpec.of`).
       region: float32 [4], the recorded crop in photo pixels: left, top, right, bottom.
       scheme: landmark scheme, a key of `schemes.SCHEMES`.
       dataset: name of the data set.

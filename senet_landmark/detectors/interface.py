@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from senet_landmark.face.geometry import BoxCorrection
+from senet_landmark.face.geometry import BoxCorrection, photo_box
 
 DETECTION_SIDE = 1200
 """dlib's detectors get larger photos reduced to this longer side, in pixels."""
@@ -55,6 +55,11 @@ def as_detections(result: Any) -> Detections:
     if len(lengths) > 1:
         raise ValueError(f"A detector gave boxes, scores and roll of {sorted(lengths)} faces.")
     return detections
+
+
+def whole_photo(photo: np.ndarray) -> Detections:
+    """A `Find` that takes the whole photo for its one face, with score 1."""
+    return Detections(photo_box((photo.shape[1], photo.shape[0]))[None], np.ones(1))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ leans clockwise as seen in the photo, as in `pose.py`.
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -24,19 +25,24 @@ Box = np.ndarray
 
 @dataclass(frozen=True)
 class CropSpec:
-    """How a canonical face box becomes the crop that a network takes as input.
+    """How a canonical face box, or the whole photo, becomes the crop that a network takes as input.
 
     Attributes:
       margins: how far the crop reaches beyond the box at its left, top, right and bottom, as a
-        share of the box's width (left, right) or height (top, bottom).
-      square: extend the shorter side about the centre, so that faces keep their proportions.
+        share of the box's width (left, right) or height (top, bottom); below 0 it ends within it.
+      square: make both sides equal, about the centre, so that faces keep their proportions.
       clip: end the crop at the photo's border (the original write-up); otherwise the part outside
         the photo is black.
+      of: the box that the crop is taken of: the canonical face box, or the rectangle of the whole
+        photo (`crop_source`).
+      fit: of a square: `around` extends the box's shorter side, `inside` cuts its longer side.
     """
 
     margins: tuple[float, float, float, float] = (0.125, 0.125, 0.125, 0.125)
     square: bool = True
     clip: bool = False
+    of: Literal["face", "photo"] = "face"
+    fit: Literal["around", "inside"] = "around"
 
 
 @dataclass(frozen=True)
@@ -124,18 +130,29 @@ def best_match(boxes: np.ndarray, truth: Box, threshold: float = 0.3) -> int | N
     return int(np.argmax(overlaps))
 
 
+def photo_box(photo_size: tuple[int, int]) -> Box:
+    """The rectangle of a whole photo of this (width, height)."""
+    return np.array([-0.5, -0.5, photo_size[0] - 0.5, photo_size[1] - 0.5])
+
+
+def crop_source(face_box: Box, spec: CropSpec, photo_size: tuple[int, int]) -> Box:
+    """The box that `crop_box` gets: the canonical face box, or the whole photo's, by `spec.of`."""
+    return photo_box(photo_size) if spec.of == "photo" else face_box
+
+
 def crop_box(box: Box, spec: CropSpec, photo_size: tuple[int, int], roll: float = 0.0) -> Box:
     """The region of the photo that becomes the crop.
 
     Args:
-      box: canonical face box in photo pixels.
+      box: what the crop is taken of, in photo pixels: the canonical face box, or as `crop_source`.
       spec: margins and shape.
       photo_size: (width, height) of the photo in pixels; used when `spec.clip`.
       roll: by which the face leans. The region, like the box, is then in the axes of the photo
         after it was turned about the box's centre, and ends nowhere at its border.
 
     Raises:
-      InputError: the box is not finite, has no area, or lies outside a photo that it is clipped to.
+      InputError: the box is not finite, has no area, lies outside a photo that it is clipped to, or
+        its margins leave nothing of it.
     """
     left, top, right, bottom = np.asarray(box, np.float64).tolist()
     width, height = right - left, bottom - top
@@ -145,8 +162,12 @@ def crop_box(box: Box, spec: CropSpec, photo_size: tuple[int, int], roll: float 
     top -= spec.margins[1] * height
     right += spec.margins[2] * width
     bottom += spec.margins[3] * height
+    if right <= left or bottom <= top:
+        raise InputError(f"The crop's margins, {spec.margins}, leave nothing of the box.")
     if spec.square:
-        x, y, half = (left + right) / 2, (top + bottom) / 2, max(right - left, bottom - top) / 2
+        sides = (right - left, bottom - top)
+        half = (max(sides) if spec.fit == "around" else min(sides)) / 2
+        x, y = (left + right) / 2, (top + bottom) / 2
         left, top, right, bottom = x - half, y - half, x + half, y + half
     if spec.clip and not roll:
         left, top = max(left, -0.5), max(top, -0.5)
@@ -319,5 +340,4 @@ def shrink(photo: np.ndarray, longest: int) -> tuple[np.ndarray, float]:
     if factor == 1.0:
         return photo, 1.0
     size = (max(round(width * factor), 1), max(round(height * factor), 1))
-    whole = np.array([-0.5, -0.5, width - 0.5, height - 0.5])
-    return warp(photo, to_crop(whole), size), factor
+    return warp(photo, to_crop(photo_box((width, height))), size), factor

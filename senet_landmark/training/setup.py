@@ -188,6 +188,7 @@ def _more_records(
 def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -> Prepared:
     """Reads and checks everything that a run needs; the chief makes its folder."""
     info = load_records_info(records)
+    preset_crop = config.records.crop
     config = replace(config, records=info.records)
     get_loss(config.loss.name)  # an unknown name is refused before anything is written
     resolved(config.network)
@@ -200,6 +201,13 @@ def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -
     check_splits_apart(records, info)
     held_out = RecordStore(held_out_paths, options.cache_mb, options.max_corrupt)
     start = None
+    if info.crop != preset_crop and not restored:
+        print(
+            f"{records}: their crops are not those of the preset {config.preset}, for which "
+            f"`build-records --preset {config.preset}` makes records. The run takes them as they "
+            "are.",
+            file=sys.stderr,
+        )
     if options.start_from and not restored:
         start, report = initial_weights(config.network, maker, options.start_from, options.threads)
         print(report, file=sys.stderr)

@@ -56,6 +56,39 @@ def test_random_transform_moves_photo_and_points_together():
         np.testing.assert_allclose([columns.mean(), rows.mean()], expected, atol=0.6)
 
 
+@pytest.mark.parametrize("size", [(392, 392), (392, 200)])
+def test_random_cut_is_anywhere_in_the_frame_and_never_leaves_it(size):
+    """Also not the recorded picture, beyond which the frame's ends are lost."""
+    config = get_preset("cnn")
+    box = np.array([-60.5, 20.5, 440.5, 270.5])  # a long frame, of which the ends are not recorded
+    boxes = np.tile(box, (3000, 1))
+    transforms = augment.jittered_transform(
+        boxes, config.records.crop, size, config.augment, np.random.default_rng(0)
+    )
+    corners = np.array([[0.0, 0.0], [1.0, 1.0]])
+    regions = np.stack([geometry.apply(geometry.invert(t), corners).ravel() for t in transforms])
+    np.testing.assert_allclose(regions[:, 2:] - regions[:, :2], 224, rtol=1e-9)
+    low, high = np.maximum(box[:2], -0.5), np.minimum(box[2:], np.array(size) - 0.5)
+    for axis in range(2):
+        first = regions[:, axis]
+        if high[axis] - low[axis] > 224:
+            room = high[axis] - low[axis] - 224
+            assert (first >= low[axis] - 1e-6).all() and (first <= high[axis] - 224 + 1e-6).all()
+            places = np.histogram((first - low[axis]) / room, 10, (0, 1))[0]
+            assert places.min() > 200 and places.max() < 400  # 300 each
+        else:  # no room: in the middle, as without the option
+            middle = (box[axis] + box[axis + 2]) / 2
+            np.testing.assert_allclose(first + 112, middle)
+
+
+def test_random_cut_has_no_room_about_a_face():
+    box, spec = np.array([60.0, 60, 180, 180]), CropSpec()
+    cut = dataclasses.replace(NO_AUGMENTATION, random_cut=True)
+    transform = augment.jittered_transform(box, spec, (240, 240), cut, np.random.default_rng(0))
+    expected = geometry.to_crop(geometry.crop_box(box, spec, (240, 240)))
+    np.testing.assert_allclose(transform, expected)
+
+
 def test_no_strength_changes_nothing():
     none = AugmentConfig(False, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     generator = np.random.default_rng(4)

@@ -80,3 +80,11 @@ def test_contract_with_other_attributes_than_its_model_is_refused(full_run, tmp_
         path.write_text(json.dumps(values | change))
         with pytest.raises(InputError, match=message):
             load_contract(model)
+
+
+def test_contract_from_before_whole_photos_is_of_faces(tmp_path):
+    model = copy_model(find_model("senet-68"), tmp_path)
+    values = json.loads(model.with_suffix(".json").read_text())
+    values["crop"] = {"margins": [0.125] * 4, "square": True, "clip": False}
+    model.with_suffix(".json").write_text(json.dumps(values))
+    assert load_contract(model).crop == geometry.CropSpec(of="face", fit="around")

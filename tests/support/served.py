@@ -1,8 +1,6 @@
 """A service that runs while tests ask it, two models for it, and how they ask."""
 
 import contextlib
-import json
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,13 +8,14 @@ from pathlib import Path
 
 import httpx
 
+from cropping import write_cropping
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import face_json
 from senet_landmark.export.service import app
 from senet_landmark.export.service.answer import Models
 from senet_landmark.export.service.input import Limits
-from senet_landmark.frozen.models import DEFAULT_MODEL, find_model
+from senet_landmark.frozen.models import DEFAULT_MODEL
 from senet_landmark.io.images import encode_png
 
 NARROW = "narrow"
@@ -41,14 +40,8 @@ def running(models: Models, limits: Limits | None = None, local: bool = True) ->
 
 
 def write_narrow_model(folder: Path) -> Path:
-    """The weights that ship, with a contract that crops otherwise: it gives other landmarks."""
-    path = folder / f"{NARROW}.pb"
-    shutil.copy(find_model(), path)
-    values = json.loads(find_model().with_suffix(".json").read_text())
-    values["crop"]["margins"] = [0.0, 0.05, 0.0, 0.05]
-    values["conversions"] = {}
-    path.with_suffix(".json").write_text(json.dumps(values))
-    return path
+    """The weights that ship, cropped otherwise: it gives other landmarks."""
+    return write_cropping(folder / f"{NARROW}.pb", margins=(0.0, 0.05, 0.0, 0.05))
 
 
 def with_detector(models: Models, find) -> Models:
