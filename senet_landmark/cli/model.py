@@ -136,7 +136,7 @@ def evaluate(
 
 
 def _print_figures(metrics: dict[str, Any]) -> None:
-    from senet_landmark.export.evaluation.tables import about_partial
+    from senet_landmark.export.evaluation.tables import about_partial, squared
 
     print(metrics["dataset"])
     for figures in metrics["models"]:
@@ -144,6 +144,8 @@ def _print_figures(metrics: dict[str, Any]) -> None:
         low, high = figures["interval_95"]["nme_inter_ocular"] or [float("nan")] * 2
         missed = figures["missed_faces"]
         print(f"  95% bootstrap interval: NME {low:.2f} to {high:.2f}%; missed faces: {missed}")
+        mse, distances = squared(figures)
+        print(f"  MSE {mse} pixels² of the photo; sum of squared distances {distances}")
         if partial := about_partial(figures):
             print(f"  {partial}")
         for name, part in {**figures["by_subset"], **figures["by_yaw"]}.items():
