@@ -178,6 +178,9 @@ class TrainConfig:
     """Largest global norm of the gradients; 0: no limit."""
     validate_every: int = 500
     """Steps between validations, which also save a checkpoint."""
+    measure_training: int = 0
+    """Training faces that every validation measures too, drawn evenly and not augmented; figures
+    with the prefix `training_`, beside those of the validation faces. 0: none."""
     summary_every: int = 100
     """Steps between TensorBoard summaries."""
     keep_best: bool = True
@@ -243,6 +246,7 @@ def check_config(config: Config) -> None:
         "train.epochs": config.train.epochs,
         "train.task_stopping": config.train.task_stopping,
         "train.patience": config.train.patience,
+        "train.measure_training": config.train.measure_training,
         "train.max_corrupt": config.train.max_corrupt,
         "augment.rotation_step": config.augment.rotation_step,
         "loss.heatmap_weight": config.loss.heatmap_weight,

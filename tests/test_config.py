@@ -12,6 +12,7 @@ from senet_landmark.config import (
     from_json,
     load_config,
     save_config,
+    to_json,
 )
 from senet_landmark.errors import InputError
 from senet_landmark.presets import PRESETS, get_preset
@@ -23,6 +24,12 @@ def test_configuration_round_trip(tmp_path, name):
     config = get_preset(name)
     save_config(tmp_path / "config.json", config)
     assert load_config(tmp_path / "config.json") == config
+
+
+def test_configuration_of_an_older_run_loads():
+    old = to_json(get_preset("tcdcn"))
+    del old["train"]["measure_training"]
+    assert from_json(Config, old) == get_preset("tcdcn")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from senet_landmark.detectors.registry import get_detector
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.measuring import scheme_problem
+from senet_landmark.evaluation.statistics import SQUARED
 from senet_landmark.export.comparison.charts import Row
 from senet_landmark.export.comparison.graph_costs import count_constants, count_flops, load_graph
 from senet_landmark.export.comparison.notes import CONSTANTS, VARIABLES, notes_of
@@ -72,7 +73,8 @@ def compare(
         images_seen, train_faces_per_second (images seen divided by training time), weights_step
         (the step of the weights), validation_nme in percent, validation (of a run: the figures of
         the frozen weights, see `validation.Validation`), and sets: label -> n, missed, skipped,
-        nme_inter_ocular and its interval_95, nme_bbox_size, errors in percent; or reason.
+        nme_inter_ocular and its interval_95, nme_bbox_size, errors in percent, and the squared
+        errors of `statistics.SQUARED`; or reason.
       failed: name, model and error of each model that could not be trained or loaded.
       trained: name, preset and records of each run of `train`.
       minutes: the requested minutes; None without `train`.
@@ -268,6 +270,7 @@ def _measure(
             "nme_inter_ocular": figures["nme_inter_ocular"],
             "interval_95": figures["interval_95"]["nme_inter_ocular"],
             "nme_bbox_size": figures["nme_bbox_size"],
+            **{key: figures[key] for key in SQUARED},
         }
         for figures in metrics["models"]
     ]

@@ -40,15 +40,17 @@ def notes_of(result: Mapping[str, Any]) -> list[str]:
         notes.append(
             "On the validation split: each run on its own split, with the weights that are frozen, "
             "measured during training. MSE of a coordinate is in squared pixels of the network's "
-            "input: compare it only between networks of the same input size. Angles: mean absolute "
-            "error."
+            "input, which compare only between networks of the same input size, and of the photo. "
+            "Loss: weighted sum of its terms, without augmentation, ASM copies and regularisation; "
+            "compare it only between runs of the same loss. Angles: mean absolute error."
         )
     if result["sets"]:
         notes.append(
             f"NME: the mean over the faces, divided by the distance of the outer eye corners; in "
             f"brackets its 95% bootstrap interval. By box: divided by the square root of width "
-            f"times height of the landmarks' box. Face boxes: {result['boxes']}; engine: "
-            f"{result['engine']}."
+            f"times height of the landmarks' box. MSE: of a coordinate, in squared pixels of the "
+            f"photo. Sum of squared distances: over a face's landmarks, in units of the side of "
+            f"its default crop. Face boxes: {result['boxes']}; engine: {result['engine']}."
         )
     return [*notes, *_missing_latencies(result), *_set_notes(result)]
 

@@ -2,17 +2,19 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from senet_landmark.evaluation.statistics import SQUARED
 from senet_landmark.export.comparison.charts import Row, draw_errors, draw_latencies
 from senet_landmark.export.comparison.notes import CONSTANTS
 from senet_landmark.export.speed.harness import THREADS, with_threads
 from senet_landmark.io.files import write_bytes, write_json
+from senet_landmark.training.validation import TRAINING as MEASURED
 from senet_landmark.visualisation.charts import svg_of
 from senet_landmark.visualisation.pages import data_uri, render
 from senet_landmark.visualisation.tables import markdown_table
@@ -71,6 +73,17 @@ def _columns(result: Mapping[str, Any]) -> list[Column]:
     return columns
 
 
+def _squares(labels: Iterable[str]) -> list[Column]:
+    """The columns of the table of squared errors."""
+    titles = dict(zip(SQUARED, ("MSE, photo pixels²", "sum of squared distances"), strict=True))
+    texts = dict(zip(SQUARED, (".2f", ".4f"), strict=True))
+    return [
+        Column(f"{label}: {title}", (f"{label} {key}",), texts[key])
+        for label in labels
+        for key, title in titles.items()
+    ]
+
+
 TRAINING = (
     Column("minutes", ("minutes",), ".1f", ranked=False),
     Column("faces/s", ("train_faces_per_second",), ".1f", ranked=False),
@@ -94,8 +107,10 @@ def _thread_columns(cores: int) -> list[Column]:
 
 
 _VALIDATION = {
-    "mse_pixels": "MSE, pixels²",
+    "mse_pixels": "MSE, input pixels²",
+    "mse_photo_pixels": "MSE, photo pixels²",
     "nme_inter_ocular": "NME, %",
+    "loss": "loss",
     "pose_mae_yaw": "yaw error, °",
     "pose_mae_pitch": "pitch error, °",
     "pose_mae_roll": "roll error, °",
@@ -104,14 +119,21 @@ _ACCURACY = "accuracy_"
 
 
 def _validation_titles(rows: Sequence[Row]) -> dict[str, str]:
-    """Validation figure that at least one model has -> the title of its column."""
+    """Validation figure that at least one model has -> the title of its column.
+
+    After each figure comes that of training faces, if a model has it.
+    """
     keys = dict.fromkeys(key for row in rows for key in row["validation"])
     titles = {key: title for key, title in _VALIDATION.items() if key in keys}
     for key in keys:
         if key.startswith(_ACCURACY):
             name = key.removeprefix(_ACCURACY).replace("_", " ")
             titles[key] = f"accuracy of {name}, %"
-    return titles
+    pairs = {
+        key: {key: title, MEASURED + key: f"{title} (training faces)"}
+        for key, title in titles.items()
+    }
+    return {key: title for pair in pairs.values() for key, title in pair.items() if key in keys}
 
 
 def _flat(row: Row, validation: Sequence[str]) -> dict[str, Any]:
@@ -125,7 +147,7 @@ def _flat(row: Row, validation: Sequence[str]) -> dict[str, Any]:
     flat |= {f"validation {key}": row["validation"].get(key) for key in validation}
     for label, figures in row["sets"].items():
         low, high = figures.get("interval_95") or (None, None)
-        keys = ("n", "missed", "nme_inter_ocular", "nme_bbox_size")
+        keys = ("n", "missed", "nme_inter_ocular", "nme_bbox_size", *SQUARED)
         errors = {key: figures.get(key) for key in keys} | {"low": low, "high": high}
         flat |= {f"{label} {key}": value for key, value in errors.items()}
     return flat
@@ -180,11 +202,15 @@ def write_comparison(out: Path, result: Mapping[str, Any]) -> None:
     titles = _validation_titles(models)
     rows = [_flat(row, list(titles)) for row in models]
     table = _table({"model": "name"}, _columns(result), rows)
+    squares = _table({"model": "name"}, _squares(result["sets"]), rows)
     texts = {"model": "name", "network": "network", "input": "input_size"}
     training = _table({**texts, "trained on": "trained_on"}, TRAINING, rows)
     validation = _table(
         {"model": "name"},
-        [Column(title, (f"validation {key}",), ranked=False) for key, title in titles.items()],
+        [
+            Column(title, (f"validation {key}",), ".4g" if "loss" in key else ".2f", ranked=False)
+            for key, title in titles.items()
+        ],
         [row for row in rows if row["kind"] == "run"],
     )
     cores = result["environment"]["cores"]
@@ -192,6 +218,7 @@ def write_comparison(out: Path, result: Mapping[str, Any]) -> None:
         Path(__file__).parent / "templates" / "compare.html",
         names=[row["name"] for row in rows],
         table=table,
+        squares=squares if result["sets"] else None,
         training=training,
         validation=validation if titles else None,
         failed=result["failed"],
@@ -206,6 +233,8 @@ def write_comparison(out: Path, result: Mapping[str, Any]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     parts = [_markdown(table), "Networks and their training:\n\n" + _markdown(training)]
+    if result["sets"]:
+        parts.insert(1, "Squared errors:\n\n" + _markdown(squares))
     if titles:
         parts.append("On the validation split:\n\n" + _markdown(validation))
     lines = [f"Not compared: {f['name']}: {f['error']}" for f in result["failed"]]

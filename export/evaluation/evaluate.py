@@ -21,6 +21,7 @@ from senet_landmark.evaluation.measuring import (
     scheme_problem,
     write_metrics,
 )
+from senet_landmark.evaluation.statistics import SQUARED
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.evaluation.face_sources import (
     FaceSource,
@@ -29,7 +30,7 @@ from senet_landmark.export.evaluation.face_sources import (
     face_source_of,
 )
 from senet_landmark.export.evaluation.peers import PEERS
-from senet_landmark.export.evaluation.tables import percent
+from senet_landmark.export.evaluation.tables import percent, squared
 from senet_landmark.export.inference.landmarker import Landmarker
 from senet_landmark.export.inference.predictor import PASSES, Predictor
 from senet_landmark.face.boxes import LANDMARKS
@@ -133,7 +134,7 @@ def evaluate_sets(
     """`evaluate_models` on several data sets, each with its own folder below `out`.
 
     Also writes `out/table.md`, ready for a README: a table with a line for each model and source of
-    boxes, and below it a table with a line for each group of faces, by yaw and attribute.
+    boxes, one with a line for each group of faces, by yaw and attribute, and the squared errors.
 
     Args:
       models, sets, out: as in `evaluate_models`, with `sets` for `faces`.
@@ -163,7 +164,10 @@ def unique_names(names: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
-    """The content of `table.md`: inter-ocular NME, its interval, NME by box size, missed faces."""
+    """The content of `table.md`: inter-ocular NME, its interval, NME by box size, missed faces.
+
+    Below it the errors of groups of faces, and last the squared errors.
+    """
     firsts = [metrics["models"][0] for metrics in results]
     counts = [first["n"] + first["missed_faces"] for first in firsts]
     titles = [f"{name} (n = {count:,})" for name, count in zip(names, counts, strict=True)]
@@ -175,8 +179,19 @@ def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
             cells.append(_cell(figures, figures["interval_95"]["nme_inter_ocular"]) + missed)
         lines.append([row[0]["model"], row[0]["boxes"], *cells])
     table = markdown_table(["model", "boxes", *titles], lines)
-    groups = _groups_table(names, results)
-    return f"{table}\n{groups}" if groups else table
+    tables = [table, _groups_table(names, results), _squares_table(names, results)]
+    return "\n".join(text for text in tables if text)
+
+
+def _squares_table(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
+    """The squared errors with their intervals, a line for each set, model and source of boxes."""
+    lines = [
+        [name, figures["model"], figures["boxes"], *squared(figures)]
+        for name, metrics in zip(names, results, strict=True)
+        for figures in metrics["models"]
+    ]
+    titles = ["set", "model", "boxes", "MSE, photo pixels²", "sum of squared distances"]
+    return markdown_table(titles, lines)
 
 
 def _groups_table(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
@@ -291,7 +306,7 @@ def _metrics(
 
 
 def _table(results: list[Measured], scheme: Scheme) -> str:
-    """A line for each face, model and source of boxes; NME in percent."""
+    """A line for each face, model and source of boxes; NME in percent, squared errors as are."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     errors = [result.errors(scheme) for result in results]
@@ -301,7 +316,10 @@ def _table(results: list[Measured], scheme: Scheme) -> str:
         counts = result.mask.sum(axis=1)
         for index, face in enumerate(result.faces):
             yaw = "" if face.yaw is None else f"{face.yaw:.1f}"
-            values = [f"{100 * nmes[index]:.4f}" for nmes in errors_by_kind.values()]
+            values = [
+                f"{value:.6g}" if key in SQUARED else f"{100 * value:.4f}"
+                for key, value in ((key, errors[index]) for key, errors in errors_by_kind.items())
+            ]
             values = ["" if value == "nan" else value for value in values]
             start = [result.name, result.boxes, face.source, face.subset, yaw, 0]
             writer.writerow([*start, int(counts[index]), *values])

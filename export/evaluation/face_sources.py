@@ -272,6 +272,7 @@ def _records_source(
                     subset=record.subset,
                     pose=known_pose(record.pose, truth, record.scheme),
                     attributes=_classes(info.attributes, record.attributes),
+                    pixel=record.pixel(size),
                 )
             ]
 

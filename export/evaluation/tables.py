@@ -6,14 +6,17 @@ from typing import Any
 
 from senet_landmark.evaluation.measuring import Measured
 from senet_landmark.evaluation.metrics import NORMALISERS, Kind
-from senet_landmark.evaluation.statistics import LIMITS
+from senet_landmark.evaluation.statistics import LIMITS, SQUARED
 from senet_landmark.face.schemes import Scheme
 
-LOWER_IS_BETTER = (
-    *(f"nme_{kind}" for kind in NORMALISERS),
-    *(f"failure_rate_{x:.2f}" for x in LIMITS),
-)
 HIGHER_IS_BETTER = tuple(f"auc_{x:.2f}" for x in LIMITS)
+SUMMARY = (
+    *(f"nme_{kind}" for kind in NORMALISERS),
+    *HIGHER_IS_BETTER,
+    *(f"failure_rate_{x:.2f}" for x in LIMITS),
+    *SQUARED,
+)
+"""The figures of the summary, in the order of its columns."""
 
 TITLES: dict[Kind, str] = {
     "inter_ocular": "inter-ocular",
@@ -27,6 +30,20 @@ TITLES: dict[Kind, str] = {
 def percent(value: float | None) -> str:
     """A figure in percent as text; `–` for one that no face has."""
     return "–" if value is None else f"{value:.2f}%"
+
+
+def squared(figures: dict[str, Any]) -> list[str]:
+    """The squared errors (`statistics.SQUARED`) as texts with their intervals.
+
+    Args:
+      figures: those of one model, as `metrics_of` returns them.
+    """
+    texts = []
+    for key in SQUARED:
+        ends = figures["interval_95"][key]
+        within = "" if ends is None else " ({} to {})".format(*(_number(end, key) for end in ends))
+        texts.append(_number(figures[key], key) + within)
+    return texts
 
 
 def about_partial(figures: dict[str, Any]) -> str:
@@ -85,20 +102,16 @@ def summary(
             if (rival.boxes, rival.points) == (result.boxes, result.points)
         ]
         cells = []
-        for key in (
-            *LOWER_IS_BETTER[: len(NORMALISERS)],
-            *HIGHER_IS_BETTER,
-            *LOWER_IS_BETTER[len(NORMALISERS) :],
-        ):
+        for key in SUMMARY:
             choose = max if key in HIGHER_IS_BETTER else min
             # Compared as printed: figures that look equal are equal.
-            values = [round(rival[key], 2) for rival in rivals if rival[key] is not None]
-            known = entry[key] is not None
+            values = [_number(rival[key], key) for rival in rivals if rival[key] is not None]
+            value = _number(entry[key], key)
             cells.append(
                 {
-                    "value": _number(entry[key]),
-                    "interval": _interval(entry["interval_95"][key]),
-                    "best": known and len(values) > 1 and round(entry[key], 2) == choose(values),
+                    "value": value,
+                    "interval": _interval(entry["interval_95"][key], key),
+                    "best": len(values) > 1 and value == choose(values, key=float),
                 }
             )
         rows.append(
@@ -114,8 +127,8 @@ def summary(
     return rows
 
 
-def _interval(ends: Sequence[float] | None) -> str:
-    return "" if ends is None else f"{ends[0]:.2f}–{ends[1]:.2f}"
+def _interval(ends: Sequence[float] | None, key: str = "") -> str:
+    return "" if ends is None else "–".join(_number(end, key) for end in ends)
 
 
 def absent(
@@ -221,5 +234,6 @@ def _part(part: dict[str, Any] | None) -> dict[str, str] | None:
     }
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
+def _number(value: float | None, key: str = "") -> str:
+    digits = 4 if key == "squared_distance_sum" else 2
+    return "–" if value is None else f"{value:.{digits}f}"

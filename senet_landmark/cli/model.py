@@ -137,7 +137,7 @@ def evaluate(
 
 def print_figures(metrics: dict[str, Any]) -> None:
     """Prints an evaluation's errors: of all faces, by subset, by yaw and by attribute."""
-    from senet_landmark.export.evaluation.tables import about_partial
+    from senet_landmark.export.evaluation.tables import about_partial, squared
 
     print(metrics["dataset"])
     for figures in metrics["models"]:
@@ -145,6 +145,8 @@ def print_figures(metrics: dict[str, Any]) -> None:
         low, high = figures["interval_95"]["nme_inter_ocular"] or [float("nan")] * 2
         missed = figures["missed_faces"]
         print(f"  95% bootstrap interval: NME {low:.2f} to {high:.2f}%; missed faces: {missed}")
+        mse, distances = squared(figures)
+        print(f"  MSE {mse} pixels² of the photo; sum of squared distances {distances}")
         if partial := about_partial(figures):
             print(f"  {partial}")
         parts = [*figures["by_subset"].items(), *figures["by_yaw"].items()]

@@ -35,8 +35,9 @@ PART = 16
 
 Batch = dict[str, np.ndarray]
 """image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2], NaN where unknown; pose float32 [N, 3];
-attributes float32 [N, A]; classes float32 [N, C], 0 or 1, of `attributes.face_classes`; with a
-shape model asm_landmarks float32 [N, K, 2], the ASM copies of the landmarks."""
+attributes float32 [N, A]; classes float32 [N, C], 0 or 1, of `attributes.face_classes`; crop_size
+float32 [N, 2], width and height of the crop in pixels of the photo; with a shape model
+asm_landmarks float32 [N, K, 2], the ASM copies of the landmarks."""
 
 
 def true_poses(store: RecordStore, truth: Literal["records", "landmarks"]) -> np.ndarray:
@@ -152,12 +153,21 @@ class BatchMaker:
             face_classes(values, self.attributes, pose)
             for values, pose in zip(attributes, poses, strict=True)
         ]
+        pixels = np.array(
+            [
+                record.pixel((width, height))
+                for record, (width, height) in zip(records, sizes.tolist(), strict=True)
+            ]
+        )
+        # A row of the transform is the share of the crop's width, or height, in a photo's pixel.
+        shares = np.linalg.norm(linear / pixels[:, None], axis=2)
         batch: Batch = {
             "image": self._pictures(pictures, transforms, mirrored, generator),
             "landmarks": landmarks,
             "pose": poses,
             "attributes": attributes,
             "classes": np.stack(classes),
+            "crop_size": (1 / shares).astype(np.float32),
         }
         if self.shape_model is not None:
             batch["asm_landmarks"] = asm_copy(self.shape_model, landmarks)
@@ -248,14 +258,24 @@ def batches(
     return {key: tf.reshape(batch[key], (maker.batch_size, *shapes[key])) for key in keys}
 
 
-def in_order(maker: BatchMaker) -> list[Batch]:
-    """All records once, in their order, with a shorter last batch; for validation.
+def in_order(maker: BatchMaker, most: int = 0) -> list[Batch]:
+    """Records once, in their order, with a shorter last batch; for validation.
 
     Records whose picture does not decode are left out.
+
+    Args:
+      maker: makes the batches.
+      most: the number of records, drawn by the maker's seed, one from each of as many equal parts
+        of all records; 0: all records.
     """
     generator = np.random.default_rng(maker.seed)
-    numbers = np.arange(len(maker.store))
-    parts = [numbers[s : s + maker.batch_size] for s in numbers[:: maker.batch_size]]
+    count = len(maker.store)
+    numbers = np.arange(count)
+    if 0 < most < count:
+        bounds = np.arange(most + 1) * count // most
+        numbers = generator.integers(bounds[:-1], bounds[1:])
+    starts = range(0, len(numbers), maker.batch_size)
+    parts = [numbers[s : s + maker.batch_size] for s in starts]
     batches_made = [maker.faces(part, generator) for part in parts]
     undecodable = list(maker.store.undecodable)
     masks = [~np.isin(part, undecodable) for part in parts]

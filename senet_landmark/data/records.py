@@ -57,6 +57,15 @@ class Record:
     pose: np.ndarray
     attributes: np.ndarray
 
+    def pixel(self, size: tuple[int, int]) -> tuple[float, float]:
+        """Width and height, in pixels of the photo, of a pixel of the recorded crop.
+
+        Args:
+          size: (width, height) of the recorded crop.
+        """
+        left, top, right, bottom = self.region.tolist()
+        return (right - left) / size[0], (bottom - top) / size[1]
+
 
 _ARRAYS = {"landmarks": (-1, 2), "box": (4,), "region": (4,), "pose": (3,), "attributes": (-1,)}
 _TEXTS = ("scheme", "dataset", "subset", "source", "identity")

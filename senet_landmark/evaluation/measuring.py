@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import NORMALISERS, attribute_accuracy, nme, pose_mae
-from senet_landmark.evaluation.statistics import summarise
+from senet_landmark.evaluation.metrics import attribute_accuracy, pose_mae
+from senet_landmark.evaluation.statistics import errors_by_face, summarise
 from senet_landmark.face.attributes import get_attribute, predicted_classes
 from senet_landmark.face.pose import Pose
 from senet_landmark.face.scheme_conversion import can_convert, convert
@@ -30,6 +30,8 @@ class AnnotatedFace:
       subset: the part of the data set that it belongs to; empty where there is none.
       pose: yaw, pitch, roll in degrees; None where unknown.
       attributes: name -> class; None where unknown.
+      pixel: width and height of a pixel of `photo` in pixels of the photo that the data set has:
+        where the photo here is a recorded crop, it was resized.
     """
 
     photo: np.ndarray
@@ -39,6 +41,7 @@ class AnnotatedFace:
     subset: str = ""
     pose: Pose | None = None
     attributes: Mapping[str, str | None] = field(default_factory=dict)
+    pixel: tuple[float, float] = (1.0, 1.0)
 
     @property
     def yaw(self) -> float | None:
@@ -104,17 +107,21 @@ class Measured:
         mask[:, list(self.points)] = True
         return mask & np.isfinite(truth).all(axis=-1)
 
-    def errors(self, scheme: Scheme) -> dict[str, np.ndarray]:
-        """`nme_…` of each normaliser -> the measured faces' errors [N], as shares; N > 0.
+    def in_photo_pixels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted and true landmarks, float64 [N, K, 2], in pixels of the data set's photos."""
+        pixels = np.array([face.pixel for face in self.faces])[:, None]
+        truth = np.stack([face.truth for face in self.faces])
+        return np.stack(self.predicted) * pixels, truth * pixels
 
-        NaN for a face whose known landmarks do not give the normaliser.
+    def errors(self, scheme: Scheme) -> dict[str, np.ndarray]:
+        """The measured faces' errors by the name of the figure, float64 [N]; N > 0.
+
+        `nme_…` of each normaliser as shares, NaN for a face whose known landmarks do not give it;
+        and those of `statistics.SQUARED`.
         """
-        predicted, truth = np.stack(self.predicted), np.stack([f.truth for f in self.faces])
-        names = [face.source for face in self.faces]
-        return {
-            f"nme_{kind}": nme(predicted, truth, scheme, kind, self.mask, names, strict=False)
-            for kind in NORMALISERS
-        }
+        return errors_by_face(
+            *self.in_photo_pixels(), scheme, self.mask, [face.source for face in self.faces]
+        )
 
 
 def scheme_problem(model: str, predicted: str, truth: str) -> str | None:
@@ -168,7 +175,7 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
         if measured.unmeasured:
             what = "no known landmark of a face is one that the model predicts"
         raise InputError(f"Nothing to measure: {what}.")
-    predicted, truth = np.stack(measured.predicted), np.stack([face.truth for face in faces])
+    predicted, truth = measured.in_photo_pixels()
     names = [face.source for face in faces]
 
     def parts(labels: list[str | None]) -> dict[str, Any]:

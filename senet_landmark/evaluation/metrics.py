@@ -160,27 +160,9 @@ def point_errors(
         infinite; a face has no landmark that counts, or, if `strict`, its normaliser is 0 or
         unknown.
     """
-    predicted, truth = np.array(predicted, np.float64), np.array(truth, np.float64)
-    if predicted.shape != truth.shape or truth.shape != (*truth.shape[:1], scheme.points, 2):
-        raise InputError(
-            f"Predictions {predicted.shape} and truth {truth.shape} must both be [N, "
-            f"{scheme.points}, 2] ({scheme.name}): are they of different landmark schemes?"
-        )
-    if not len(truth):
-        raise InputError("There is no face to measure.")
-    counted = as_mask(points, len(truth), scheme, names)
-    for what, values in (("prediction", predicted), ("truth", truth)):
-        unknown = ~np.isfinite(values).all(axis=-1)
-        if (unknown & counted).any():
-            face, point = np.argwhere(unknown & counted)[0]
-            raise InputError(
-                f"{_face(face, names)}: its {what} has NaN or infinity at landmark {point}. Leave "
-                "unknown landmarks out with `points`."
-            )
-        values[unknown] = np.nan
-    length = normaliser(truth, scheme, kind, names, strict=strict)
-    errors = np.linalg.norm(predicted - truth, axis=-1) / length[:, None]
-    return np.where(counted, errors, np.nan)
+    offsets, known = landmark_offsets(predicted, truth, scheme, points, names)
+    length = normaliser(known, scheme, kind, names, strict=strict)
+    return np.linalg.norm(offsets, axis=-1) / length[:, None]
 
 
 def nme(
@@ -201,6 +183,38 @@ def nme(
     return mean_known(
         point_errors(predicted, truth, scheme, kind, points, names, strict=strict), axis=1
     )
+
+
+def landmark_offsets(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    points: Points,
+    names: Sequence[str] | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Prediction less truth, NaN where a landmark does not count; truth, NaN where unknown.
+
+    Both are float64 [N, K, 2]. Args and Raises as `point_errors`.
+    """
+    predicted, truth = np.array(predicted, np.float64), np.array(truth, np.float64)
+    if predicted.shape != truth.shape or truth.shape != (*truth.shape[:1], scheme.points, 2):
+        raise InputError(
+            f"Predictions {predicted.shape} and truth {truth.shape} must both be [N, "
+            f"{scheme.points}, 2] ({scheme.name}): are they of different landmark schemes?"
+        )
+    if not len(truth):
+        raise InputError("There is no face to measure.")
+    counted = as_mask(points, len(truth), scheme, names)
+    for what, values in (("prediction", predicted), ("truth", truth)):
+        unknown = ~np.isfinite(values).all(axis=-1)
+        if (unknown & counted).any():
+            face, point = np.argwhere(unknown & counted)[0]
+            raise InputError(
+                f"{_face(face, names)}: its {what} has NaN or infinity at landmark {point}. Leave "
+                "unknown landmarks out with `points`."
+            )
+        values[unknown] = np.nan
+    return np.where(counted[..., None], predicted - truth, np.nan), truth
 
 
 def mean_known(values: np.ndarray, axis: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from senet_landmark.evaluation.metrics import (
     normaliser,
     point_errors,
 )
+from senet_landmark.evaluation.squared_errors import squared_distance_sum, squared_error
 from senet_landmark.face.pose import yaw_band
 from senet_landmark.face.schemes import Scheme
 
@@ -28,6 +29,9 @@ LIMITS = (0.08, 0.10)
 STEPS = 1000
 """Intervals between thresholds. The code of published methods (menpofit, DAN) samples every 0.0001:
 1,000 intervals up to 0.10."""
+
+SQUARED = ("mse_photo_pixels", "squared_distance_sum")
+"""The figures that are not percentages but squares: of photo pixels, and of crops' sides."""
 
 UNKNOWN = "unknown"
 """Label of the faces whose label is not known, as in `yaw_band`."""
@@ -161,11 +165,13 @@ def summarise(
     samples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """The metrics of a set of faces, as plain numbers for JSON, in percent with 4 decimals.
+    """The metrics of a set of faces, as plain numbers for JSON.
+
+    They are in percent with 4 decimals; those of `SQUARED` have 6 significant digits.
 
     Args:
       predicted, truth, scheme, points, names: as in `metrics.point_errors`, for the N measured
-        faces.
+        faces; in pixels of their photos.
       yaw: [N] in degrees, None or NaN where unknown.
       subsets: the subset of each face, or subset -> bool [N] where subsets overlap.
       missed: number of faces that the detector missed; they are not among the N.
@@ -183,6 +189,8 @@ def summarise(
         without the missed ones.
       auc_0.08, auc_0.10, failure_rate_0.08, failure_rate_0.10: of the inter-ocular NME over
         measured and missed faces; a missed face is a failure.
+      mse_photo_pixels: mean squared error of a coordinate, in pixels² of the photo.
+      squared_distance_sum: the one of `squared_errors.py`; means over the n faces, both.
       normaliser: the one of `by_landmark` and `by_group`: `inter_ocular`, or where no face has it
         the first that one has.
       by_landmark: [K], mean point errors; None where a landmark never counts.
@@ -190,7 +198,7 @@ def summarise(
       by_subset, by_yaw: label -> n, nme_inter_ocular, nme_bbox_size, auc_0.10, failure_rate_0.10
         (of the n measured faces: a missed face is in no part), interval_95 (of the inter-ocular
         NME); empty where the labels were not given.
-      interval_95: key of each of the eight scalars above -> [low, high]; None for a single face.
+      interval_95: key of each of the ten scalars above -> [low, high]; None for a single face.
 
     Raises:
       InputError: as `point_errors`; no face, or all missed; not one label per face.
@@ -207,19 +215,26 @@ def summarise(
     by_point = point_errors(predicted, truth, scheme, kind, points, names, strict=False)
     counted = np.isfinite(truth).all(axis=-1) & np.isfinite(predicted).all(axis=-1)
 
-    def interval(values: np.ndarray) -> list[float | None] | None:
-        known = values[~np.isnan(values)]
+    def mean(key: str, faces: slice | np.ndarray = slice(None)) -> float | None:
+        return _rounded(key, mean_known(figures[key][faces], axis=0))
+
+    def interval(key: str, faces: slice | np.ndarray = slice(None)) -> list[float | None] | None:
+        known = figures[key][faces]
+        known = known[~np.isnan(known)]
         ends = bootstrap_interval(known, samples=samples, seed=seed) if len(known) else None
-        return None if ends is None else [_percent(end) for end in ends]
+        return None if ends is None else [_rounded(key, end) for end in ends]
 
     def part(faces: np.ndarray) -> dict[str, Any]:
-        means = {k: _mean(figures[k][faces]) for k in ("nme_inter_ocular", "nme_bbox_size")}
+        means = {key: mean(key, faces) for key in ("nme_inter_ocular", "nme_bbox_size")}
         errors = ocular[faces][~np.isnan(ocular[faces])]
         at_limit = {
-            "auc_0.10": _mean(area_by_face(errors, 0.10)) if len(errors) else None,
-            "failure_rate_0.10": _mean(failure_by_face(errors, 0.10)) if len(errors) else None,
+            "auc_0.10": _percent(area_by_face(errors, 0.10).mean()) if len(errors) else None,
+            "failure_rate_0.10": (
+                _percent(failure_by_face(errors, 0.10).mean()) if len(errors) else None
+            ),
         }
-        return {"n": len(faces), **means, **at_limit, "interval_95": interval(ocular[faces])}
+        ends = interval("nme_inter_ocular", faces)
+        return {"n": len(faces), **means, **at_limit, "interval_95": ends}
 
     def parts(groups: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
         return {label: part(faces) for label, faces in groups.items()}
@@ -227,7 +242,7 @@ def summarise(
     bands = None if yaw is None else [yaw_band(angle) for angle in yaw]
     return {
         "n": len(ocular),
-        **{key: _mean(values) for key, values in figures.items()},
+        **{key: mean(key) for key in figures},
         "missed_faces": int(missed),
         "faces_by_normaliser": counts,
         "partial_faces": int((~np.isfinite(truth).all(axis=(1, 2))).sum()),
@@ -237,31 +252,62 @@ def summarise(
         "by_group": {g: _percent(v) for g, v in error_by_group(by_point, scheme).items()},
         "by_subset": parts(_groups(subsets, len(ocular), "subsets")),
         "by_yaw": parts(_groups(bands, len(ocular), "yaw")),
-        "interval_95": {key: interval(values) for key, values in figures.items()},
+        "interval_95": {key: interval(key) for key in figures},
     }
 
 
-def headline_figures(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> dict[str, float]:
-    """The scalars of `summarise` in percent, without intervals: fast enough for every validation.
+def headline_figures(
+    predicted: np.ndarray, truth: np.ndarray, scheme: Scheme, *, strict: bool = True
+) -> dict[str, float]:
+    """The scalars of `summarise`, not rounded, without intervals: fast enough for every validation.
 
     Landmarks that are NaN in the ground truth do not count, nor do faces without any. A figure that
-    no face has is left out, but for the inter-ocular NME, by which the best weights are chosen.
+    no face has is left out; if `strict`, it must not be the inter-ocular NME, by which the best
+    weights are chosen.
 
     Raises:
-      InputError: as `point_errors`, or no face has an inter-ocular NME.
+      InputError: as `point_errors`, or, if `strict`, no face has an inter-ocular NME.
     """
     known = np.isfinite(truth).all(axis=-1)
     faces = known.any(axis=1)
     figures = _by_face(predicted[faces], truth[faces], scheme, known[faces], None, missed=0)
-    if np.isnan(figures["nme_inter_ocular"]).all():
+    if strict and np.isnan(figures["nme_inter_ocular"]).all():
         raise InputError("No face to validate on has two known outer eye corners: no NME.")
-    means = {key: 100 * float(mean_known(values, axis=0)) for key, values in figures.items()}
+    means = {key: _unit(key) * float(mean_known(x, axis=0)) for key, x in figures.items()}
     return {key: mean for key, mean in means.items() if not np.isnan(mean)}
 
 
 def first_known(faces_by_normaliser: Mapping[Kind, int]) -> Kind:
     """The first normaliser that a face has: `inter_ocular` if any has it."""
     return next((kind for kind, count in faces_by_normaliser.items() if count), "inter_ocular")
+
+
+def errors_by_face(
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    scheme: Scheme,
+    points: Points = None,
+    names: Sequence[str] | None = None,
+) -> dict[str, np.ndarray]:
+    """Figure -> each face's error, float64 [N]; the figure is the mean of those that are not NaN.
+
+    Args and Raises as `metrics.point_errors`, but a face needs no more than one of the normalisers.
+
+    Returns:
+      `nme_…` of each normaliser, as shares; NaN for a face whose known landmarks do not give it.
+      Those of `SQUARED`, where predictions and truth are in pixels of the photo.
+    """
+    errors = {
+        f"nme_{kind}": nme(predicted, truth, scheme, kind, points, names, strict=False)
+        for kind in NORMALISERS
+    }
+    if np.isnan(list(errors.values())).all(axis=0).any():
+        normaliser(truth, scheme, "bbox_diagonal", names)  # names the face
+    squares = (squared_error, squared_distance_sum)
+    return errors | {
+        key: function(predicted, truth, scheme, points, names)
+        for key, function in zip(SQUARED, squares, strict=True)
+    }
 
 
 def _by_face(
@@ -273,23 +319,17 @@ def _by_face(
     missed: int,
 ) -> dict[str, np.ndarray]:
     """Metric -> each face's contribution [N]; the metric is their mean, also in the bootstrap."""
-    contributions = {
-        f"nme_{kind}": nme(predicted, truth, scheme, kind, points, names, strict=False)
-        for kind in NORMALISERS
-    }
-    if np.isnan(list(contributions.values())).all(axis=0).any():
-        normaliser(truth, scheme, "bbox_diagonal", names)  # names the face
-    ocular = contributions["nme_inter_ocular"]
+    errors = errors_by_face(predicted, truth, scheme, points, names)
+    squares = {key: errors.pop(key) for key in SQUARED}
+    ocular = errors["nme_inter_ocular"]
     ocular = ocular[~np.isnan(ocular)]
     # Without any inter-ocular error the missed faces alone would make an AUC of 0.
-    errors = np.r_[ocular, np.full(missed, np.inf)] if len(ocular) else ocular
-    for limit in LIMITS:
-        contributions[f"auc_{limit:.2f}"] = area_by_face(errors, limit) if len(errors) else errors
-    for limit in LIMITS:
-        contributions[f"failure_rate_{limit:.2f}"] = (
-            failure_by_face(errors, limit) if len(errors) else errors
-        )
-    return contributions
+    every = np.r_[ocular, np.full(missed, np.inf)] if len(ocular) else ocular
+    areas = {f"auc_{x:.2f}": area_by_face(every, x) if len(every) else every for x in LIMITS}
+    failures = {
+        f"failure_rate_{x:.2f}": failure_by_face(every, x) if len(every) else every for x in LIMITS
+    }
+    return {**errors, **areas, **failures, **squares}
 
 
 def _groups(
@@ -308,8 +348,14 @@ def _groups(
     return group_by(labels)
 
 
-def _mean(values: np.ndarray) -> float | None:
-    return _percent(mean_known(values, axis=0))
+def _unit(key: str) -> float:
+    return 1.0 if key in SQUARED else 100.0
+
+
+def _rounded(key: str, value: float | np.ndarray) -> float | None:
+    if key not in SQUARED:
+        return _percent(value)
+    return None if np.isnan(value) else float(f"{float(value):.6g}")
 
 
 def _percent(share: float | np.ndarray) -> float | None:

@@ -57,8 +57,8 @@ class RunState:
 def same_recipe(started: Config, config: Config) -> bool:
     """Whether a run that began with configuration `started` may be resumed with `config`.
 
-    Options of the run's length (steps, epochs, minutes, patience) and of the machine (threads,
-    memory) may differ.
+    Options of the run's length (steps, epochs, minutes, patience), of the machine (threads, memory)
+    and of what is measured and written may differ.
     """
     free = {name: getattr(config.train, name) for name in _FREE}
     return replace(started, train=replace(started.train, **free)) == config
@@ -66,7 +66,7 @@ def same_recipe(started: Config, config: Config) -> bool:
 
 _FREE = (
     "steps", "epochs", "minutes", "patience", "threads", "cache_mb", "max_corrupt", "summary_every",
-    "report", "wait_minutes",
+    "report", "wait_minutes", "measure_training",
 )  # fmt: skip
 
 

@@ -216,13 +216,12 @@ def prepare(config: Config, records: Path, run: Path, cluster: Cluster | None) -
     _begin_or_resume(run, config, info, records, restored, digest, parts)
     if maker.shape_model is not None:
         save_shape_model(run / checkpoints.SHAPE_MODEL, maker.shape_model)
-    validator = Validator(
-        config,
-        replace(
-            maker, store=held_out, augment=NO_AUGMENTATION, poses=_true_poses(config, held_out),
-            batch_size=options.batch_size, shape_model=None,
-        ),
+    plain = replace(
+        maker, augment=NO_AUGMENTATION, batch_size=options.batch_size, seed=options.seed,
+        shape_model=None,
     )  # fmt: skip
+    held_out_maker = replace(plain, store=held_out, poses=_true_poses(config, held_out))
+    validator = Validator(config, held_out_maker, plain)
     return Prepared(config, run, maker, validator, restored, start)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 
 import pytest
 
@@ -91,6 +92,7 @@ def test_evaluate_on_a_data_set(frozen, synthetic_tree, tmp_path):
     dataset = ("--dataset", "300w_lp", "--root", synthetic_tree)
     text = printed("evaluate", "--model", frozen[0], *dataset, "--out", tmp_path)
     assert "model, landmarks boxes: n    24, NME" in text
+    assert re.search(r"MSE [\d.]+ \([\d.]+ to [\d.]+\) pixels² of the photo", text)
 
 
 def test_evaluate_the_shipped_model_on_records(built, tmp_path):
@@ -100,8 +102,10 @@ def test_evaluate_the_shipped_model_on_records(built, tmp_path):
 def test_evaluate_on_several_data_sets(frozen, synthetic_tree, tmp_path):
     on = f"300w_lp={synthetic_tree}"
     printed("evaluate", "--model", frozen[0], "--on", on, on, "--out", tmp_path)
-    whole, groups = (tmp_path / "table.md").read_text().split("\n\n")
+    whole, groups, squares = (tmp_path / "table.md").read_text().split("\n\n")
     assert whole.count("|") == 3 * 5 and groups.count("| yaw 0-30 ") == 2
+    figures = json.loads(next(tmp_path.glob("*/metrics.json")).read_text())
+    assert squares.count(f"| {figures['mse_photo_pixels']:.2f} (") == 2
 
 
 def test_compare(trained, frozen, synthetic_tree, tmp_path):

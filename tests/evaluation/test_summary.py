@@ -22,6 +22,7 @@ INF, NAN = np.inf, np.nan
 SCALARS = [
     *("nme_inter_ocular", "nme_inter_pupil", "nme_bbox_diagonal", "nme_bbox_size"),
     *("auc_0.08", "auc_0.10", "failure_rate_0.08", "failure_rate_0.10"),
+    *("mse_photo_pixels", "squared_distance_sum"),
 ]
 
 

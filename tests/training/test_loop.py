@@ -19,6 +19,7 @@ from senet_landmark.config import (
 )
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.metrics import NORMALISERS
+from senet_landmark.evaluation.statistics import SQUARED
 from senet_landmark.training import checkpoints
 from senet_landmark.training.train import train
 
@@ -37,7 +38,7 @@ def test_run_writes_what_it_should(small_run):
         "train/faces_per_second",
         "train/loss_landmarks",
         "validation/predictions",
-        "validation/mse_pixels",
+        *(f"validation/{of}" for of in ("mse_pixels", "loss", *SQUARED)),
         *(f"validation/nme_{kind}" for kind in NORMALISERS),
         *(f"validation/{of}_{at}" for of in ("auc", "failure_rate") for at in ("0.08", "0.10")),
     }

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from senet_landmark.training.validation import TRAINING
 from senet_landmark.visualisation.charts import COLOURS, INK, plain, svg_of
 
 Curve = Mapping[int, float]
@@ -42,8 +43,12 @@ class Chart:
 NME = "validation/nme_inter_ocular"
 """Tag of the error by which the best weights are chosen."""
 
+MEASURED = f"validation/{TRAINING}"
+"""How the tags of figures of training faces begin; they are in the charts of validation faces."""
+
 CHARTS = (
     Chart("Training loss", "train/loss"),
+    Chart("Loss without augmentation and ASM copies", "validation/loss"),
     Chart("Validation NME, % of the inter-ocular distance", NME, mark_lowest=True),
     Chart("Learning rate", "train/learning_rate"),
     Chart("Training loss by task", "train/loss_(.+)"),
@@ -54,7 +59,9 @@ CHARTS = (
     Chart("Area under the curve of errors, % up to NME", "validation/auc_(.+)", linear=True),
     Chart("Failures, % of faces beyond NME", "validation/failure_rate_(.+)"),
     Chart("Validation NME by other distances, %", "validation/nme_(.+)"),
-    Chart("Squared error of a coordinate, pixels²", "validation/mse_pixels"),
+    Chart("Squared error of a coordinate, pixels² of the network's input", "validation/mse_pixels"),
+    Chart("Squared error of a coordinate, pixels² of the photo", "validation/mse_photo_pixels"),
+    Chart("Sum of squared distances, in crops", "validation/squared_distance_sum"),
     Chart("Training faces a second", "train/(?:faces|images)_per_second", linear=True),
 )
 
@@ -63,7 +70,8 @@ def charts_of(curves: Mapping[str, Curve], resumed: Sequence[int] = ()) -> list[
     """(title, SVG) of all logged curves; a tag that matches no chart gets its own chart.
 
     Args:
-      curves: tag -> step -> value.
+      curves: tag -> step -> value. Figures of training faces are in the chart of the same figure of
+        validation faces.
       resumed: steps at which the run was resumed.
     """
     remaining = {tag: curve for tag, curve in curves.items() if curve}
@@ -71,17 +79,30 @@ def charts_of(curves: Mapping[str, Curve], resumed: Sequence[int] = ()) -> list[
     last = max((step for curve in remaining.values() for step in curve), default=1)
     drawn = []
     for chart in charts:
-        matches = {tag: re.fullmatch(chart.pattern, tag) for tag in remaining}
+        matches = {
+            tag: re.fullmatch(chart.pattern, tag.replace(MEASURED, "validation/"))
+            for tag in remaining
+        }
+        names = {
+            tag: match.group(1) if match.groups() else "" for tag, match in matches.items() if match
+        }
+        beside = any(tag.startswith(MEASURED) for tag in names)
         lines = {
-            (match.group(1) if match.groups() else ""): remaining[tag]
-            for tag, match in matches.items()
-            if match
+            _line_name(name, tag, beside): remaining[tag]
+            for tag, name in sorted(names.items(), key=lambda pair: pair[0].startswith(MEASURED))
         }
         remaining = {tag: curve for tag, curve in remaining.items() if not matches[tag]}
         # With a single task its loss equals the training loss.
         if lines and list(lines) != ["landmarks"]:
             drawn.append((chart.title, line_chart(chart, lines, last, resumed)))
     return drawn
+
+
+def _line_name(name: str, tag: str, beside: bool) -> str:
+    """`name`; and whose figure it is, where those of training faces are in the same chart."""
+    if tag.startswith(MEASURED):
+        return f"{name}, training" if name else "training faces"
+    return name or ("validation faces" if beside else "")
 
 
 def line_chart(

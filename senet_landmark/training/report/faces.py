@@ -123,7 +123,7 @@ def _predicted(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(chosen records whose picture decodes, NME of each, landmarks in units of the crop)."""
     scheme = maker.store.scheme
-    truth, predicted = [], []
+    truth, predicted, sizes = [], [], []
     graph = model.image.graph
     with graph.as_default(), tf.Session(graph=graph, config=session_config()) as session:
         assign_weights(session, weights, "the run's weights")
@@ -131,13 +131,17 @@ def _predicted(
             batch = maker.faces(chosen[start : start + 64], np.random.default_rng(0))
             predicted.append(session.run(model.landmarks, {model.image: batch["image"]}))
             truth.append(batch["landmarks"])
+            sizes.append(batch["crop_size"][:, None])
     # The maker puts another face in place of a picture that does not decode.
     decoded = ~np.isin(chosen, list(maker.store.undecodable))
     landmarks, truths = np.concatenate(predicted)[decoded], np.concatenate(truth)[decoded]
     known = np.isfinite(truths).all(axis=-1)
     errors = np.full(len(known), np.nan)
     some = known.any(axis=1)
-    errors[some] = nme(landmarks[some], truths[some], scheme, points=known[some], strict=False)
+    scale = np.concatenate(sizes)[decoded][some]  # in pixels of the photo: a crop may not be square
+    errors[some] = nme(
+        landmarks[some] * scale, truths[some] * scale, scheme, points=known[some], strict=False
+    )
     return chosen[decoded], errors, landmarks
 
 

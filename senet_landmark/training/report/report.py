@@ -19,6 +19,7 @@ from senet_landmark.training import checkpoints
 from senet_landmark.training.report.charts import NME, charts_of
 from senet_landmark.training.report.faces import training_faces, worst_faces
 from senet_landmark.training.run_log import RunLog, logged_picture, read_log
+from senet_landmark.training.validation import TRAINING
 from senet_landmark.visualisation.pages import data_uri, jpeg_uri, render
 
 NAME = "report.html"
@@ -141,18 +142,31 @@ def _facts(
 
 
 def _figures(log: RunLog, best_step: int) -> dict[str, Any]:
-    """The figures of the validation at the best step and at the last step."""
+    """The figures of the validation at the best and at the last step; training faces beside."""
     prefix = "validation/"
     curves = {t.removeprefix(prefix): c for t, c in log.curves.items() if t.startswith(prefix)}
+    names = [name for name in curves if not name.startswith(TRAINING)]
     steps = sorted({step for curve in curves.values() for step in curve})
-    chosen = [step for step in steps if step in (best_step, steps[-1])]
+    measured = len(names) < len(curves)
+    columns = [
+        (f"step {step:,}{', training faces' if beginning else ''}", beginning, step)
+        for step in steps
+        if step in (best_step, steps[-1])
+        for beginning in (("", TRAINING) if measured else ("",))
+    ]
     return {
-        "steps": chosen,
+        "titles": [title for title, _, _ in columns],
         "rows": [
-            (name, [f"{curve[s]:.3f}" if s in curve else "–" for s in chosen])
-            for name, curve in curves.items()
+            (name, [_number(curves.get(before + name, {}).get(s)) for _, before, s in columns])
+            for name in names
         ],
     }
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if 0 < abs(value) < 0.1 else f"{value:.3f}"
 
 
 def _predictions(log: RunLog) -> list[tuple[int, str]]:

@@ -157,9 +157,13 @@ def test_files_hold_the_table(compared):
     assert [row["name"] for row in rows] == ["run", "model", "original"]
     nme = result["models"][2]["sets"]["300w_lp"]["nme_inter_ocular"]
     assert float(rows[2]["300w_lp nme_inter_ocular"]) == nme
+    errors = result["models"][2]["sets"]["300w_lp"]
+    for key in ("mse_photo_pixels", "squared_distance_sum"):
+        assert float(rows[2][f"300w_lp {key}"]) == errors[key] > 0
     text = (out / "compare.md").read_text()
     table = [line for line in text.splitlines() if line.startswith("|")]
-    table, training, validation = table[:5], table[5:10], table[10:]
+    table, squares, training, validation = table[:5], table[5:10], table[10:15], table[15:]
+    assert f"{errors['squared_distance_sum']:.4f}" in squares[4]
     assert len(validation) == 4  # the runs, not the .pb
     for lines, words in ((table, 1), (training, 4), (validation, 1)):
         assert len({line.count("|") for line in lines}) == 1
@@ -172,7 +176,7 @@ def test_files_hold_the_table(compared):
     assert "Not compared: empty" in text
     page = (out / "compare.html").read_text()
     assert page.count("data:image/svg+xml") == 2 and "empty" in page
-    assert page.count("<table") == 4 and "MSE, pixels²" in page
+    assert page.count("<table") == 5 and "MSE, photo pixels²" in page
     assert not re.findall(r"""(?:src|href)\s*=\s*["'](?!data:|#)|@import|url\(|<script""", page)
 
 
@@ -231,12 +235,13 @@ def test_validation_is_that_of_the_frozen_weights(trained):
     titles, _, quick, line = [
         [cell.strip() for cell in row.strip("| ").split("|")] for row in text.splitlines()[:4]
     ]
-    assert titles[1:3] == ["MSE, pixels²", "NME, %"]
-    assert titles[3:] == [
+    assert titles[1:5] == ["MSE, input pixels²", "MSE, photo pixels²", "NME, %", "loss"]
+    assert titles[5:] == [
         f"accuracy of {x}, %" for x in ("gender", "smile", "glasses", "head pose")
     ]
-    assert line[1] == f"{figures['mse_pixels']:.2f}" and quick[3:] == ["–"] * 4
-    assert line[3] == f"{figures['accuracy_gender']:.2f}"
+    assert line[1] == f"{figures['mse_pixels']:.2f}" and quick[5:] == ["–"] * 4
+    assert line[4] == f"{figures['loss']:.4g}"
+    assert line[5] == f"{figures['accuracy_gender']:.2f}"
     rows = list(csv.DictReader((out / "compare.csv").open()))
     assert rows[0]["validation accuracy_gender"] == ""
     assert float(rows[1]["validation mse_pixels"]) == tasks["validation"]["mse_pixels"]

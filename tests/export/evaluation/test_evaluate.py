@@ -39,6 +39,8 @@ KEYS = {
 def test_evaluate_equals_the_metric_on_the_predictions(small_run, synthetic_tree, tmp_path):
     faces = Photos("300w_lp", synthetic_tree)
     metrics = evaluate_models([small_run.model], faces, tmp_path)
+    squares: list[np.ndarray] = []
+    sides: list[float] = []
     assert json.loads((tmp_path / "metrics.json").read_text()) == metrics
     assert set(metrics) > KEYS and (tmp_path / "evaluation.html").exists()
     predictor, errors = Predictor(small_run.model), []
@@ -47,11 +49,18 @@ def test_evaluate_equals_the_metric_on_the_predictions(small_run, synthetic_tree
         box = geometry.box_from_landmarks(sample.landmarks)[None]
         found = predictor.landmarks(load_photo("300w_lp", entry), box, "landmarks")
         errors.append(nme(found, sample.landmarks[None], get_scheme("300w_68"))[0])
+        squares.append((found[0] - sample.landmarks) ** 2)
+        sides.append(1.25 * np.ptp(sample.landmarks, axis=0).max())
     assert metrics["n"] == 24 and metrics["missed_faces"] == 0
     assert metrics["nme_inter_ocular"] == pytest.approx(100 * np.mean(errors), abs=1e-3)
     low, high = metrics["interval_95"]["nme_inter_ocular"]
     assert low < metrics["nme_inter_ocular"] < high
+    assert metrics["mse_photo_pixels"] == pytest.approx(np.mean(squares), rel=1e-3)
+    sums = np.sum(squares, axis=(1, 2)) / np.square(sides)
+    assert metrics["squared_distance_sum"] == pytest.approx(np.mean(sums), rel=1e-3)
     rows = list(csv.DictReader((tmp_path / "faces.csv").open()))
+    found_sums = sorted(float(row["squared_distance_sum"]) for row in rows)
+    np.testing.assert_allclose(found_sums, sorted(sums), rtol=1e-3)
     by_face = [float(row["nme_inter_ocular"]) for row in rows]
     np.testing.assert_allclose(sorted(by_face), sorted(100 * np.array(errors)), atol=1e-3)
     assert sum(part["n"] for part in metrics["by_yaw"].values()) == 24
@@ -188,6 +197,10 @@ def test_records_give_what_their_photos_give(small_run, synthetic_tree, tmp_path
     assert [part["n"] for part in parts] == [22, 2]
     mean = np.average([p["nme_inter_ocular"] for p in parts], weights=[22, 2])
     assert mean == pytest.approx(whole["nme_inter_ocular"], rel=0.03)
+    # In pixels of the photos: the records are smaller.
+    for key, near in (("mse_photo_pixels", 0.1), ("squared_distance_sum", 0.1)):
+        mean = np.average([p[key] for p in parts], weights=[22, 2])
+        assert mean == pytest.approx(whole[key], rel=near)
     with pytest.raises(InputError, match="no records of split 'test'"):
         evaluate_models([small_run.model], Records(small_run.records, "test"), tmp_path / "c")
 

@@ -19,6 +19,7 @@ SCHEME = get_scheme("300w_68")
 ALL, INNER = tuple(range(68)), tuple(range(17, 68))
 ODD = "<b>.jpg"
 GONE = "photo_03.jpg"
+SQUARES = (("mse_photo_pixels", 2), ("squared_distance_sum", 4))
 
 
 def faces_of(count: int, **options) -> list[AnnotatedFace]:
@@ -150,6 +151,11 @@ def test_summary_has_the_figures_of_the_metrics(written):
         for cell, key in zip(row[4:], keys, strict=True):
             low, high = own["interval_95"][key]
             assert cell == f"{own[key]:.2f} {low:.2f}–{high:.2f}"
+    squares = cells(section(written.page, "summary"), 2)
+    for row, own in zip(squares, written.metrics["models"], strict=True):
+        for cell, (key, digits) in zip(row[2:], SQUARES, strict=True):
+            low, high = own["interval_95"][key]
+            assert cell == f"{own[key]:.{digits}f} {low:.{digits}f}–{high:.{digits}f}"
     assert rows[0][0].endswith("68 of 68 landmarks") and rows[3][0].endswith("51 of 68 landmarks")
     assert "does not predict landmarks 0–16 (jaw)" in written.page
 

@@ -14,9 +14,10 @@ from senet_landmark.cli import app
 from senet_landmark.config import load_config
 from senet_landmark.data.records import load_records_info
 from senet_landmark.errors import InputError
+from senet_landmark.training.report import report
 from senet_landmark.training.report.charts import NME, charts_of
 from senet_landmark.training.report.report import write_training_report
-from senet_landmark.training.run_log import curves, logged_picture, read_log, start_session
+from senet_landmark.training.run_log import RunLog, curves, logged_picture, read_log, start_session
 from senet_landmark.training.summaries import predictions_summary, scalar_summary
 
 pytestmark = pytest.mark.slow
@@ -116,6 +117,21 @@ def test_each_tag_is_in_one_chart():
     assert all(svg.startswith(b"<?xml") for svg in charts.values())
     # The landmarks' loss alone is the loss over again.
     assert list(dict(charts_of({"train/loss_landmarks": curve, "train/loss": curve}))) == titles[:1]
+
+
+def test_training_faces_stand_beside_validation_faces():
+    curve = {1: 2.0, 2: 1.0}
+    tags = [f"validation/{of}" for of in ("loss", "nme_inter_ocular", "accuracy_smile")]
+    tags += [tag.replace("/", "/training_") for tag in tags]
+    charts = dict(charts_of(dict.fromkeys(tags[::-1], curve)))
+    assert len(charts) == 3
+    log = RunLog({tag: {1: number, 2: number + 0.5} for number, tag in enumerate(tags)})
+    table = report._figures(log, 1)
+    assert table["titles"] == [f"step {n}{x}" for n in (1, 2) for x in ("", ", training faces")]
+    assert table["rows"][1] == ("nme_inter_ocular", ["1.000", "4.000", "1.500", "4.500"])
+    assert report._figures(RunLog({tags[0]: {1: 0.01234}}), 1) == {
+        "titles": ["step 1"], "rows": [("loss", ["0.0123"])],
+    }  # fmt: skip
 
 
 # --- the page ----------------------------------------------------------------------------------
