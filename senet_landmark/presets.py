@@ -50,6 +50,7 @@ _SENET_ORIGINAL = Config(
         gradient_clip=0.0,
         # The held-out split of this recipe is its test set, which must not choose a checkpoint.
         keep_best=False,
+        measure_training=1000,
     ),
 )
 
@@ -85,8 +86,10 @@ def _constant(rate: float) -> ScheduleConfig:
     return ScheduleConfig(initial=rate, final=rate, warmup_steps=0)
 
 
-# Without what the published recipes do not have.
-_PLAIN_LOOP = TrainConfig(replicas=1, ema_decay=0.0, gradient_clip=0.0, keep_best=False)
+# Without what the published recipes do not have. They report errors of training faces too.
+_PLAIN_LOOP = TrainConfig(
+    replicas=1, ema_decay=0.0, gradient_clip=0.0, keep_best=False, measure_training=1000
+)
 
 
 def _tcdcn(preset: str, landmarks: float, **attributes: float) -> Config:

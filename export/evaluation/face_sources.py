@@ -272,7 +272,7 @@ def _records_source(
                     subset=record.subset,
                     pose=known_pose(record.pose, truth, record.scheme),
                     attributes=_classes(info.attributes, record.attributes),
-                    pixel=record.pixel(size),
+                    pixel=record.pixel((float(transform[0, 0]), float(transform[1, 1]))),
                 )
             ]
 

@@ -57,11 +57,11 @@ class Record:
     pose: np.ndarray
     attributes: np.ndarray
 
-    def pixel(self, size: tuple[int, int]) -> tuple[float, float]:
-        """Width and height, in pixels of the photo, of a pixel of the recorded crop.
+    def pixel(self, size: tuple[float, float]) -> tuple[float, float]:
+        """Width and height, in pixels of the photo, of a pixel of the crop at another size.
 
         Args:
-          size: (width, height) of the recorded crop.
+          size: (width, height) of the recorded crop in pixels of that size.
         """
         left, top, right, bottom = self.region.tolist()
         return (right - left) / size[0], (bottom - top) / size[1]
