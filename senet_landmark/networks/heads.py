@@ -118,13 +118,15 @@ def fully_connected(
       num_points: K.
       hidden: units of the first fully connected layer.
       dropout_keep: share of the hidden units that dropout keeps in training.
-      last_activation: apply a ReLU to the coordinates, as the original does.
+      last_activation: apply a ReLU to the coordinates, as the original does. Their weights then
+        begin as those of the other layers; otherwise the first predictions are near the centre.
     """
     with tf.variable_scope("fc"):
         net = slim.fully_connected(_pooled(features), hidden, scope="hidden")
         net = slim.dropout(net, keep_prob=dropout_keep, scope="dropout")
         activation = tf.nn.relu if last_activation else None
-        return coordinates(net, num_points, spread=None, activation=activation)
+        spread = None if last_activation else 0.01
+        return coordinates(net, num_points, spread=spread, activation=activation)
 
 
 def soft_argmax(
