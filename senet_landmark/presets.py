@@ -184,6 +184,16 @@ _PFLD = Config(
     train=replace(_SMALL_BATCHES, gradient_clip=0.0),
 )
 _PFLD_025 = replace(_PFLD, preset="pfld_025", network=replace(_PFLD.network, width=0.25))
+# What the network reaches without its loss: wing loss, this project's augmentation, and all of the
+# paper's features in the last layer.
+_PFLD_025_WING = replace(
+    _PFLD_025,
+    preset="pfld_025_wing",
+    network=replace(_PFLD_025.network, flatten_scales=True),
+    augment=AugmentConfig(),
+    loss=LossConfig(name="wing"),
+    train=_SMALL_BATCHES,
+)
 _PFLD_PUBLISHED = replace(
     _PFLD,
     preset="pfld_published",
@@ -217,6 +227,7 @@ _ALL = (
     replace(_cropped(_CNN), augment=replace(NO_AUGMENTATION, shift=13 / 224)),
     _PFLD,
     _PFLD_025,
+    _PFLD_025_WING,
     _PFLD_PUBLISHED,
     replace(_PFLD, preset="pfld_unaugmented", augment=NO_AUGMENTATION),
     replace(_PFLD_025, preset="pfld_025_unaugmented", augment=NO_AUGMENTATION),
