@@ -156,13 +156,47 @@ def test_asmnet_has_the_papers_parameters_and_flops():
     assert count_flops(graph) == pytest.approx(0.51e9, rel=0.03)
 
 
-def test_maps_of_tcdcn_and_cnn_shrink_as_published():
-    graph, _ = built(NetworkConfig(name="tcdcn"), 5)
-    assert map_of(graph, "tcdcn/conv_3/Relu") == (17, 17, 64)
-    graph, model = built(NetworkConfig(name="cnn"))
-    assert map_of(graph, "cnn/conv_0/Relu") == (220, 220, 32)
-    assert map_of(graph, "cnn/pool_2/MaxPool") == (26, 26, 128)
-    assert model.end_points["features"].shape.as_list() == [1, 26, 26, 128]
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("tcdcn", [(156, 16), (78, 16), (76, 48), (38, 48), (36, 64), (18, 64), (17, 64)]),
+        ("cnn", [(220, 32), (110, 32), (108, 64), (54, 64), (52, 128), (26, 128)]),
+    ],
+)
+def test_maps_of_plain_convolutions_shrink_as_published(name, stages):
+    """Every convolution and every pooling, by side and channels."""
+    graph, _ = built(NetworkConfig(name=name), 5 if name == "tcdcn" else POINTS)
+    maps = [
+        map_of(graph, op.name)
+        for op in graph.get_operations()
+        if op.type in ("Relu", "MaxPool") and op.outputs[0].shape.ndims == 4
+    ]
+    assert maps == [(side, side, channels) for side, channels in stages]
+
+
+@pytest.mark.parametrize(
+    ("name", "stem", "stages"),
+    [
+        # Guo et al., 2019, table 1: (side, channels, blocks) of each row.
+        ("pfld", (56, 64), [(28, 64, 5), (14, 128, 1), (14, 128, 6), (14, 16, 1)]),
+        # Sandler et al., CVPR 2018, table 2, up to block 15: Fard et al., CVPRW 2021, section 3.1.
+        (
+            "asmnet",
+            (112, 32),
+            [(112, 16, 1), (56, 24, 2), (28, 32, 3), (14, 64, 4), (14, 96, 3), (7, 160, 3)],
+        ),
+    ],
+)
+def test_inverted_residuals_are_the_papers_rows(name, stem, stages):
+    graph, _ = built(NetworkConfig(name=name))
+    assert map_of(graph, f"{name}/stem/Relu6") == (stem[0], stem[0], stem[1])
+    projected = [
+        op.name
+        for op in graph.get_operations()
+        if op.type.startswith("FusedBatchNorm") and "/project/" in op.name
+    ]
+    expected = [(side, side, channels) for side, channels, count in stages for _ in range(count)]
+    assert [map_of(graph, block) for block in projected] == expected
 
 
 def test_scales_of_pfld_are_the_papers():
