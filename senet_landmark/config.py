@@ -32,9 +32,10 @@ class RecordsConfig:
     reads. Photos that the data set publishes for testing always go there."""
     held_out_name: str = "validation"
     """Name of the held-out split, and of its files."""
-    split_by: Literal["source", "view"] = "source"
-    """`source` keeps all views of a photo, or all photos of a person, in one split; `view` does
-    not: its splits share faces."""
+    split_by: Literal["source", "view", "published"] = "source"
+    """`source` keeps all views of a photo, or all photos of a person, in one split. `view` does
+    not: its splits share faces. `published` is `view` but for the data set's part `test`, which is
+    the test split even where it shares its persons, as that of YouTube Faces does."""
     shard_size: int = 500
     """Faces in one TFRecord file; 0 writes one file a split."""
     seed: int = 0

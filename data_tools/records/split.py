@@ -46,15 +46,18 @@ def split_entries(
       test: share that goes to the split `test`, counted in the same way.
       held_out_name: name of the held-out split.
       by: "source" keeps the views of one photo, or the photos of one person, together; "view"
-        does not, like the original project.
+        does not, like the original project; "published" does not either, and takes the part of the
+        data set called `test` for testing, even where its reader does not count it as such because
+        it shares its persons.
       seed: seed of the choice and of the order. The result does not depend on the entries' order.
     """
     entries = sorted(entries, key=lambda e: e.source)
     generator = np.random.default_rng(seed)
-    published = [e for e in entries if e.test]
+    published = [e for e in entries if e.test or (by == "published" and e.subset == TEST)]
+    tested = {id(e) for e in published}
     reserved = {e.identity for e in published} if by == "source" else set()
-    leaking = [e for e in entries if not e.test and e.identity in reserved]
-    rest = [e for e in entries if not e.test and e.identity not in reserved]
+    leaking = [e for e in entries if id(e) not in tested and e.identity in reserved]
+    rest = [e for e in entries if id(e) not in tested and e.identity not in reserved]
     keys = [e.identity if by == "source" else e.source for e in rest]
     unique = sorted(set(keys))
     order = [unique[i] for i in generator.permutation(len(unique))]

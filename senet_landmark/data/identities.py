@@ -100,13 +100,13 @@ def shared_identities(sides: dict[str, list[str]]) -> dict[str, list[str]]:
 def check_splits_apart(folder: Path | str, info: RecordsInfo) -> None:
     """Refuses records whose splits share an identity.
 
-    Records that were split by view (`RecordsConfig.split_by`) share identities on purpose and are
-    accepted.
+    Records that were not split by source (`RecordsConfig.split_by`) share identities on purpose and
+    are accepted.
 
     Raises:
       InputError: splits share identities; it names some of them.
     """
-    if info.records.split_by == "view":
+    if info.records.split_by != "source":
         return
     if shared := shared_identities(identities(folder, info)):
         some = ", ".join(f"{k} ({' and '.join(v)})" for k, v in list(shared.items())[:3])

@@ -1,5 +1,7 @@
 """The split: faces of one photo or person never on both sides."""
 
+import dataclasses
+
 from senet_landmark.data_tools.records.split import split_entries
 
 
@@ -34,3 +36,17 @@ def test_split_by_view_leaks_as_the_original_did():
     training, held_out = sides_of(entries_of(), by="view")
     assert len(held_out) == 16
     assert {e.identity for e in training} & {e.identity for e in held_out}
+
+
+def test_published_parts_are_kept_though_they_share_persons():
+    entries = [
+        dataclasses.replace(e, subset="test" if e.source.endswith("_3.jpg") else "training")
+        for e in entries_of()
+    ]
+    split = split_entries(entries, 0.1, by="published")
+    assert {e.subset for e in split.sides["test"]} == {"test"} and len(split.sides["test"]) == 20
+    assert not split.leaking
+    assert {e.subset for name in ("train", "validation") for e in split.sides[name]} == {"training"}
+    assert len(split.sides["validation"]) == 6
+    persons = [{e.identity for e in split.sides[name]} for name in ("train", "test")]
+    assert persons[0] & persons[1]
