@@ -27,9 +27,9 @@ def test_configuration_round_trip(tmp_path, name):
 
 
 def test_configuration_of_an_older_run_loads():
-    old = to_json(get_preset("tcdcn"))
+    old = to_json(get_preset("senet"))
     del old["train"]["measure_training"]
-    assert from_json(Config, old) == get_preset("tcdcn")
+    assert from_json(Config, old) == get_preset("senet")
 
 
 @pytest.mark.parametrize(
