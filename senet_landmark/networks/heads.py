@@ -18,6 +18,10 @@ MAP_CHANNELS = 128
 DEPTH_HIDDEN = 128
 """Units of the hidden layer from which the landmarks' depth is computed."""
 
+DEPTH_UNIT = 0.25
+"""Sizes of the face box that an output of 1 of the depth's last layer stands for: about the
+deviation of a face's depths."""
+
 POSE_UNIT = 30.0
 """Degrees that an output of 1 of the pose's fully connected layer stands for."""
 
@@ -77,19 +81,20 @@ def depth(features: tf.Tensor, landmarks: tf.Tensor) -> tf.Tensor:
 
     Args:
       features: [N, C] or [N, H, W, C].
-      landmarks: [N, K, 2], normalised by the crop.
+      landmarks: [N, 2 K], normalised by the crop.
     """
-    points = landmarks.shape.as_list()[1]
+    points = landmarks.shape.as_list()[1] // 2
     with tf.variable_scope("depth"):
-        net = tf.concat([_pooled(features), flat(landmarks)], 1)
+        net = tf.concat([_pooled(features), landmarks], 1)
         net = slim.fully_connected(net, DEPTH_HIDDEN, activation_fn=tf.nn.relu, scope="hidden")
-        return slim.fully_connected(
+        net = slim.fully_connected(
             net,
             points,
             activation_fn=None,
             weights_initializer=tf.variance_scaling_initializer(0.01),
             scope="depth",
         )
+        return net * DEPTH_UNIT
 
 
 def attribute_logits(

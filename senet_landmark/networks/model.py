@@ -79,9 +79,12 @@ def build_model(
             if config.pose and "pose" not in end_points:
                 end_points["pose"] = heads.pose(end_points["features"])
             if config.depth:
+                flat = heads.flat(landmarks)
+                # So that no operation takes the output itself, which OpenCV 5 would then not give.
+                landmarks = tf.reshape(flat, [-1, num_points, 2])
                 # The landmarks learn from their own loss alone. Frozen graphs stay without the
                 # operation, which not every importer knows.
-                points = tf.stop_gradient(landmarks) if is_training else landmarks
+                points = tf.stop_gradient(flat) if is_training else flat
                 end_points["depth"] = heads.depth(end_points["features"], points)
             logits = heads.attribute_logits(
                 end_points["features"], config.attributes, config.binary_output

@@ -1,4 +1,4 @@
-"""The picture of a photo's faces: points, boxes, numbers, confidence and pose.
+"""The picture of a photo's faces: points, boxes, numbers, confidence, pose, view from the side.
 
 Faces are drawn so large that their points can be told apart: a photo with small faces is enlarged.
 Where that would make it too large, the small faces are shown again below it.
@@ -23,6 +23,9 @@ MOST_SIDE = 2400
 
 MOST_ENLARGED = 8.0
 
+SIDE = (255, 160, 60)
+"""Colour of points that are seen from the side."""
+
 MOST_AGAIN = 60
 """Faces that are shown again below a photo."""
 
@@ -39,12 +42,15 @@ class DrawnFace:
       box: [4], left, top, right, bottom of the landmarks.
       confidence: 0 to 1; NaN: unknown.
       pose: [3], yaw, pitch and roll in degrees; None: unknown.
+      depth: [K], depth of the points in pixels of the photo (`senet_landmark.face.depth`); None:
+        unknown, and the points are not shown from the side.
     """
 
     points: np.ndarray
     box: np.ndarray
     confidence: float = math.nan
     pose: np.ndarray | None = None
+    depth: np.ndarray | None = None
 
     @property
     def side(self) -> float:
@@ -74,7 +80,7 @@ def draw_faces(photo: np.ndarray, faces: Sequence[DrawnFace]) -> np.ndarray:
     for number, face in enumerate(faces, 1):
         drawn = _scaled(face, scale, (0.0, 0.0))
         if number in below and drawn.side < LEAST_FACE / 2:  # the points would be one blot
-            drawn = replace(drawn, points=np.zeros((0, 2)), pose=None)
+            drawn = replace(drawn, points=np.zeros((0, 2)), pose=None, depth=None)
         _put_face(picture, drawn, number)
     return _with_faces_below(picture, photo, below) if below else picture
 
@@ -86,7 +92,8 @@ def _scaled(face: DrawnFace, scale: float, origin: tuple[float, float]) -> Drawn
         (np.asarray(values, np.float64).reshape(-1, 2) - corner + 0.5) * scale - 0.5
         for values in (face.points, face.box)
     )
-    return DrawnFace(points, edges.reshape(4), face.confidence, face.pose)
+    depth = None if face.depth is None else scale * np.asarray(face.depth, np.float64)
+    return DrawnFace(points, edges.reshape(4), face.confidence, face.pose, depth)
 
 
 def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
@@ -95,6 +102,8 @@ def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
     left, top, right, bottom = (round(float(v)) for v in np.clip(face.box, -1e4, 1e5))
     cv2.rectangle(picture, (left, top), (right, bottom), YELLOW, line, cv2.LINE_AA)
     put_points(picture, np.clip(face.points, -1e4, 1e5), GREEN, max(1.0, side / 130))
+    if face.depth is not None and np.isfinite(face.depth).all():
+        _put_side_view(picture, face, max(1.0, side / 130))
     letters = min(max(side / 12, 9), 40)
     if face.pose is not None and np.isfinite(face.pose).all():
         _put_axes(picture, face, line)
@@ -104,6 +113,23 @@ def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
             _put_text(picture, text, (left, bottom + 1.1 * letters + 6), 0.7 * letters)
     sure = "" if math.isnan(face.confidence) else f"  {100 * face.confidence:.0f}%"
     _put_text(picture, f"{number}{sure}", (left, top), letters)
+
+
+def _put_side_view(picture: np.ndarray, face: DrawnFace, radius: float) -> None:
+    """The points as seen from the right of the photo, beside the box: they keep their heights.
+
+    The camera is at the left. Where the picture ends, the view is moved over the box.
+    """
+    assert face.depth is not None
+    gap = 0.04 * face.side
+    width = min(float(np.ptp(face.depth)) + 2 * gap, 1e4)
+    left = float(np.clip(face.box[2] + gap, 0, max(picture.shape[1] - width - 1, 0)))
+    top, bottom = (round(float(v)) for v in np.clip(face.box[1::2], 0, picture.shape[0]))
+    panel = picture[top:bottom, round(left) : round(left + width)]
+    panel //= 3
+    across = left + gap + face.depth - face.depth.min()
+    points = np.stack([across, face.points[:, 1]], axis=1)
+    put_points(picture, np.clip(points, -1e4, 1e5), SIDE, radius)
 
 
 def _put_axes(picture: np.ndarray, face: DrawnFace, line: int) -> None:

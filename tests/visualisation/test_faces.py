@@ -75,7 +75,27 @@ def test_the_axis_out_of_the_face_points_where_it_looks(pose, blue_is):
     assert direction @ blue_is > 10 and abs(direction @ blue_is[::-1]) < 3
 
 
+def test_points_are_shown_from_the_side_at_their_heights():
+    face = face_at(100, 100, 200)
+    depth = face.points[:, 0] - 200  # as far behind each other as they are apart
+    deep = DrawnFace(face.points, face.box, depth=depth)
+    plain, picture = (draw_faces(photo(400, 700), [of]).astype(int) for of in (face, deep))
+    changed = np.abs(picture - plain).max(axis=2) > 0
+    assert not changed[:, :300].any()  # the face itself is as before
+    left = np.flatnonzero(changed.any(axis=0))[0]
+    orange = (picture[..., 0] > 200) & (picture[..., 2] < 130) & changed
+    assert cv2.connectedComponents(orange.astype(np.uint8))[0] - 1 == 64
+    rows, columns = np.nonzero(orange)
+    assert abs(rows.min() - 100) < 4 and abs(rows.max() - 300) < 4
+    assert columns.max() - columns.min() == pytest.approx(200, abs=8) and columns.min() > left
+    narrow = draw_faces(photo(400, 320), [deep])  # moved over the box where there is no room
+    assert narrow.shape == (400, 320, 3)
+    unknown = DrawnFace(face.points, face.box, depth=np.full(64, np.nan))
+    np.testing.assert_array_equal(draw_faces(photo(400, 700), [unknown]), plain)
+
+
 def test_strange_numbers_do_not_end_it():
     far = face_at(-1e9, 5, 1e9, pose=np.array([np.nan, 0, 0]))
     flat = DrawnFace(np.full((5, 2), 20.0), np.array([20, 20, 20, 20]))
-    assert draw_faces(photo(50, 60), [far, flat]).dtype == np.uint8
+    deep = face_at(-1e9, -1e9, 1e9, depth=np.linspace(-1e9, 1e9, 64))
+    assert draw_faces(photo(50, 60), [far, flat, deep]).dtype == np.uint8
