@@ -300,6 +300,35 @@ def depth_errors(predicted: ArrayLike, truth: ArrayLike) -> np.ndarray:
     return mean_known(errors, axis=1)
 
 
+def nme_3d(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Mean distance in three dimensions of each face's points, as a share of the box's size.
+
+    As `nme` by `bbox_size`, with the depth as third coordinate; depths are taken from their mean
+    over the known points, because nothing in a photo tells a face's distance.
+
+    Args:
+      predicted, truth: [N, K, 3], x, y and depth in pixels; NaN in the truth where unknown.
+      scheme: landmark scheme of both.
+
+    Returns:
+      float64 [N]; NaN for a face of which no point is known with its depth, or without a box.
+
+    Raises:
+      InputError: wrong shapes.
+    """
+    predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    if predicted.shape != truth.shape or truth.shape[1:] != (scheme.points, 3):
+        raise InputError(
+            f"Points with depth must both be [N, {scheme.points}, 3]: {predicted.shape} and "
+            f"{truth.shape}."
+        )
+    size = normaliser(truth[..., :2], scheme, "bbox_size", strict=False)
+    known = np.isfinite(truth).all(axis=-1, keepdims=True)
+    offsets = np.where(known, predicted - truth, np.nan)
+    offsets[..., 2] = centred(offsets[..., 2])
+    return mean_known(np.linalg.norm(offsets, axis=-1), axis=1) / size
+
+
 def attribute_accuracy(
     predicted: ArrayLike, truth: ArrayLike, names: Sequence[str]
 ) -> dict[str, float]:
