@@ -26,6 +26,9 @@ MOST_ENLARGED = 8.0
 SIDE = (255, 160, 60)
 """Colour of points that are seen from the side."""
 
+SIDE_SCALE = (0.35, 0.6)
+"""Size of the view from the side: the smallest, and that where there is room."""
+
 MOST_AGAIN = 60
 """Faces that are shown again below a photo."""
 
@@ -116,20 +119,27 @@ def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
 
 
 def _put_side_view(picture: np.ndarray, face: DrawnFace, radius: float) -> None:
-    """The points as seen from the right of the photo, beside the box: they keep their heights.
+    """The points as seen from the right of the photo, smaller, beside the box; camera at the left.
 
-    The camera is at the left. Where the picture ends, the view is moved over the box.
+    The view is at the side of the box with more room, and as small as the room asks for.
     """
     assert face.depth is not None
-    gap = 0.04 * face.side
-    width = min(float(np.ptp(face.depth)) + 2 * gap, 1e4)
-    left = float(np.clip(face.box[2] + gap, 0, max(picture.shape[1] - width - 1, 0)))
-    top, bottom = (round(float(v)) for v in np.clip(face.box[1::2], 0, picture.shape[0]))
-    panel = picture[top:bottom, round(left) : round(left + width)]
+    across = np.stack([face.depth, face.points[:, 1]], axis=1)
+    gap = 0.05 * face.side
+    extent = np.ptp(across, axis=0) + 2 * gap
+    room = (float(face.box[0]), picture.shape[1] - float(face.box[2]))
+    scale = float(np.clip((max(room) - gap) / extent[0], *SIDE_SCALE))
+    width, height = scale * extent
+    left = face.box[2] + gap if room[1] >= room[0] else face.box[0] - gap - width
+    left = float(np.clip(left, 0, max(picture.shape[1] - width, 0)))
+    bottom = float(np.clip(face.box[3], 0, picture.shape[0]))
+    top = max(bottom - height, 0.0)
+    if not width < 1e4:  # no face
+        return
+    panel = picture[round(top) : round(bottom), round(left) : round(left + width)]
     panel //= 3
-    across = left + gap + face.depth - face.depth.min()
-    points = np.stack([across, face.points[:, 1]], axis=1)
-    put_points(picture, np.clip(points, -1e4, 1e5), SIDE, radius)
+    points = (left, top) + scale * (across - across.min(axis=0) + gap)
+    put_points(picture, np.clip(points, -1e4, 1e5), SIDE, max(1.0, 0.8 * radius))
 
 
 def _put_axes(picture: np.ndarray, face: DrawnFace, line: int) -> None:
