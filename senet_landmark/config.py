@@ -61,6 +61,8 @@ class NetworkConfig:
     """L2 regularisation of the weights."""
     pose: bool = False
     """Also predict yaw, pitch and roll."""
+    depth: bool = False
+    """Also predict the landmarks' depth, which some of the records must have."""
     attributes: tuple[str, ...] = ()
     """Also predict these attributes, which the records must have: gender smile …"""
     binary_output: Literal["softmax", "sigmoid"] = "softmax"
@@ -137,6 +139,9 @@ class LossConfig:
     pose_truth: Literal["records", "landmarks"] = "records"
     """Ground truth of the angles. `records`: those of the data set, or fitted to the landmarks
     where it has none; `landmarks`: always fitted to the 11 landmarks of PFLD."""
+    depth_weight: float = 20.0
+    """Weight of the absolute error of the depth in units of the face box, where the network
+    predicts it."""
     attribute_weights: tuple[float, ...] = ()
     """Weights of the cross-entropies of `network.attributes`, in their order; empty: 1 each."""
 
@@ -255,6 +260,7 @@ def check_config(config: Config) -> None:
         "loss.l2_unit": config.loss.l2_unit,
         "loss.asm_weight": config.loss.asm_weight,
         "loss.pose_weight": config.loss.pose_weight,
+        "loss.depth_weight": config.loss.depth_weight,
         "the smallest of loss.attribute_weights": min(config.loss.attribute_weights, default=0),
     }
     for name, value in at_least_one.items():

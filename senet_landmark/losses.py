@@ -210,10 +210,12 @@ def loss_terms(
 def task_terms(
     config: Config, end_points: Tensors, batch: Tensors, attributes: Sequence[str]
 ) -> Tensors:
-    """The terms of the auxiliary tasks: `pose`, and the attributes by their names."""
+    """The terms of the auxiliary tasks: `pose`, `depth`, and the attributes by their names."""
     terms: Tensors = {}
     if "pose" in end_points and config.loss.pose_weight:
         terms["pose"] = config.loss.pose_weight * pose_loss(end_points["pose"], batch["pose"])
+    if "depth" in end_points and config.loss.depth_weight:
+        terms["depth"] = config.loss.depth_weight * depth_loss(end_points["depth"], batch["depth"])
     weights = config.loss.attribute_weights or (1.0,) * len(config.network.attributes)
     for name, weight in zip(config.network.attributes, weights, strict=True):
         if name not in attributes:
@@ -229,6 +231,13 @@ def pose_loss(predicted: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
     known = tf.is_finite(truth)
     error = tf.where(known, predicted - tf.where(known, truth, predicted), tf.zeros_like(truth))
     return _mean_of_known(tf.square(error * RADIANS), known)
+
+
+def depth_loss(predicted: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+    """Mean absolute error of depths [N, K] in units of the face box; unknown ones add 0."""
+    known = tf.is_finite(truth)
+    error = tf.where(known, predicted - tf.where(known, truth, predicted), tf.zeros_like(truth))
+    return _mean_of_known(tf.abs(error), known)
 
 
 def attribute_loss(logits: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:

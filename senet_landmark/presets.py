@@ -57,6 +57,9 @@ _SENET_ORIGINAL = Config(
 # A sixth of the FLOPs of `senet`, for small devices.
 _SENET_SMALL = Config(preset="senet_small", network=NetworkConfig(width=0.375))
 
+# With the depth of every landmark: for records of `300w_68_3d`.
+_SENET_3D = Config(preset="senet_3d", network=NetworkConfig(depth=True))
+
 # A run of one or two minutes: more and smaller steps, and weight averages that follow quickly.
 _QUICKSTART = Config(
     preset="quickstart",
@@ -216,6 +219,7 @@ _ASMNET = Config(
 _ALL = (
     Config(),
     _SENET_SMALL,
+    _SENET_3D,
     _SENET_ORIGINAL,
     _SENET_ORIGINAL_AUGMENTED,
     _QUICKSTART,

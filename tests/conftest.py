@@ -57,6 +57,16 @@ def synthetic_records(synthetic_tree, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def deep_records(synthetic_tree, tmp_path_factory) -> Path:
+    """Records of the tree's true jaw, with the depth of every landmark."""
+    from senet_landmark.data_tools.records.build_records import build_records
+
+    out = tmp_path_factory.mktemp("deep") / "out"
+    build_records("300w_lp", synthetic_tree, out, points="pts_3d", workers=1)
+    return out
+
+
+@pytest.fixture(scope="session")
 def wflw_tree(tmp_path_factory) -> Path:
     """A WFLW tree of 20 made faces, 8 of them for testing."""
     from senet_landmark.data_tools.synthesis.synthetic_tree import write_synthetic

@@ -33,6 +33,7 @@ def test_preset_is_valid_and_builds(name):
     # Weight decay is nothing to an inference graph, and networks that differ in it are built once.
     _, model = built(dataclasses.replace(config.network, weight_decay=1e-5))
     wanted = {"landmarks"} | ({"pose"} if config.network.pose else set())
+    wanted |= {"depth"} if config.network.depth else set()
     wanted |= {"attributes"} if config.network.attributes else set()
     wanted |= {"variance"} if has_maps(model) else set()
     assert set(model.outputs) == wanted

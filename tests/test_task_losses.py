@@ -1,4 +1,4 @@
-"""The losses of pose and attributes, and the weighted sum of a run."""
+"""The losses of pose, depth and attributes, and the weighted sum of a run."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from senet_landmark.config import Config, LossConfig, NetworkConfig
 from senet_landmark.errors import InputError
 from senet_landmark.losses import (
     attribute_loss,
+    depth_loss,
     loss_terms,
     pose_loss,
 )
@@ -44,6 +45,17 @@ def test_pose_loss_is_the_mean_squared_radian_of_the_known_angles():
     # A slope of this size is small: the angles are in degrees.
     check_gradient(lambda p: 1e3 * numpy_pose(p, angles), predicted["pose"], 1e3 * slope, 1e-3)
     value, slope = slope_of(pose_loss, predicted["pose"], np.full((4, 3), np.nan))
+    assert value == 0 and not slope.any()
+
+
+def test_depth_loss_is_the_mean_absolute_error_of_the_known_depths():
+    predicted, truth = np.random.default_rng(2).normal(size=(2, 4, 5))
+    truth[0, :2] = truth[3] = np.nan
+    value, slope = slope_of(depth_loss, predicted, truth)
+    assert value == pytest.approx(np.nanmean(np.abs(predicted - truth)), rel=1e-5)
+    assert not slope[np.isnan(truth)].any()
+    np.testing.assert_allclose(slope[1:3], np.sign(predicted - truth)[1:3] / 13, rtol=1e-5)
+    value, slope = slope_of(depth_loss, predicted, np.full((4, 5), np.nan))
     assert value == 0 and not slope.any()
 
 

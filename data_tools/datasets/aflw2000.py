@@ -2,10 +2,10 @@
 
     ROOT/NAME.jpg, ROOT/NAME.mat       pt3d_68 [3, 68], Pose_Para [1, 7], pt2d [2, 21], roi
 
-`pt3d_68` are the 68 points of a fitted 3D face. They follow the true jaw rather than the visible
-contour, and include points that are turned away from the camera: these are marked invisible here,
-by the normal of the surface. `pt2d` are AFLW's own 21 points; a point that the annotator did not
-see is -1.
+`pt3d_68` are the 68 points of a fitted 3D face, with their depth. They follow the true jaw rather
+than the visible contour, and include points that are turned away from the camera: these are marked
+invisible here, by the normal of the surface. `pt2d` are AFLW's own 21 points; a point that the
+annotator did not see is -1.
 """
 
 import functools
@@ -54,9 +54,10 @@ def load(entry: Entry) -> Sample:
     points = np.asarray(values.get("pt3d_68", np.empty(0)), np.float64)
     if points.shape != (3, 68):
         raise InputError(f"{path}: pt3d_68 is {points.shape}, not (3, 68).")
-    # In the file z grows towards the camera; in `facing_camera`, as in pose.py, away from it.
-    visible = facing_camera(points.T * (1, 1, -1))
-    return sample_of(entry, points[:2].T, visible=visible, pose=pose)
+    # In the file z grows towards the camera; here and in pose.py away from it.
+    points = points.T * (1, 1, -1)
+    visible = facing_camera(points)
+    return sample_of(entry, points[:, :2], visible=visible, pose=pose, depth=points[:, 2])
 
 
 def facing_camera(points: np.ndarray) -> np.ndarray:

@@ -16,13 +16,19 @@ Columns without a name, as an index, and empty lines are not read:
     subset              a name for which figures are reported
     left, top, right, bottom      face box in pixels
     yaw, pitch, roll    degrees, signs as in `senet_landmark.face.pose`
+    z0, z1, …           depth of the landmarks in pixels, growing away from the camera, as
+                        `senet_landmark.face.depth`; empty where unknown
     gender, smile, …    any name in `senet_landmark.face.attributes`, its class from 0; empty
                         where unknown
     score, confidence   as `predict --write csv` writes them; not read, nor is `index`
 
 The number of landmarks decides the scheme. 68 points are `300w_68`, whose contour follows the
-visible cheek. With `--points 300w_68_3d`, or where `depth.npz` is beside the table, it is the
-true jaw. A photo may have several lines, one for each face.
+visible cheek. With `--points 300w_68_3d`, or where their depth is known, it is the true jaw. A
+photo may have several lines, one for each face.
+
+Without columns z0, …, the depth may be in a file `depth.npz` beside the table: `photo` [N], paths
+as in the table, and `z` [N, K], pixels, growing TOWARDS the camera, as in AFLW2000-3D. A photo with
+several faces has a row for each, in the order of the lines; a photo without one has unknown depth.
 """
 
 import csv
@@ -67,7 +73,7 @@ _UNNAMED = re.compile(r"Unnamed: [0-9]+$")
 
 
 POINTS = ("auto", "300w_68", TRUE_JAW)
-"""Which 68 points a table has; auto: those of the true jaw if `DEPTH` lies beside it."""
+"""Which 68 points a table has; auto: those of the true jaw if it has their depth."""
 DEPTH = "depth.npz"
 """File beside the tables with the landmarks' depth."""
 
@@ -80,7 +86,7 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
         table = _table(path)
         scheme = scheme_with(table.points, str(path))
         if scheme == "300w_68":
-            deep = path.with_name(DEPTH).is_file()
+            deep = "z0" in table.columns or path.with_name(DEPTH).is_file()
             scheme = points if points != "auto" else TRUE_JAW if deep else scheme
         for line, offset, text in lines_of(path):
             if offset <= table.offset:
@@ -190,7 +196,49 @@ def load(entry: Entry) -> Sample:
         box=box if np.isfinite(box).all() else None,
         pose=values(list(POSE)),
         attributes=attributes,
+        depth=values([f"z{i}" for i in range(count)]) if "z0" in row else _depth_of(entry, count),
     )
+
+
+def _depth_of(entry: Entry, count: int) -> np.ndarray | None:
+    """The landmarks' depth [count] in `DEPTH`; None without it, or without the face.
+
+    Raises:
+      InputError: the file is damaged, or of other landmarks.
+    """
+    path = annotation_of(entry).with_name(DEPTH)
+    if not path.is_file():
+        return None
+    rows = _depths(path, changed_at(path)).get(entry.photo, [])
+    name = re.escape(name_of(entry.photo, entry.photo.parent))
+    further = re.search(rf"{name}#(\d+)$", entry.source)  # as `numbered` names a photo's faces
+    number = int(further[1]) if further else 0
+    if number >= len(rows):
+        return None
+    if rows[number].shape != (count,):
+        raise InputError(
+            f"{path}: has {rows[number].size} depths a face, {count} landmarks need as many."
+        )
+    return -rows[number]
+
+
+@functools.lru_cache(maxsize=8)
+def _depths(path: Path, changed: int) -> dict[Path, list[np.ndarray]]:
+    """Photo -> depths [K] of its faces, as the file has them; kept for its time of change."""
+    try:
+        with np.load(path) as arrays:
+            photos, depths = arrays["photo"].astype(str), arrays["z"].astype(np.float64)
+        if photos.ndim != 1 or depths.ndim != 2 or len(photos) != len(depths):
+            raise ValueError(f"photo is {photos.shape}, z is {depths.shape}")
+    except Exception as error:  # of a damaged archive NumPy raises many types
+        raise InputError(
+            f"{path}: is not an archive of `photo` [N] and `z` [N, K] ({error}). Mend it or delete "
+            "it if the depth does not matter."
+        ) from error
+    rows: dict[Path, list[np.ndarray]] = {}
+    for photo, depth in zip(photos.tolist(), depths, strict=True):
+        rows.setdefault(photo_at(path.parent, photo), []).append(depth)
+    return rows
 
 
 def _split(line: str, separator: str) -> list[str]:
@@ -200,13 +248,14 @@ def _split(line: str, separator: str) -> list[str]:
 def _check(path: Path, columns: list[str], count: int) -> None:
     points = {f"{axis}{i}" for i in range(count) for axis in "xy"}
     visible = {f"visible{i}" for i in range(count)}
-    known = {*TEXTS, *UNREAD, *BOX, *POSE, *ATTRIBUTES, *points, *visible}
+    depths = {f"z{i}" for i in range(count)}
+    known = {*TEXTS, *UNREAD, *BOX, *POSE, *ATTRIBUTES, *points, *visible, *depths}
     if missing := points - set(columns):
         raise InputError(f"{path}: has no column {min(missing)!r}.")
     if unknown := [name for name in columns if name not in known]:
         names = ", ".join((*TEXTS, *BOX, *POSE, *ATTRIBUTES))
         raise InputError(
-            f"{path}: unknown column {unknown[0]!r}; known: x0, y0, …, visible0, …, {names}."
+            f"{path}: unknown column {unknown[0]!r}; known: x0, y0, …, visible0, …, z0, …, {names}."
         )
     if len(set(columns)) != len(columns):
         raise InputError(f"{path}: a column is named twice.")

@@ -23,6 +23,9 @@ _BFM_UNIT = 86_600.0
 _BFM_ORIGIN = np.array([0.0, 0.295, 1.006])
 
 
+DEPTH = "depth"
+"""Variable with the depth of `pts_3d`, [K, 1], in the `_pts.mat` of made views."""
+
 MAX_BYTES = 64_000_000
 """Largest annotation file that is read, decompressed: those of the published data sets have some
 kilobytes. A small file may decompress to any size."""
@@ -130,6 +133,20 @@ def points_of(values: dict[str, Any], key: str, path: Path) -> np.ndarray:
         return points.astype(np.float32)
 
 
+def depth_of(values: dict[str, Any], count: int, path: Path) -> np.ndarray | None:
+    """The depth of `count` landmarks, float64 [count]; None where the file has none.
+
+    Raises:
+      InputError: it is not one number for each landmark.
+    """
+    if DEPTH not in values:
+        return None
+    depth = np.asarray(values[DEPTH])
+    if depth.size != count or depth.dtype.kind not in "fiu":
+        raise InputError(f"{path}: {DEPTH!r} is {depth.shape} {depth.dtype}, not ({count}, 1).")
+    return depth.ravel().astype(np.float64)
+
+
 def mat_bytes(**arrays: np.ndarray) -> bytes:
     """A MATLAB 5 file with a constant header; SciPy's header holds the time of writing."""
     import scipy.io
@@ -169,6 +186,7 @@ def view_files(
     jaw: np.ndarray,
     para: np.ndarray,
     roi: np.ndarray,
+    depth: np.ndarray | None = None,
 ) -> dict[Path, bytes]:
     """The annotation of one view in 300W-LP's format: path -> content of two MATLAB files.
 
@@ -180,12 +198,14 @@ def view_files(
       jaw: [68, 2] pixels, 0-based; the jaw is the true jaw.
       para: `Pose_Para`, [1, 7] float32.
       roi: [1, 4] int16, the region of the original photo: left, top, right, bottom.
+      depth: [68] pixels, the depth of `jaw` (`senet_landmark.face.depth`), where it is known.
     """
+    points = {"pts_2d": contour.astype(np.float32), "pts_3d": jaw.astype(np.float32)}
+    if depth is not None:
+        points[DEPTH] = depth.astype(np.float32)[:, None]
     return {
         root / subset / f"{name}.mat": mat_bytes(
             pt2d=contour.T.astype(np.float64), Pose_Para=para, roi=roi
         ),
-        root / "landmarks" / subset / f"{name}_pts.mat": mat_bytes(
-            pts_2d=contour.astype(np.float32), pts_3d=jaw.astype(np.float32)
-        ),
+        root / "landmarks" / subset / f"{name}_pts.mat": mat_bytes(**points),
     }

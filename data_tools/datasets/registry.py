@@ -259,6 +259,8 @@ def load_sample(name: str, entry: Entry) -> Sample:
         )
     if not np.isfinite(sample.landmarks[sample.visible]).all():
         raise InputError(f"{entry.where}: landmarks hold NaN or infinity.")
+    if sample.depth is not None and np.isinf(sample.depth).any():
+        raise InputError(f"{entry.where}: the landmarks' depth holds infinity.")
     if (np.abs(sample.pose) > HALF_TURN).any():
         angles = ", ".join(f"{angle:.0f}" for angle in sample.pose)
         raise InputError(

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from senet_landmark.face.depth import centred
 from senet_landmark.face.pose import known_pose
 
 _MIRROR = re.compile(r"(?i)[ _.-](?:h?flip(?:ped)?|mirror(?:ed)?)$")
@@ -75,6 +76,8 @@ class Sample:
         has none.
       pose: float32 [3], yaw, pitch, roll in degrees; NaN where unknown.
       attributes: float32 [A], the classes of the data set's attributes, NaN where unknown.
+      depth: float32 [K], the landmarks' depth in pixels of the photo (`senet_landmark.face.depth`);
+        NaN where unknown, None if the data set has none.
     """
 
     photo: Path
@@ -87,6 +90,7 @@ class Sample:
     pose: np.ndarray = field(default_factory=lambda: np.full(3, np.nan, np.float32))
     attributes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     subset: str = ""
+    depth: np.ndarray | None = None
 
 
 def sample_of(
@@ -97,13 +101,19 @@ def sample_of(
     box: np.ndarray | None = None,
     pose: Iterable[float] = (np.nan,) * 3,
     attributes: Iterable[float] = (),
+    depth: np.ndarray | None = None,
 ) -> Sample:
-    """Makes the sample of an entry; without `visible` all landmarks are visible."""
+    """Makes the sample of an entry; without `visible` all landmarks are visible.
+
+    `depth` may have its zero anywhere.
+    """
     if visible is None:
         visible = np.ones(len(landmarks), bool)
     with np.errstate(over="ignore"):  # then infinite, which `load_sample` reports
         landmarks = np.asarray(landmarks, np.float32)
         angles = np.array(list(pose), np.float32)
+        if depth is not None:
+            depth = centred(np.asarray(depth, np.float64)).astype(np.float32)
     return Sample(
         photo=entry.photo,
         source=entry.source,
@@ -115,6 +125,7 @@ def sample_of(
         pose=angles,
         attributes=np.array(list(attributes), np.float32),
         subset=entry.subset,
+        depth=depth,
     )
 
 

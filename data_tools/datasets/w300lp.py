@@ -2,13 +2,14 @@
 
     ROOT/SUBSET/NAME.jpg                       SUBSET: AFW, HELEN, IBUG, LFPW; _Flip: mirrored views
     ROOT/SUBSET/NAME.mat                       pt2d [2, 68], Pose_Para [1, 7], …
-    ROOT/landmarks/SUBSET/NAME_pts.mat         pts_2d, pts_3d [68, 2]
+    ROOT/landmarks/SUBSET/NAME_pts.mat         pts_2d, pts_3d [68, 2]; of made views: depth [68, 1]
 
 NAME is the name of the source photo with the number of the view: `image00001_0`, `image00001_1`, …
 `pt2d` is reported to be the same for all views of a photo, and so wrong for the turned views;
 therefore `landmarks/` is preferred if it exists. `pts_2d` follows the visible contour, `pts_3d` the
-true jaw, which is a scheme of its own, `300w_68_3d`. The pose comes from `Pose_Para`, in degrees;
-for its signs see `senet_landmark.face.pose`.
+true jaw, which is a scheme of its own, `300w_68_3d`. `depth` is that of `pts_3d`, in pixels
+(`senet_landmark.face.depth`); only made views have it, the published ones do not. The pose comes
+from `Pose_Para`, in degrees; for its signs see `senet_landmark.face.pose`.
 """
 
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from senet_landmark.data_tools.datasets.files import annotation_of, name_of, photos_and_annotations
-from senet_landmark.data_tools.datasets.mat_files import load_mat, points_of
+from senet_landmark.data_tools.datasets.mat_files import depth_of, load_mat, points_of
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import pose_from_para
@@ -81,10 +82,11 @@ def load(entry: Entry) -> Sample:
     key = chosen if chosen != "auto" else ("pts_2d" if path.stem.endswith("_pts") else "pt2d")
     values = load_mat(path)
     landmarks = points_of(values, key, path)
+    depth = depth_of(values, len(landmarks), path) if key == "pts_3d" else None
     mat = entry.photo.with_suffix(".mat")
     if path != mat:
         values = load_mat(mat) if os.path.isfile(mat) else {}
-    return sample_of(entry, landmarks, pose=pose_of_mat(values, mat))
+    return sample_of(entry, landmarks, pose=pose_of_mat(values, mat), depth=depth)
 
 
 def pose_of_mat(values: dict[str, np.ndarray], path: Path) -> tuple[float, float, float]:

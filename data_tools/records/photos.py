@@ -271,6 +271,7 @@ def make_record(
     except InputError as error:
         raise InputError(f"{sample.photo}: {error}") from error
     transform = geometry.to_crop(region)
+    depth = np.full(len(sample.landmarks), np.nan) if sample.depth is None else sample.depth
     image = geometry.warp(photo, transform, (config.size, config.size))
     record = Record(
         image=encode_png(image),
@@ -285,6 +286,7 @@ def make_record(
         identity=sample.identity,
         pose=sample.pose,
         attributes=sample.attributes,
+        depth=(depth / (region[2] - region[0])).astype(np.float32),
     )
     return record, float((face_box[2:] - face_box[:2]).max())
 

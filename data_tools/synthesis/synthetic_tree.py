@@ -138,7 +138,8 @@ def _write_face(
         else:
             photo = root / subset / f"{name}.jpg"
             para, roi = pose_para(pose, scale, centre, size), np.array([[0, 0, size, size]], "i2")
-            files = view_files(root, subset, name, contour, jaw, para, roi)
+            depth = drawing.jaw_depth.round(3)
+            files = view_files(root, subset, name, contour, jaw, para, roi, depth)
         data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
         for path, content in {photo: data.tobytes(), **files}.items():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,7 @@ from senet_landmark.data_tools.synthesis.turned_mesh import (
     turn_face,
 )
 from senet_landmark.errors import InputError
+from senet_landmark.face.depth import centred
 from senet_landmark.io.files import read_json, require_folder, write_bytes, write_json
 from senet_landmark.io.images import read_photo, write_picture
 from senet_landmark.io.temporaries import remove_leftovers
@@ -93,8 +94,9 @@ def write_turned_views(
     `NAME_2.jpg` … show the face at growing yaw, turned further to the side that it already faces.
     Their `.mat` has `pt2d` [2, 68] float64, `Pose_Para` [1, 7] float32 and `roi` [1, 4] int16;
     `landmarks/SUBSET/NAME_1_pts.mat` has `pts_2d` (equal to `pt2d`: the jaw on the visible contour)
-    and `pts_3d` (the true jaw), [68, 2] float32. Points are 0-based pixels in a photo of the
-    original's size.
+    and `pts_3d` (the true jaw), [68, 2] float32, and `depth`, [68, 1] float32, that of `pts_3d` in
+    pixels (`senet_landmark.face.depth`). Points are 0-based pixels in a photo of the original's
+    size.
 
     The same options give the same files for any number of workers. A second call continues an
     interrupted one. A photo or annotation that cannot be read is skipped. A face is copied without
@@ -290,7 +292,9 @@ def _view(
     contour, jaw = landmarks_of(points, pose)
     para = pose_para(pose, face.scale, origin_of(face, pose), face.size[1])
     _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-    annotation = view_files(out, subset, name, contour.round(3), jaw.round(3), para, roi)
+    annotation = view_files(
+        out, subset, name, contour.round(3), jaw.round(3), para, roi, centred(depth[:68]).round(3)
+    )
     return data.tobytes(), annotation
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from senet_landmark.data_tools.synthesis.mesh import Mesh, doubled_area
 from senet_landmark.data_tools.synthesis.piecewise import draw_labels, far_to_near, photo_maps
+from senet_landmark.face.depth import centred
 from senet_landmark.face.pose import rotation_matrix
 
 _BODY_Y = (1.36, 2.1)
@@ -30,6 +31,7 @@ class Drawing:
     normals: np.ndarray  # [size / 5, size / 5, 3] float32, unit, towards the camera (z < 0)
     contour_points: np.ndarray  # [68, 2] pixels, jaw on the visible contour
     jaw_points: np.ndarray  # [68, 2] pixels, true jaw
+    jaw_depth: np.ndarray  # [68] pixels, depth of `jaw_points` (`senet_landmark.face.depth`)
 
 
 def draw(
@@ -82,6 +84,7 @@ def draw(
         normals=flat[labels[::5, ::5]],
         contour_points=_visible_contour(mesh, points, pose),
         jaw_points=points[:68].copy(),
+        jaw_depth=centred(turned[:68, 2]),
     )
 
 

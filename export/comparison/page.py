@@ -111,6 +111,7 @@ _VALIDATION = {
     "mse_photo_pixels": "MSE, photo pixels²",
     "nme_inter_ocular": "NME, %",
     "loss": "loss",
+    "depth_mae": "depth error, % of the box",
     "pose_mae_yaw": "yaw error, °",
     "pose_mae_pitch": "pitch error, °",
     "pose_mae_roll": "roll error, °",

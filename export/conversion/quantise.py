@@ -193,7 +193,9 @@ def last_layers(model: bytes) -> list[str]:
     waiting = list(graph.outputs)
     while waiting:
         tensor = waiting.pop()
-        if kind(tensor) is None or tensor in last:
+        # The mean of the features, which the head of the depth gets beside the landmarks, ends the
+        # network's 8-bit part.
+        if kind(tensor) in (None, kinds.MEAN) or tensor in last:
             continue
         inputs = list(producer[tensor].inputs)
         if kind(tensor) == kinds.FULLY_CONNECTED and not any(map(comes_from_softmax, inputs)):

@@ -12,7 +12,7 @@ from senet_landmark.frozen.contract import FrozenTensors
 
 Outputs = dict[str, np.ndarray]
 """Name of an output in the contract -> its values: landmarks, float32 [N, K, 2]; if the model has
-them also variance [N, K], pose [N, 3] and attributes [N, C]."""
+them also variance and depth [N, K], pose [N, 3] and attributes [N, C]."""
 
 Engine = Callable[[np.ndarray], Outputs]
 """Crops, uint8 or float32 [N, H, W, 3], RGB 0 to 255 -> the model's outputs. Several

@@ -34,6 +34,7 @@ from senet_landmark.export.evaluation.tables import percent, squared
 from senet_landmark.export.inference.landmarker import Landmarker
 from senet_landmark.export.inference.predictor import PASSES, Predictor
 from senet_landmark.face.boxes import LANDMARKS
+from senet_landmark.face.depth import landmarks_3d
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.models import find_model
 from senet_landmark.io.files import write_bytes
@@ -279,9 +280,13 @@ def _measure(
                         np.stack([np.asarray(faces[i].boxes[box]) for i in boxed]),
                         box if correct or model.own_boxes else None,
                     )
-                    outputs["landmarks"] = as_truth(
-                        outputs["landmarks"], model.scheme, face_source.scheme
-                    )
+                    points, deep = outputs["landmarks"], "depth" in outputs
+                    if deep:
+                        points = landmarks_3d(points, outputs["depth"])
+                    points = as_truth(points, model.scheme, face_source.scheme)
+                    outputs["landmarks"] = points[..., :2]
+                    if deep:
+                        outputs["depth"] = points[..., 2]
                     rows = {
                         index: {name: values[position] for name, values in outputs.items()}
                         for position, index in enumerate(boxed)

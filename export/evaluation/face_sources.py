@@ -215,6 +215,7 @@ def _faces_of(
             source=sample.source,
             subset=sample.subset,
             pose=known_pose(sample.pose, sample.landmarks, sample.scheme),
+            depth=sample.depth,
             attributes=_classes(get_dataset(dataset).attributes, sample.attributes),
         )
 
@@ -271,6 +272,7 @@ def _records_source(
                     source=record.source,
                     subset=record.subset,
                     pose=known_pose(record.pose, truth, record.scheme),
+                    depth=record.depth * np.float32(transform[0, 0]),
                     attributes=_classes(info.attributes, record.attributes),
                     pixel=record.pixel((float(transform[0, 0]), float(transform[1, 1]))),
                 )

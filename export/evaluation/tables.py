@@ -201,9 +201,10 @@ def by_part(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[di
 
 
 def auxiliary(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict[str, Any]]:
-    """The tables of pose and attributes, for the models that predict these auxiliary tasks."""
+    """The tables of depth, pose and attributes, for the models that predict these."""
     page_tables = []
-    for key, title in (("pose_mae", "Pose"), ("attribute_accuracy", "Attributes")):
+    titles = {"depth_error": "Depth", "pose_mae": "Pose", "attribute_accuracy": "Attributes"}
+    for key, title in titles.items():
         predicting = [
             (entry, label) for entry, label in zip(figures, labels, strict=True) if key in entry
         ]
@@ -212,13 +213,20 @@ def auxiliary(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[
             {
                 "label": label,
                 "boxes": entry["boxes"],
-                "cells": [_number(entry[key].get(name)) for name in names],
+                "cells": [_with_interval(entry, key, name) for name in names],
             }
             for entry, label in predicting
         ]
         if rows:
             page_tables.append({"id": key, "title": title, "names": names, "rows": rows})
     return page_tables
+
+
+def _with_interval(entry: dict[str, Any], key: str, name: str) -> str:
+    """The figure `name` of an auxiliary task, with its interval where it has one."""
+    ends = _interval(entry["interval_95"].get(name) if key == "depth_error" else None)
+    number = _number(entry[key].get(name))
+    return f"{number} ({ends})" if ends else number
 
 
 def _part(part: dict[str, Any] | None) -> dict[str, str] | None:

@@ -302,6 +302,8 @@ def tensors(network: NetworkConfig, points: int, batch_size: int = 0) -> dict[st
     }
     if resolved(network).head == "soft_argmax":
         fields["variance"] = TensorSpec("variance:0", (count, points))
+    if network.depth:
+        fields["depth"] = TensorSpec("depth:0", (count, points))
     if network.pose:
         fields["pose"] = TensorSpec("pose:0", (count, 3))
     if network.attributes:

@@ -18,6 +18,7 @@ class Tolerance(NamedTuple):
 TOLERANCES = {
     "landmarks": Tolerance(1e-4, "of the crop"),
     "variance": Tolerance(1e-5, "of the crop's area"),
+    "depth": Tolerance(1e-4, "of the face box"),
     "pose": Tolerance(0.01, "degrees"),
     "attributes": Tolerance(1e-4, "of a probability"),
 }

@@ -7,8 +7,9 @@ import numpy as np
 
 from senet_landmark.errors import InputError
 from senet_landmark.face.boxes import canonical_box
+from senet_landmark.face.depth import landmarks_3d
 from senet_landmark.face.geometry import box_from_landmarks
-from senet_landmark.face.pose import pose_of
+from senet_landmark.face.pose import pose_of, pose_of_3d
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Face:
       attributes: attribute -> (name of its most probable class, probability of this class); empty
         if the model predicts none.
       scheme: the scheme of the landmarks; None: unknown, and there is no pose but `known_pose`.
+      depth: float32 [K], the landmarks' depth in photo pixels, growing away from the camera, 0 at
+        their mean (`senet_landmark.face.depth`); None if the model predicts none.
     """
 
     box: np.ndarray
@@ -37,6 +40,26 @@ class Face:
     known_pose: np.ndarray | None = None
     attributes: dict[str, tuple[str, float]] = field(default_factory=dict)
     scheme: str | None = None
+    depth: np.ndarray | None = None
+
+    @property
+    def landmarks_3d(self) -> np.ndarray | None:
+        """float32 [K, 3], x, y and depth of the landmarks in photo pixels; None without depth."""
+        return None if self.depth is None else landmarks_3d(self.landmarks, self.depth)
+
+    @cached_property
+    def pose_3d(self) -> np.ndarray | None:
+        """float32 [3], yaw, pitch and roll in degrees, fitted to `landmarks_3d`.
+
+        None without depth, or where the points fit no head.
+        """
+        points = self.landmarks_3d
+        if points is None or self.scheme is None:
+            return None
+        try:
+            return np.array(pose_of_3d(points, self.scheme), np.float32)
+        except ValueError:
+            return None
 
     @cached_property
     def pose(self) -> np.ndarray | None:

@@ -48,8 +48,9 @@ class Landmarker(Protocol):
         Returns:
           `landmarks`, float32 [N, K, 2] in photo pixels, for the K landmarks of the scheme; NaN for
           landmarks that are not in `points`, and for a face that the model does not find. If the
-          model has them, `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and `attributes`,
-          float32 [N, C], probabilities of the classes of its `attribute_names`.
+          model has them, `depth`, float32 [N, K], that of the landmarks in photo pixels
+          (`senet_landmark.face.depth`), `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and
+          `attributes`, float32 [N, C], probabilities of the classes of its `attribute_names`.
 
         Raises:
           InputError: the photo is not RGB uint8, the box source is unknown, or a box has no area.

@@ -23,6 +23,7 @@ from senet_landmark.export.inference.passes import Cropping, make_passes
 from senet_landmark.face import geometry
 from senet_landmark.face.attributes import get_attribute, split_probabilities
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS, canonical_box, check_boxes
+from senet_landmark.face.depth import centred, depth_unit
 from senet_landmark.face.roll import roll_of, turned_pose
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import load_contract
@@ -251,6 +252,7 @@ class Predictor:
             outputs.get("pose"),
             attributes,
             self.scheme.name,
+            outputs.get("depth"),
         )
 
     def landmarks(
@@ -289,9 +291,10 @@ class Predictor:
             harm.
 
         Returns:
-          `landmarks`, float32 [N, K, 2] in photo pixels. If the model has them, `pose`, float32
-          [N, 3], yaw, pitch and roll in degrees, and `attributes`, float32 [N, C], probabilities of
-          the classes of each of the contract's `attribute_names`, one attribute after the other.
+          `landmarks`, float32 [N, K, 2] in photo pixels. If the model has them, `depth`, float32
+          [N, K], in the same pixels (`senet_landmark.face.depth`), `pose`, float32 [N, 3], yaw,
+          pitch and roll in degrees, and `attributes`, float32 [N, C], probabilities of the classes
+          of each of the contract's `attribute_names`, one attribute after the other.
 
         Raises:
           InputError: the photo is not RGB uint8, the box source is unknown, or a box has no area.
@@ -395,6 +398,9 @@ class Predictor:
             for transform, points in zip(transforms, outputs["landmarks"], strict=True)
         ]
         outputs["landmarks"] = np.stack(in_photo).astype(np.float32)
+        if "depth" in outputs:  # the same whichever way the crop is turned
+            units = depth_unit(regions[:, 2:] - regions[:, :2], spec)
+            outputs["depth"] = centred(outputs["depth"]) * units[:, None].astype(np.float32)
         if "pose" in outputs:
             poses = zip(outputs["pose"], rolls, strict=True)
             outputs["pose"] = np.stack([turned_pose(pose, roll) for pose, roll in poses])

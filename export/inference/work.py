@@ -176,7 +176,7 @@ def _files(
 
 def drawn_face(face: Face) -> DrawnFace:
     """What a picture shows of a face."""
-    return DrawnFace(face.landmarks, face.own_box, face.confidence, face.pose)
+    return DrawnFace(face.landmarks, face.own_box, face.confidence, face.pose, face.depth)
 
 
 def _encoded(suffix: str, rgb: np.ndarray) -> bytes:

@@ -40,15 +40,17 @@ def face_json(face: Face) -> dict[str, Any]:
     """A face as in `landmarks.json`; unknown values are left out.
 
     `box`, that of the landmarks (`Face.own_box`), `detector_box`, where the face was looked for,
-    `landmarks` and `uncertainty` in photo pixels to a hundredth; `score` of the detector;
-    `confidence`, 0 to 1; `pose`: `yaw`, `pitch` and `roll` in degrees; `attributes`: attribute ->
-    `class` and `probability`.
+    `landmarks`, their `depth` and `uncertainty` in photo pixels to a hundredth; `score` of the
+    detector; `confidence`, 0 to 1; `pose`: `yaw`, `pitch` and `roll` in degrees; `attributes`:
+    attribute -> `class` and `probability`.
     """
     fields: dict[str, Any] = {
         "box": _rounded(face.own_box),
         "detector_box": _rounded(face.box),
         "landmarks": _rounded(face.landmarks),
     }
+    if face.depth is not None:
+        fields["depth"] = _rounded(face.depth)
     for name, value in (("score", face.score), ("confidence", face.confidence)):
         if math.isfinite(value):
             fields[name] = round(value, 4)
@@ -87,6 +89,7 @@ def face_from_json(fields: Mapping[str, Any], scheme: str | None = None) -> Face
         None if pose is None else np.array([pose[name] for name in POSE], np.float32),
         {name: (value["class"], value["probability"]) for name, value in attributes.items()},
         scheme,
+        np.array(fields["depth"], np.float32) if "depth" in fields else None,
     )
 
 
@@ -134,7 +137,7 @@ def landmarks_csv(
     """`landmarks.csv`, piece by piece: a row for each face.
 
     `data_tools/datasets/csv_files.py` reads it, so that predictions can be inspected, corrected,
-    and trained on. The attributes are those of the first face.
+    and trained on. The attributes, and whether there are depths, are those of the first face.
 
     Args:
       lines: `photo_json` of each photo.
@@ -145,13 +148,15 @@ def landmarks_csv(
     columns = ["photo", *BOX, "score", "confidence", *POSE]
     points = [f"{axis}{i}" for i in range(scheme.points) for axis in "xy"]
     attributes: list[str] | None = None
+    depths: list[str] = []
     for line in lines:
         photo = _relative(folder / line["image"], out) if line["faces"] else ""
         for fields in line["faces"]:
             face = face_from_json(fields)
             if attributes is None:
                 attributes = [name for name in ATTRIBUTES if name in face.attributes]
-                yield _csv_row([*columns, *attributes, *points])
+                depths = [f"z{i}" for i in range(scheme.points) if face.depth is not None]
+                yield _csv_row([*columns, *attributes, *points, *depths])
             pose = [math.nan] * 3 if face.pose is None else face.pose.tolist()
             classes = [
                 get_attribute(name).classes.index(face.attributes[name][0])
@@ -162,6 +167,9 @@ def landmarks_csv(
             numbers = [*face.box, face.score, face.confidence, *pose]
             row = [f"{v:.4f}" if math.isfinite(v) else "" for v in numbers]
             coordinates = [f"{v:.2f}" for v in face.landmarks.ravel().tolist()]
+            if depths:
+                known = [] if face.depth is None else face.depth.tolist()
+                coordinates += [f"{v:.2f}" for v in known] or [""] * len(depths)
             yield _csv_row([photo, *row, *classes, *coordinates])
     if attributes is None:
         yield _csv_row([*columns, *points])

@@ -15,6 +15,8 @@ It writes
         confidence         the model's, 0 to 1; empty if its contract has no curve
         yaw, pitch, roll   degrees, signs as in `senet_landmark.face.pose`; empty where unknown
         x0, y0, x1, …      landmarks in 0-based pixels; smoothed, unless smoothing is off
+        z0, z1, …          their depth in pixels (`senet_landmark.face.depth`), not smoothed; of
+                           models that predict it
 
 Both are written frame by frame, so that what was done stays after a kill (`results.py`).
 """
@@ -126,7 +128,7 @@ def predict_video(
         with video_results(out, place, clip.name, settings, suffixes, overwrite) as results:
             if results.before is None:
                 tracker = Tracker(predictor, smooth=OneEuro() if smooth else None, every=every)
-                summary = _follow(clip, tracker, predictor.scheme.points, results, encoder, seconds)
+                summary = _follow(clip, tracker, _coordinates(predictor), results, encoder, seconds)
             else:
                 summary = results.before
             files = {"csv": str(results.table), "video": str(results.video) if encoder else None}
@@ -143,7 +145,7 @@ def predict_video(
 def _follow(
     clip: Clip,
     tracker: Tracker,
-    points: int,
+    coordinates: list[str],
     results: VideoResults,
     encoder: Encoder | None,
     seconds: float,
@@ -157,7 +159,7 @@ def _follow(
     unusable = 0
     with contextlib.ExitStack() as stack:
         stopped = stack.enter_context(stopping())
-        rows = stack.enter_context(_rows(results.table_now, points))
+        rows = stack.enter_context(_rows(results.table_now, coordinates))
         annotated = (
             stack.enter_context(_annotated(results.video_now, encoder, clip)) if encoder else None
         )
@@ -204,6 +206,13 @@ def draw_tracked(picture: np.ndarray, faces: list[TrackedFace]) -> np.ndarray:
     return picture
 
 
+def _coordinates(predictor: Predictor) -> list[str]:
+    """The names of the landmarks' columns."""
+    points = range(predictor.scheme.points)
+    depths = [f"z{i}" for i in points] if predictor.contract.depth else []
+    return [*(f"{axis}{i}" for i in points for axis in "xy"), *depths]
+
+
 def _row(frame: Frame, tracked: TrackedFace) -> list[str | int]:
     face = tracked.face
     pose = [math.nan] * 3 if face.pose is None else face.pose.tolist()
@@ -214,11 +223,14 @@ def _row(frame: Frame, tracked: TrackedFace) -> list[str | int]:
         tracked.identity,
         *(f"{v:.3f}" if math.isfinite(v) else "" for v in numbers),
         *(f"{v:.2f}" for v in tracked.smoothed.ravel().tolist()),
+        *(f"{v:.2f}" for v in (() if face.depth is None else face.depth.tolist())),
     ]
 
 
 @contextlib.contextmanager
-def _rows(path: Path, points: int) -> Iterator[Callable[[Frame, list[TrackedFace]], None]]:
+def _rows(
+    path: Path, coordinates: list[str]
+) -> Iterator[Callable[[Frame, list[TrackedFace]], None]]:
     """Yields a function that appends the rows of a frame to a CSV, all or none of them."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     size = 0
@@ -237,7 +249,6 @@ def _rows(path: Path, points: int) -> Iterator[Callable[[Frame, list[TrackedFace
         size += written
 
     try:
-        coordinates = [f"{axis}{i}" for i in range(points) for axis in "xy"]
         append([["frame", "time", "identity", *BOX, "confidence", *POSE, *coordinates]])
         yield lambda frame, faces: append(_row(frame, face) for face in faces)
         with contextlib.suppress(OSError):

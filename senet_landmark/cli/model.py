@@ -157,6 +157,7 @@ def print_figures(metrics: dict[str, Any]) -> None:
         for name, part in parts:
             print(f"  {name:{width}} {_line(part)}")
         for title, key, unit in (
+            ("in three dimensions, mean error", "depth_error", "%"),
             ("pose, mean error", "pose_mae", "°"), ("right classes", "attribute_accuracy", "%"),
         ):  # fmt: skip
             if key in figures:

@@ -1,4 +1,4 @@
-"""Records -> batches of {image, landmarks, pose, attributes}.
+"""Records -> batches of {image, landmarks, depth, pose, attributes}.
 
 The batch of a step is a function of (seed, step) alone. A resumed run therefore gets the same faces
 with the same random changes as a run that was never interrupted. `tf.data` makes the batches of the
@@ -26,6 +26,7 @@ from senet_landmark.data.augment import (
 from senet_landmark.data.record_store import RecordStore
 from senet_landmark.face import geometry
 from senet_landmark.face.attributes import face_classes, mirror_attributes
+from senet_landmark.face.depth import centred, depth_unit
 from senet_landmark.face.geometry import CropSpec
 from senet_landmark.face.pose import PFLD_POINTS, STABLE_POINTS, known_pose, mirror_pose
 from senet_landmark.face.shape_model import ShapeModel, asm_copy, fit_shape_model
@@ -34,7 +35,8 @@ PART = 16
 """Faces in one part of a batch, where the batch size is a multiple of it (`BatchMaker.part`)."""
 
 Batch = dict[str, np.ndarray]
-"""image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2], NaN where unknown; pose float32 [N, 3];
+"""image uint8 [N, H, W, 3]; landmarks float32 [N, K, 2], NaN where unknown; depth float32 [N, K] in
+units of the face box (`depth.depth_unit` of the crop), NaN where unknown; pose float32 [N, 3];
 attributes float32 [N, A]; classes float32 [N, C], 0 or 1, of `attributes.face_classes`; crop_size
 float32 [N, 2], width and height of the crop in pixels of the photo; with a shape model
 asm_landmarks float32 [N, K, 2], the ASM copies of the landmarks."""
@@ -140,12 +142,14 @@ class BatchMaker:
         else:
             poses = self.poses[list(numbers)]
         attributes = np.stack([record.attributes for record in records])
+        depth = np.stack([record.depth for record in records])
         mirrored = np.zeros(len(records), bool)
         if self.augment != NO_AUGMENTATION:
             poses = turned_poses(poses, np.degrees(np.arctan2(-linear[:, 0, 1], linear[:, 0, 0])))
         if self.augment.mirror:
             mirrored = generator.random(len(records)) < 0.5
             landmarks[mirrored] = mirror_landmarks(landmarks[mirrored], self.store.scheme)
+            depth[mirrored] = depth[mirrored][:, self.store.scheme.mirror_index]
             for n in np.flatnonzero(mirrored):
                 poses[n] = mirror_pose(poses[n])
                 attributes[n] = mirror_attributes(attributes[n], self.attributes)
@@ -160,14 +164,18 @@ class BatchMaker:
             ]
         )
         # A row of the transform is the share of the crop's width, or height, in a photo's pixel.
-        shares = np.linalg.norm(linear / pixels[:, None], axis=2)
+        crop_sizes = 1 / np.linalg.norm(linear / pixels[:, None], axis=2)
+        # A turn in the plane of the picture changes no depth.
+        widths = np.array([record.region[2] - record.region[0] for record in records])
+        depth = centred(depth) * (widths / depth_unit(crop_sizes, self.crop))[:, None]
         batch: Batch = {
             "image": self._pictures(pictures, transforms, mirrored, generator),
             "landmarks": landmarks,
+            "depth": depth.astype(np.float32),
             "pose": poses,
             "attributes": attributes,
             "classes": np.stack(classes),
-            "crop_size": (1 / shares).astype(np.float32),
+            "crop_size": crop_sizes.astype(np.float32),
         }
         if self.shape_model is not None:
             batch["asm_landmarks"] = asm_copy(self.shape_model, landmarks)

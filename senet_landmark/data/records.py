@@ -42,6 +42,8 @@ class Record:
       identity: the person or source photo, which must be in one split only.
       pose: float32 [3], yaw, pitch, roll in degrees; NaN where unknown.
       attributes: float32 [A], classes of the attributes that the report lists; NaN where unknown.
+      depth: float32 [K], the landmarks' depth (`senet_landmark.face.depth`) in widths of the
+        recorded crop; NaN where unknown.
     """
 
     image: bytes
@@ -56,6 +58,7 @@ class Record:
     identity: str
     pose: np.ndarray
     attributes: np.ndarray
+    depth: np.ndarray
 
     def pixel(self, size: tuple[float, float]) -> tuple[float, float]:
         """Width and height, in pixels of the photo, of a pixel of the crop at another size.
@@ -94,6 +97,9 @@ def encode_example(record: Record) -> bytes:
     for name in _ARRAYS:
         values = np.asarray(getattr(record, name), np.float32).ravel()
         feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    if np.isfinite(record.depth).any():  # few data sets have it
+        depth = np.asarray(record.depth, np.float32)
+        feature["depth"] = tf.train.Feature(float_list=tf.train.FloatList(value=depth))
     example = tf.train.Example(features=tf.train.Features(feature=feature))
     # Otherwise the order of the fields, which are in a hash map, differs between processes.
     return example.SerializeToString(deterministic=True)
@@ -132,8 +138,13 @@ def parse_example(data: bytes, where: str = "record") -> Record:
         visible = np.array(feature["visible"].int64_list.value, bool)
         if len(visible) != len(arrays["landmarks"]):
             raise ValueError(f"{len(visible)} of {len(arrays['landmarks'])} visibilities")
+        depth = np.array(feature["depth"].float_list.value, np.float32)
+        if not len(depth):
+            depth = np.full(len(visible), np.nan, np.float32)
+        if len(depth) != len(visible):
+            raise ValueError(f"{len(depth)} of {len(visible)} depths")
         image = feature["image"].bytes_list.value[0]
-        return Record(image=image, visible=visible, **texts, **arrays)
+        return Record(image=image, visible=visible, depth=depth, **texts, **arrays)
     except (IndexError, ValueError) as error:
         raise RecordError(f"{where}: the record is incomplete ({error}).") from error
 

@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import attribute_accuracy, pose_mae
-from senet_landmark.evaluation.statistics import errors_by_face, summarise
+from senet_landmark.evaluation.metrics import (
+    attribute_accuracy,
+    depth_errors,
+    nme_3d,
+    normaliser,
+    pose_mae,
+)
+from senet_landmark.evaluation.statistics import bootstrap_interval, errors_by_face, summarise
 from senet_landmark.face.attributes import get_attribute, predicted_classes
+from senet_landmark.face.depth import landmarks_3d
 from senet_landmark.face.pose import Pose
 from senet_landmark.face.scheme_conversion import can_convert, convert
 from senet_landmark.face.schemes import Scheme
@@ -29,6 +36,8 @@ class AnnotatedFace:
       source: path of the photo, which names the face.
       subset: the part of the data set that it belongs to; empty where there is none.
       pose: yaw, pitch, roll in degrees; None where unknown.
+      depth: float32 [K], depth of the landmarks in photo pixels (`senet_landmark.face.depth`), NaN
+        where unknown; None: the data set has none.
       attributes: name -> class; None where unknown.
       pixel: width and height of a pixel of `photo` in pixels of the photo that the data set has:
         where the photo here is a recorded crop, it was resized.
@@ -40,6 +49,7 @@ class AnnotatedFace:
     source: str = ""
     subset: str = ""
     pose: Pose | None = None
+    depth: np.ndarray | None = None
     attributes: Mapping[str, str | None] = field(default_factory=dict)
     pixel: tuple[float, float] = (1.0, 1.0)
 
@@ -60,6 +70,7 @@ class Measured:
       attribute_names: the attributes that it predicts.
       faces: the measured faces; the caller may leave out their photos.
       predicted: [N, K, 2] in photo pixels.
+      depths: [N, K] in photo pixels; empty where the model predicts none.
       poses: [N, 3], yaw, pitch, roll in degrees; empty where the model predicts none.
       probabilities: [N, C], of the classes of `attribute_names`; empty where it predicts none.
       missed: the faces without a box, or in which the model found nothing.
@@ -72,6 +83,7 @@ class Measured:
     attribute_names: tuple[str, ...] = ()
     faces: list[AnnotatedFace] = field(default_factory=list)
     predicted: list[np.ndarray] = field(default_factory=list)
+    depths: list[np.ndarray] = field(default_factory=list)
     poses: list[np.ndarray] = field(default_factory=list)
     probabilities: list[np.ndarray] = field(default_factory=list)
     missed: list[AnnotatedFace] = field(default_factory=list)
@@ -82,8 +94,9 @@ class Measured:
 
         Args:
           face: the face with its ground truth.
-          outputs: the model's outputs: `landmarks` [K, 2], and `pose` [3] and `attributes` [C] of a
-            model that predicts them. Without landmarks the face counts as missed.
+          outputs: the model's outputs: `landmarks` [K, 2], and `depth` [K], `pose` [3] and
+            `attributes` [C] of a model that predicts them. Without landmarks the face counts as
+            missed.
         """
         if not np.isfinite(face.truth[list(self.points)]).all(axis=-1).any():
             self.unmeasured.append(face)
@@ -94,6 +107,8 @@ class Measured:
             return
         self.faces.append(face)
         self.predicted.append(predicted)
+        if "depth" in outputs:
+            self.depths.append(outputs["depth"])
         if "pose" in outputs:
             self.poses.append(outputs["pose"])
         if "attributes" in outputs:
@@ -141,7 +156,7 @@ def scheme_problem(model: str, predicted: str, truth: str) -> str | None:
 
 
 def as_truth(landmarks: np.ndarray, predicted: Scheme, truth: Scheme) -> np.ndarray:
-    """Converts predicted landmarks [..., K, 2] to the scheme of the ground truth."""
+    """Converts predicted landmarks [..., K, 2 or 3] to the scheme of the ground truth."""
     return convert(landmarks, predicted.name, truth.name)
 
 
@@ -160,6 +175,10 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
       Those of `statistics.summarise`, and:
       unmeasured: names of the faces of which no known landmark is one that the model predicts.
       by_attribute: attribute -> class -> as `by_subset`; missed: names of the missed faces.
+      depth_error: of the model's depth, in percent of the box's size (the square root of its area):
+        `depth`, mean absolute error (`metrics.depth_errors`), and `nme_3d`, mean distance in three
+        dimensions (`metrics.nme_3d`); `interval_95` has both too. Only if the model predicts the
+        depth and that of a face is known.
       pose_mae: `yaw`, `pitch`, `roll` and their `mean` in degrees, from `metrics.pose_mae`; only if
         the model predicts a pose and the pose of a face is known.
       attribute_accuracy: attribute -> percent of the measured faces whose class is right; only
@@ -186,23 +205,50 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
     labelled = [name for face in faces for name, label in face.attributes.items() if label]
     attributes = list(dict.fromkeys(labelled))
     subsets = [face.subset for face in faces]
+    figures = summarise(
+        predicted,
+        truth,
+        scheme,
+        yaw=[face.yaw for face in faces],
+        subsets=subsets if any(subsets) else None,
+        missed=missed,
+        points=measured.mask,
+        names=names,
+    )
+    depth_figures, intervals = _depth_figures(measured, scheme)
+    figures["interval_95"] |= intervals
     return {
-        **summarise(
-            predicted,
-            truth,
-            scheme,
-            yaw=[face.yaw for face in faces],
-            subsets=subsets if any(subsets) else None,
-            missed=missed,
-            points=measured.mask,
-            names=names,
-        ),
+        **figures,
         "by_attribute": {n: parts([face.attributes.get(n) for face in faces]) for n in attributes},
         "missed": [face.source for face in measured.missed],
         "unmeasured": [face.source for face in measured.unmeasured],
+        **depth_figures,
         **_pose_figures(measured),
         **_attribute_figures(measured),
     }
+
+
+def _depth_figures(measured: Measured, scheme: Scheme) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`depth_error` of `metrics_of`, and the intervals of its figures; empty without any depth."""
+    points, truth = measured.in_photo_pixels()
+    widths = np.array([[face.pixel[0]] for face in measured.faces])
+    unknown = np.full(scheme.points, np.nan)
+    depths = [unknown if face.depth is None else face.depth for face in measured.faces]
+    true_depth = np.where(measured.mask, np.stack(depths), np.nan) * widths
+    if not measured.depths or not np.isfinite(true_depth).any():
+        return {}, {}
+    depth = np.stack(measured.depths) * widths
+    size = normaliser(truth, scheme, "bbox_size", strict=False)
+    errors = {
+        "depth": depth_errors(depth, true_depth) / size,
+        "nme_3d": nme_3d(landmarks_3d(points, depth), landmarks_3d(truth, true_depth), scheme),
+    }
+    known = {name: values[~np.isnan(values)] for name, values in errors.items()}
+    ends = {name: bootstrap_interval(values) for name, values in known.items() if len(values)}
+    return (
+        {"depth_error": {name: round(100 * float(known[name].mean()), 4) for name in ends}},
+        {name: pair and [round(100 * end, 4) for end in pair] for name, pair in ends.items()},
+    )
 
 
 def _pose_figures(measured: Measured) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Errors of landmarks, pose and attributes, in NumPy.
+"""Errors of landmarks, their depth, pose and attributes, in NumPy.
 
 Errors are shares: 0.04 is 4 percent. `statistics.py` summarises them.
 """
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from senet_landmark.errors import InputError
 from senet_landmark.face.attributes import get_attribute
+from senet_landmark.face.depth import centred
 from senet_landmark.face.schemes import Scheme
 
 Kind = Literal["inter_ocular", "inter_pupil", "bbox_diagonal", "bbox_size"]
@@ -274,6 +275,58 @@ def pose_mae(predicted: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     """
     yaw, pitch, roll = mean_known(pose_errors(predicted, truth), axis=0).tolist()
     return {"yaw": yaw, "pitch": pitch, "roll": roll, "mean": (yaw + pitch + roll) / 3}
+
+
+def depth_errors(predicted: ArrayLike, truth: ArrayLike) -> np.ndarray:
+    """Mean absolute error of each face's depths, float64 [N], in their unit.
+
+    Only differences of depth count: both are taken from their mean over the known points.
+
+    Args:
+      predicted: [N, K].
+      truth: [N, K]; NaN where unknown: left out.
+
+    Returns:
+      NaN for a face without a known depth.
+
+    Raises:
+      InputError: wrong shapes.
+    """
+    predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    if predicted.ndim != 2 or predicted.shape != truth.shape:
+        raise InputError(f"Depths must both be [N, K]: {predicted.shape} and {truth.shape}.")
+    known = np.isfinite(truth)
+    errors = np.abs(centred(np.where(known, predicted, np.nan)) - centred(truth))
+    return mean_known(errors, axis=1)
+
+
+def nme_3d(predicted: np.ndarray, truth: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """Mean distance in three dimensions of each face's points, as a share of the box's size.
+
+    As `nme` by `bbox_size`, with the depth as third coordinate; depths are taken from their mean
+    over the known points, because nothing in a photo tells a face's distance.
+
+    Args:
+      predicted, truth: [N, K, 3], x, y and depth in pixels; NaN in the truth where unknown.
+      scheme: landmark scheme of both.
+
+    Returns:
+      float64 [N]; NaN for a face of which no point is known with its depth, or without a box.
+
+    Raises:
+      InputError: wrong shapes.
+    """
+    predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    if predicted.shape != truth.shape or truth.shape[1:] != (scheme.points, 3):
+        raise InputError(
+            f"Points with depth must both be [N, {scheme.points}, 3]: {predicted.shape} and "
+            f"{truth.shape}."
+        )
+    size = normaliser(truth[..., :2], scheme, "bbox_size", strict=False)
+    known = np.isfinite(truth).all(axis=-1, keepdims=True)
+    offsets = np.where(known, predicted - truth, np.nan)
+    offsets[..., 2] = centred(offsets[..., 2])
+    return mean_known(np.linalg.norm(offsets, axis=-1), axis=1) / size
 
 
 def attribute_accuracy(

@@ -1,4 +1,4 @@
-"""Geometry of faces: landmark schemes, face boxes, the crop, head pose, shape models.
+"""Geometry of faces: landmark schemes, face boxes, the crop, depth, head pose, shape models.
 
 Imports `io` and `errors`; never TensorFlow.
 """

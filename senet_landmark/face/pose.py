@@ -46,6 +46,7 @@ __all__ = [
     "pose_from_landmarks",
     "pose_from_para",
     "pose_of",
+    "pose_of_3d",
     "rotation_matrix",
     "yaw_band",
 ]
@@ -209,6 +210,30 @@ def pose_of(
     return euler_angles(_fit_scaled_orthographic(landmarks, model)[0])
 
 
+def pose_of_3d(points: ArrayLike, scheme: Scheme | str) -> Pose:
+    """(yaw, pitch, roll) in degrees of a face whose landmarks have a depth.
+
+    The rotation of the mean face that is nearest to the points, at any place and size (orthogonal
+    Procrustes; Umeyama, PAMI 1991).
+
+    Args:
+      points: [K, 3] in one unit, in the axes above; NaN where a point is unknown. Of the points
+        that `pose_of` reads, 4 must be known.
+      scheme: the points' scheme, or its name.
+
+    Raises:
+      InputError (a ValueError): unknown scheme, or wrong shape.
+      ValueError: an infinity, too few known points, or points that coincide or lie on one line.
+    """
+    landmarks, model = _points_to_fit(points, scheme, least=4, coordinates=3)
+    shape, turned = model - model.mean(axis=0), landmarks - landmarks.mean(axis=0)
+    u, singular, vt = np.linalg.svd(turned.T @ shape)
+    if not singular[1] > 1e-6 * max(singular[0], 1e-9):
+        raise ValueError("landmarks coincide or lie on one line: no pose can be fitted")
+    u[:, 2] *= np.linalg.det(u @ vt)  # a rotation, not a mirror image
+    return euler_angles(u @ vt)
+
+
 def known_pose(
     pose: ArrayLike,
     points: ArrayLike,
@@ -277,8 +302,9 @@ def _points_to_fit(
     scheme: Scheme | str,
     least: int,
     fitted: NDArray[np.intp] = STABLE_POINTS,
+    coordinates: int = 2,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The known landmarks [M, 2], and the same points of the mean face [M, 3]."""
+    """The known landmarks [M, 2 or 3], and the same points of the mean face [M, 3]."""
     name = get_scheme(scheme).name if isinstance(scheme, str) else scheme.name
     whole = ("300w_68", TRUE_JAW)  # the mean face has their points
     target: str | None = name if name in whole else None
@@ -286,8 +312,8 @@ def _points_to_fit(
     if target is None:
         raise InputError(f"Scheme {name} has nothing in common with the mean face: no pose.")
     landmarks = np.asarray(points, dtype=np.float64)
-    if landmarks.ndim != 2 or landmarks.shape[1] != 2:
-        raise InputError(f"Landmarks must be [K, 2], not {landmarks.shape}.")
+    if landmarks.ndim != 2 or landmarks.shape[1] != coordinates:
+        raise InputError(f"Landmarks must be [K, {coordinates}], not {landmarks.shape}.")
     fit_points = convert(landmarks, name, target)
     model = MEAN_FACE_3D.astype(np.float64)
     if target not in whole:

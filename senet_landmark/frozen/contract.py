@@ -92,6 +92,8 @@ class Contract:
       box_corrections: box source -> correction to the canonical box.
       variance: float32 [N, K], variance of each landmark's heatmap about the landmark, x and y
         added, in squares of the crop's side; None: the model has no heatmaps.
+      depth: float32 [N, K], the landmarks' depth in units of the face box
+        (`senet_landmark.face.depth`); None: the model has no such output.
       pose: float32 [N, 3], yaw, pitch and roll in degrees (`senet_landmark.face.pose`); None: the
         model has no such output.
       attributes: float32 [N, C], the probabilities of the classes of each attribute, one attribute
@@ -117,6 +119,7 @@ class Contract:
     crop: CropSpec
     box_corrections: dict[str, BoxCorrection]
     variance: TensorSpec | None = None
+    depth: TensorSpec | None = None
     pose: TensorSpec | None = None
     attributes: TensorSpec | None = None
     attribute_names: tuple[str, ...] = ()
@@ -142,6 +145,7 @@ class Contract:
         tensors = {
             "landmarks": self.landmarks,
             "variance": self.variance,
+            "depth": self.depth,
             "pose": self.pose,
             "attributes": self.attributes,
         }

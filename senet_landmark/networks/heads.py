@@ -1,4 +1,4 @@
-"""Features -> landmarks, pose, attributes."""
+"""Features -> landmarks, their depth, pose, attributes."""
 
 from typing import Any, Literal
 
@@ -14,6 +14,13 @@ GRID_REACH = 0.1
 
 MAP_CHANNELS = 128
 """Channels of the feature map from which the landmarks' heatmaps are computed."""
+
+DEPTH_HIDDEN = 128
+"""Units of the hidden layer from which the landmarks' depth is computed."""
+
+DEPTH_UNIT = 0.25
+"""Sizes of the face box that an output of 1 of the depth's last layer stands for: about the
+deviation of a face's depths."""
 
 POSE_UNIT = 30.0
 """Degrees that an output of 1 of the pose's fully connected layer stands for."""
@@ -64,6 +71,30 @@ def pose(features: tf.Tensor) -> tf.Tensor:
     """Yaw, pitch and roll in degrees, float32 [N, 3], from features [N, C] or [N, H, W, C]."""
     net = slim.fully_connected(_pooled(features), 3, activation_fn=None, scope="pose")
     return net * POSE_UNIT
+
+
+def depth(features: tf.Tensor, landmarks: tf.Tensor) -> tf.Tensor:
+    """The landmarks' depth in units of the face box, float32 [N, K] (`face/depth.py`).
+
+    The hidden layer gets the landmarks beside the features, as most of the depth follows from the
+    shape that they show.
+
+    Args:
+      features: [N, C] or [N, H, W, C].
+      landmarks: [N, 2 K], normalised by the crop.
+    """
+    points = landmarks.shape.as_list()[1] // 2
+    with tf.variable_scope("depth"):
+        net = tf.concat([_pooled(features), landmarks], 1)
+        net = slim.fully_connected(net, DEPTH_HIDDEN, activation_fn=tf.nn.relu, scope="hidden")
+        net = slim.fully_connected(
+            net,
+            points,
+            activation_fn=None,
+            weights_initializer=tf.variance_scaling_initializer(0.01),
+            scope="depth",
+        )
+        return net * DEPTH_UNIT
 
 
 def attribute_logits(

@@ -22,10 +22,12 @@ class Model:
       landmarks: `landmarks:0`, float32 [N, K, 2], normalised by the crop.
       outputs: name -> tensor that a user of the model gets. `landmarks`. Where the head has
         heatmaps, `variance`, float32 [N, K], of the heatmaps in squares of the crop's side. Where
-        the configuration asks for them, `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and
+        the configuration asks for them, `depth`, float32 [N, K], of the landmarks in units of the
+        face box (`face/depth.py`), `pose`, float32 [N, 3], yaw, pitch and roll in degrees, and
         `attributes`, float32 [N, C], the classes' probabilities, one attribute after the other.
       end_points: name -> tensor inside the network: `features`, `landmarks`, and, where the model
-        has them, `variance`, `pose`, `logits/NAME` of each attribute, `map_logits` and `grid`.
+        has them, `variance`, `depth`, `pose`, `logits/NAME` of each attribute, `map_logits` and
+        `grid`.
     """
 
     image: tf.Tensor
@@ -76,6 +78,14 @@ def build_model(
         with tf.name_scope("heads"):
             if config.pose and "pose" not in end_points:
                 end_points["pose"] = heads.pose(end_points["features"])
+            if config.depth:
+                flat = heads.flat(landmarks)
+                # So that no operation takes the output itself, which OpenCV 5 would then not give.
+                landmarks = tf.reshape(flat, [-1, num_points, 2])
+                # The landmarks learn from their own loss alone. Frozen graphs stay without the
+                # operation, which not every importer knows.
+                points = tf.stop_gradient(flat) if is_training else flat
+                end_points["depth"] = heads.depth(end_points["features"], points)
             logits = heads.attribute_logits(
                 end_points["features"], config.attributes, config.binary_output
             )
@@ -83,6 +93,8 @@ def build_model(
     outputs = {"landmarks": tf.identity(landmarks, name="landmarks")}
     if "variance" in end_points:
         outputs["variance"] = tf.identity(end_points["variance"], name="variance")
+    if config.depth:
+        outputs["depth"] = tf.identity(end_points["depth"], name="depth")
     if config.pose:
         outputs["pose"] = tf.identity(end_points["pose"], name="pose")
     if logits:

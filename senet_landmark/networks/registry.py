@@ -24,8 +24,8 @@ class NetworkSpec:
       channels: channels of the images that the function gets: 3 for colour, 1 for grey.
       input_range: what the function gets for a pixel of 0 and of 255.
       heads: the heads that it can have, the default first.
-      options: the fields of `NetworkConfig` that it uses besides name, head, weight decay, pose and
-        attributes.
+      options: the fields of `NetworkConfig` that it uses besides name, head, weight decay, pose,
+        depth and attributes.
     """
 
     function: Callable[..., Any]

@@ -107,7 +107,7 @@ def initial_weights(
 
     Args:
       network: network of the new run. Options that change no variable of the landmarks may differ
-        from those of the start: dropout, weight decay, pose, attributes.
+        from those of the start: dropout, weight decay, pose, depth, attributes.
       maker: makes the new run's batches. Its records have the new scheme. Points that are in no
         table are fitted to its faces, without augmentation.
       start: folder of the run to start from, or prefix of one of its checkpoints
@@ -126,7 +126,7 @@ def initial_weights(
     origin = read_start(start, network)
     old, new = get_scheme(origin.scheme), maker.store.scheme
     # Variables that the landmarks need must match; heads of auxiliary tasks may be initialised.
-    plain = replace(network, pose=False, attributes=())
+    plain = replace(network, pose=False, depth=False, attributes=())
     needed = _shapes(plain, old.points)
     _check(origin, network, needed, start)
     values = origin.weights

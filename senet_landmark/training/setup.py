@@ -20,6 +20,7 @@ from senet_landmark.data.records import (
 )
 from senet_landmark.environment import environment
 from senet_landmark.errors import InputError
+from senet_landmark.face.depth import landmarks_3d
 from senet_landmark.face.scheme_conversion import can_convert, convert
 from senet_landmark.face.shape_model import ShapeModel, load_shape_model, save_shape_model
 from senet_landmark.io.files import read_json, write_json
@@ -102,6 +103,8 @@ def training_maker(
     store = RecordStore(shards_of(paths, part, parts), options.cache_mb, options.max_corrupt, adapt)
     if parts == 1:  # with several workers, the faces of one may all lack an attribute
         _check_attributes_known(config.network.attributes, info.attributes, store, records)
+        if config.network.depth:
+            _check_depth_known(store, records)
     all_faces = store
     if parts > 1 and config.loss.asm_weight:  # the shape model is fitted to all faces
         all_faces = RecordStore(paths, 0, options.max_corrupt, adapt)
@@ -129,6 +132,16 @@ def _check_attributes_known(
                     "which network.attributes asks for. Leave it out, or give records whose data "
                     "set has it (a CSV needs a column of that name)."
                 )
+
+
+def _check_depth_known(store: RecordStore, records: Path) -> None:
+    """Raises InputError if the depth of no landmark is known, although it is to be learnt."""
+    if not any(np.isfinite(store.record(index).depth).any() for index in range(len(store))):
+        raise InputError(
+            f"{records}: none of the {len(store)} training faces has a known depth, which "
+            "network.depth asks for. Give records of a data set that has it (docs/data.md); those "
+            "of an older version have to be built again."
+        )
 
 
 def _more_records(
@@ -169,11 +182,15 @@ def _more_records(
         if record.identity in held_out:
             return None
         if record.scheme != info.scheme:
-            points = convert(record.landmarks, record.scheme, info.scheme)
+            points = convert(
+                landmarks_3d(record.landmarks, record.depth), record.scheme, info.scheme
+            )
+            points, depth = points[:, :2], points[:, 2]
             # Of a point that is a mean of others it is not known whether it is visible.
             record = replace(
                 record,
                 landmarks=points,
+                depth=depth,
                 visible=np.isfinite(points).all(axis=1),
                 scheme=info.scheme,
             )

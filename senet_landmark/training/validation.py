@@ -11,7 +11,12 @@ import tf_slim as slim
 
 from senet_landmark.config import Config
 from senet_landmark.data.input_pipeline import Batch, BatchMaker, in_order
-from senet_landmark.evaluation.metrics import attribute_accuracy, mean_known, pose_mae
+from senet_landmark.evaluation.metrics import (
+    attribute_accuracy,
+    depth_errors,
+    mean_known,
+    pose_mae,
+)
 from senet_landmark.evaluation.squared_errors import squared_error
 from senet_landmark.evaluation.statistics import headline_figures
 from senet_landmark.face.attributes import predicted_classes
@@ -34,7 +39,8 @@ class Validation:
       figures: `nme_inter_ocular` and the others of `statistics.headline_figures`, among them
         `mse_photo_pixels`, the mean squared error of a coordinate in pixels of the photo;
         `mse_pixels`, the same in pixels of the network's input; `pose_mae_yaw`, `_pitch`, `_roll`,
-        in degrees, if the network predicts a pose; `accuracy_NAME`, in percent, for each predicted
+        in degrees, if the network predicts a pose; `depth_mae`, in percent of the face box, if it
+        predicts the depth; `accuracy_NAME`, in percent, for each predicted
         attribute; `loss`, the weighted sum of the terms of the loss, without that of ASM copies and
         without regularisation. Where training faces are measured too, the same of these with the
         prefix `training_`.
@@ -138,7 +144,7 @@ class Validator:
         }
         truth = {
             key: np.concatenate([batch[key] for batch in batches])
-            for key in ("landmarks", "pose", "attributes", "crop_size")
+            for key in ("landmarks", "depth", "pose", "attributes", "crop_size")
         }
         scheme = self._maker.store.scheme
         points, true_points = predicted["landmarks"], truth["landmarks"]
@@ -151,6 +157,9 @@ class Validator:
             points[faces] * size, true_points[faces] * size, scheme, known[faces]
         )
         figures["mse_pixels"] = float(mean_known(squares, axis=0))
+        if "depth" in predicted:
+            errors = depth_errors(predicted["depth"], truth["depth"])
+            figures["depth_mae"] = 100 * float(mean_known(errors, axis=0))
         if "pose" in predicted:
             angles = pose_mae(predicted["pose"], truth["pose"])
             figures |= {f"pose_mae_{name}": angles[name] for name in ("yaw", "pitch", "roll")}

@@ -1,4 +1,4 @@
-"""The picture of a photo's faces: points, boxes, numbers, confidence and pose.
+"""The picture of a photo's faces: points, boxes, numbers, confidence, pose, view from the side.
 
 Faces are drawn so large that their points can be told apart: a photo with small faces is enlarged.
 Where that would make it too large, the small faces are shown again below it.
@@ -23,6 +23,12 @@ MOST_SIDE = 2400
 
 MOST_ENLARGED = 8.0
 
+SIDE = (255, 160, 60)
+"""Colour of points that are seen from the side."""
+
+SIDE_SCALE = (0.35, 0.6)
+"""Size of the view from the side: the smallest, and that where there is room."""
+
 MOST_AGAIN = 60
 """Faces that are shown again below a photo."""
 
@@ -39,12 +45,15 @@ class DrawnFace:
       box: [4], left, top, right, bottom of the landmarks.
       confidence: 0 to 1; NaN: unknown.
       pose: [3], yaw, pitch and roll in degrees; None: unknown.
+      depth: [K], depth of the points in pixels of the photo (`senet_landmark.face.depth`); None:
+        unknown, and the points are not shown from the side.
     """
 
     points: np.ndarray
     box: np.ndarray
     confidence: float = math.nan
     pose: np.ndarray | None = None
+    depth: np.ndarray | None = None
 
     @property
     def side(self) -> float:
@@ -74,7 +83,7 @@ def draw_faces(photo: np.ndarray, faces: Sequence[DrawnFace]) -> np.ndarray:
     for number, face in enumerate(faces, 1):
         drawn = _scaled(face, scale, (0.0, 0.0))
         if number in below and drawn.side < LEAST_FACE / 2:  # the points would be one blot
-            drawn = replace(drawn, points=np.zeros((0, 2)), pose=None)
+            drawn = replace(drawn, points=np.zeros((0, 2)), pose=None, depth=None)
         _put_face(picture, drawn, number)
     return _with_faces_below(picture, photo, below) if below else picture
 
@@ -86,7 +95,8 @@ def _scaled(face: DrawnFace, scale: float, origin: tuple[float, float]) -> Drawn
         (np.asarray(values, np.float64).reshape(-1, 2) - corner + 0.5) * scale - 0.5
         for values in (face.points, face.box)
     )
-    return DrawnFace(points, edges.reshape(4), face.confidence, face.pose)
+    depth = None if face.depth is None else scale * np.asarray(face.depth, np.float64)
+    return DrawnFace(points, edges.reshape(4), face.confidence, face.pose, depth)
 
 
 def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
@@ -95,6 +105,8 @@ def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
     left, top, right, bottom = (round(float(v)) for v in np.clip(face.box, -1e4, 1e5))
     cv2.rectangle(picture, (left, top), (right, bottom), YELLOW, line, cv2.LINE_AA)
     put_points(picture, np.clip(face.points, -1e4, 1e5), GREEN, max(1.0, side / 130))
+    if face.depth is not None and np.isfinite(face.depth).all():
+        _put_side_view(picture, face, max(1.0, side / 130))
     letters = min(max(side / 12, 9), 40)
     if face.pose is not None and np.isfinite(face.pose).all():
         _put_axes(picture, face, line)
@@ -104,6 +116,30 @@ def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
             _put_text(picture, text, (left, bottom + 1.1 * letters + 6), 0.7 * letters)
     sure = "" if math.isnan(face.confidence) else f"  {100 * face.confidence:.0f}%"
     _put_text(picture, f"{number}{sure}", (left, top), letters)
+
+
+def _put_side_view(picture: np.ndarray, face: DrawnFace, radius: float) -> None:
+    """The points as seen from the right of the photo, smaller, beside the box; camera at the left.
+
+    The view is at the side of the box with more room, and as small as the room asks for.
+    """
+    assert face.depth is not None
+    across = np.stack([face.depth, face.points[:, 1]], axis=1)
+    gap = 0.05 * face.side
+    extent = np.ptp(across, axis=0) + 2 * gap
+    room = (float(face.box[0]), picture.shape[1] - float(face.box[2]))
+    scale = float(np.clip((max(room) - gap) / extent[0], *SIDE_SCALE))
+    width, height = scale * extent
+    left = face.box[2] + gap if room[1] >= room[0] else face.box[0] - gap - width
+    left = float(np.clip(left, 0, max(picture.shape[1] - width, 0)))
+    bottom = float(np.clip(face.box[3], 0, picture.shape[0]))
+    top = max(bottom - height, 0.0)
+    if not width < 1e4:  # no face
+        return
+    panel = picture[round(top) : round(bottom), round(left) : round(left + width)]
+    panel //= 3
+    points = (left, top) + scale * (across - across.min(axis=0) + gap)
+    put_points(picture, np.clip(points, -1e4, 1e5), SIDE, max(1.0, 0.8 * radius))
 
 
 def _put_axes(picture: np.ndarray, face: DrawnFace, line: int) -> None:

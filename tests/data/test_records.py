@@ -28,6 +28,18 @@ def test_encode_then_parse_is_the_identity():
         np.testing.assert_array_equal(getattr(back, field.name), getattr(record, field.name))
 
 
+def test_depth_of_a_record_may_be_absent_but_not_of_other_points():
+    example = tf.train.Example.FromString(encode_example(example_record()))
+    del example.features.feature["depth"].float_list.value[5:]
+    with pytest.raises(InputError, match="5 of 68 depths"):
+        parse_example(example.SerializeToString())
+    del example.features.feature["depth"]  # as every record of older versions
+    depth = parse_example(example.SerializeToString()).depth
+    assert depth.shape == (68,) and np.isnan(depth).all()
+    unknown = dataclasses.replace(example_record(), depth=depth)
+    assert b"depth" not in encode_example(unknown)
+
+
 def test_record_of_another_schema_is_refused():
     example = tf.train.Example.FromString(encode_example(example_record()))
     example.features.feature["schema_version"].int64_list.value[0] = 99

@@ -185,6 +185,47 @@ def test_yaw_of_5_points_follows_the_pose_classes_of_mtfl(shared_data):
     assert abs(yaws[2]) < 5 and yaws[0] > 30 and yaws[4] < -30
 
 
+@pytest.mark.parametrize("scheme", [*targets_of("300w_68"), "300w_68_3d"])
+@pytest.mark.parametrize("angles", [(0, 0, 0), (35, -20, 25), (-60, 15, -100), (85, 40, 170)])
+def test_pose_of_the_turned_mean_face_with_its_depth(scheme, angles):
+    """At any place and size, from all points or from some."""
+    turned = pose.MEAN_FACE_3D @ pose.rotation_matrix(*angles).T * 80 + [300, 20, -7]
+    points = turned if scheme == "300w_68_3d" else convert(turned, "300w_68", scheme)
+    atol = 4 if scheme == "cofw_29" else 1e-2  # as in two dimensions
+    found = pose.rotation_matrix(*pose.pose_of_3d(points, scheme))
+    between = np.trace(found @ pose.rotation_matrix(*angles).T)
+    assert np.degrees(np.arccos(np.clip((between - 1) / 2, -1, 1))) < atol
+    if scheme.startswith("300w_68"):
+        half = points.copy()
+        half[::2] = np.nan
+        np.testing.assert_allclose(pose.pose_of_3d(half, scheme), angles, atol=1e-2)
+
+
+def test_noise_turns_a_face_with_depth_little():
+    generator = np.random.default_rng(3)
+    for _ in range(30):
+        angles = generator.uniform((-90, -60, -180), (90, 60, 180))
+        turned = pose.MEAN_FACE_3D @ pose.rotation_matrix(*angles).T
+        noisy = turned + generator.normal(0, 0.02, turned.shape)
+        found = pose.rotation_matrix(*pose.pose_of_3d(noisy, "300w_68"))
+        between = np.trace(found @ pose.rotation_matrix(*angles).T)
+        assert np.degrees(np.arccos(np.clip((between - 1) / 2, -1, 1))) < 4
+
+
+def test_points_with_depth_that_fit_no_head_are_refused():
+    face = pose.MEAN_FACE_3D.astype(float)
+    line = np.linspace(0, 1, 68)[:, None] * (1, 2, 3)
+    for points, message in (
+        (face[:, :2], r"must be \[K, 3\]"),
+        (np.full((68, 3), np.nan), "needs 4 known points"),
+        (np.zeros((68, 3)), "coincide or lie on one line"),
+        (line, "coincide or lie on one line"),
+        (np.where(face == face[30], np.inf, face), "infinity"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pose.pose_of_3d(points, "300w_68_3d")
+
+
 def test_pose_of_refuses_what_it_cannot_fit():
     points = pose.MEAN_FACE_3D[:, :2] * 80
     with pytest.raises(ValueError, match=r"needs 5 known points of the 5 .* got 4"):

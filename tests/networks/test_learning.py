@@ -33,14 +33,15 @@ RATE = 3e-5
 @pytest.mark.parametrize(("name", "head"), CASES)
 def test_network_learns_all_tasks_and_reloads_equal(name, head):
     # Without weight decay, which would move weights that no task reaches.
-    config = NetworkConfig(name=name, head=head, weight_decay=0.0, pose=True, attributes=ATTRIBUTES)
+    tasks = {"pose": True, "depth": True, "attributes": ATTRIBUTES}
+    config = NetworkConfig(name=name, head=head, weight_decay=0.0, **tasks)
     size = get_network(name).input_size
     faces = random_batch(2, size)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
         batch = {key: tf.constant(value) for key, value in faces.items()}
         model = build_model(config, POINTS, is_training=True, image=batch["image"])
-        assert {"features", "landmarks", "pose"} <= set(model.end_points)
+        assert {"features", "landmarks", "pose", "depth"} <= set(model.end_points)
         loss = total_loss(Config(network=config), model.end_points, batch, size, ATTRIBUTES)
         step = tf.train.get_or_create_global_step()
         options = TrainConfig(ema_decay=0.0)
@@ -74,7 +75,8 @@ def test_network_learns_all_tasks_and_reloads_equal(name, head):
         assign_weights(session, trained, name)
         reloaded = predict(2)
     check_outputs(model, whole, size)
-    for key, tolerance in {"landmarks": 1e-5, "pose": 1e-2, "attributes": 1e-4}.items():
+    tolerances = {"landmarks": 1e-5, "depth": 1e-5, "pose": 1e-2, "attributes": 1e-4}
+    for key, tolerance in tolerances.items():
         np.testing.assert_array_equal(whole[key], again[key])  # no dropout, no batch statistics
         np.testing.assert_array_equal(whole[key], reloaded[key])
         # Without averages of batch norm to speak of, an input of 0 to 255 makes large numbers.
@@ -88,7 +90,8 @@ def check_outputs(model, found, size):
     assert model.image.name == "image:0"
     assert model.image.shape.as_list() == [None, size[1], size[0], 3]
     names = {key: tensor.name for key, tensor in model.outputs.items()}
-    expected = {"landmarks": (2, POINTS, 2), "pose": (2, 3), "attributes": (2, sum(CLASSES))}
+    expected = {"landmarks": (2, POINTS, 2), "depth": (2, POINTS), "pose": (2, 3)}
+    expected["attributes"] = (2, sum(CLASSES))
     if has_maps(model):
         expected["variance"] = (2, POINTS)
         assert (found["variance"] > 0).all()

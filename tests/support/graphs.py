@@ -22,6 +22,7 @@ def random_batch(count, size, seed=0):
         "image": generator.integers(0, 256, (count, size[1], size[0], 3), dtype=np.uint8),
         "landmarks": generator.uniform(0.1, 0.9, (count, POINTS, 2)).astype(np.float32),
         "pose": generator.uniform(-40, 40, (count, 3)).astype(np.float32),
+        "depth": generator.uniform(-0.4, 0.4, (count, POINTS)).astype(np.float32),
         "attributes": np.stack(attributes, 1).astype(np.float32),
     }
 

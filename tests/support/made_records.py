@@ -70,6 +70,7 @@ def record_of(landmarks: np.ndarray, scheme: str, pose=(np.nan,) * 3, size=(64, 
         identity="made",
         pose=np.array(pose, np.float32),
         attributes=np.zeros(0, np.float32),
+        depth=np.full(len(landmarks), np.nan, np.float32),
     )
 
 
@@ -99,6 +100,7 @@ def example_record():
         identity="HELEN/ümlaut",
         pose=np.array([1, np.nan, 3], np.float32),
         attributes=np.zeros(0, np.float32),
+        depth=np.where(np.arange(68) % 5, generator.normal(size=68), np.nan).astype(np.float32),
     )
 
 

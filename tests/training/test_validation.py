@@ -105,6 +105,20 @@ def network_weights(network):
     return weights, predict
 
 
+def test_error_of_the_depth(deep_records):
+    config = dataclasses.replace(short(), network=NetworkConfig(depth=True))
+    store = open_store(deep_records)
+    maker = BatchMaker(store, CropSpec(), (128, 128), NO_AUGMENTATION, len(store))
+    (batch,) = in_order(maker)
+    weights, predict = network_weights(config.network)
+    found = Validator(config, maker).validate(weights)
+    predicted, truth = predict(batch["image"])["depth"], batch["depth"]
+    assert np.isfinite(truth).all() and np.ptp(truth, axis=1).min() > 0.3
+    assert found.task_errors["depth"] == pytest.approx(20 * np.abs(predicted - truth).mean(), 1e-4)
+    moved = predicted - predicted.mean(axis=1, keepdims=True)
+    assert found.figures["depth_mae"] == pytest.approx(100 * np.abs(moved - truth).mean(), rel=1e-4)
+
+
 def test_errors_in_pixels_of_the_photo_and_of_the_input(synthetic_records):
     """Of crops that are not square, from photos of which the records are resized parts."""
     config = short("tcdcn_landmarks")

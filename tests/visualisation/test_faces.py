@@ -75,7 +75,34 @@ def test_the_axis_out_of_the_face_points_where_it_looks(pose, blue_is):
     assert direction @ blue_is > 10 and abs(direction @ blue_is[::-1]) < 3
 
 
+@pytest.mark.parametrize(("left", "width"), [(40, 500), (260, 500), (40, 330), (100, 320)])
+def test_points_are_shown_from_the_side_beside_the_face(left, width):
+    """Where there is more room; the lower the room, the smaller the view."""
+    face = face_at(left, 100, 200)
+    depth = face.points[:, 0] - left - 100  # as far behind each other as they are apart
+    deep = DrawnFace(face.points, face.box, depth=depth)
+    plain, picture = (draw_faces(photo(400, width), [of]).astype(int) for of in (face, deep))
+    changed = np.abs(picture - plain).max(axis=2) > 0
+    assert not changed[:, left + 2 : left + 198].any()  # the face itself is as before
+    orange = (picture[..., 0] > 200) & (picture[..., 2] < 130) & changed
+    assert cv2.connectedComponents(orange.astype(np.uint8))[0] - 1 == 64
+    rows, columns = np.nonzero(orange)
+    # A square seen from the side, since its depth is its width.
+    assert np.ptp(columns) == pytest.approx(np.ptp(rows), abs=4)
+    assert (columns.min() > left + 200) == (width - left - 200 >= left)
+
+
+def test_view_from_the_side_needs_a_known_depth_and_may_cover_a_face_without_room():
+    face = face_at(10, 100, 200)
+    narrow = DrawnFace(face.points, face.box, depth=face.points[:, 0])
+    assert draw_faces(photo(400, 220), [narrow]).shape == (400, 220, 3)
+    unknown = DrawnFace(face.points, face.box, depth=np.full(64, np.nan))
+    plain = draw_faces(photo(400, 700), [face])
+    np.testing.assert_array_equal(draw_faces(photo(400, 700), [unknown]), plain)
+
+
 def test_strange_numbers_do_not_end_it():
     far = face_at(-1e9, 5, 1e9, pose=np.array([np.nan, 0, 0]))
     flat = DrawnFace(np.full((5, 2), 20.0), np.array([20, 20, 20, 20]))
-    assert draw_faces(photo(50, 60), [far, flat]).dtype == np.uint8
+    deep = face_at(-1e9, -1e9, 1e9, depth=np.linspace(-1e9, 1e9, 64))
+    assert draw_faces(photo(50, 60), [far, flat, deep]).dtype == np.uint8

@@ -53,6 +53,7 @@ CHARTS = (
     Chart("Learning rate", "train/learning_rate"),
     Chart("Training loss by task", "train/loss_(.+)"),
     Chart("Pose: mean absolute error, degrees", "validation/pose_mae_(.+)"),
+    Chart("Depth: mean absolute error, % of the face box", "validation/depth_mae"),
     Chart(
         "Attributes: accuracy on the validation split, %", "validation/accuracy_(.+)", linear=True
     ),

@@ -26,7 +26,7 @@ from senet_landmark.networks.weights import assign_weights
 pytestmark = pytest.mark.slow
 
 POINTS = 5
-FURTHER = {"pose": True, "attributes": ("gender", "head_pose")}
+FURTHER = {"depth": True, "pose": True, "attributes": ("gender", "head_pose")}
 
 EVERY = [NetworkConfig(name, head) for name, spec in NETWORKS.items() for head in spec.heads]
 EVERY += [
@@ -103,7 +103,8 @@ def test_network_runs_in_every_engine_of_a_pb(network, tmp_path):
     contract = written(network, weights, tmp_path / "m.pb")
     assert not newer_parts(tf.GraphDef.FromString((tmp_path / "m.pb").read_bytes()))
     maps = ["variance"] * (network.head == "soft_argmax")
-    assert list(expected) == list(contract.outputs) == ["landmarks", *maps, "pose", "attributes"]
+    further = ["depth", "pose", "attributes"]
+    assert list(expected) == list(contract.outputs) == ["landmarks", *maps, *further]
     for name, values in expected.items():
         # A graph that gave constants, or mixed the faces up, would be told by this.
         apart = np.abs(values[0] - values[1]).max()
@@ -181,7 +182,7 @@ def test_what_tensorflow_1_15_does_not_know_is_refused(change, part, monkeypatch
 @pytest.fixture(scope="module")
 def branchless(tmp_path_factory):
     """A model of `pfld` without a pose, frozen from the weights of one that has its branch."""
-    network = replace(SMALL, pose=False, attributes=())
+    network = replace(SMALL, depth=False, pose=False, attributes=())
     weights, _ = reference(replace(network, pose=True), photos(network))
     assert [name for name in weights if "auxiliary" in name]
     path = tmp_path_factory.mktemp("branchless") / "m.pb"

@@ -1,5 +1,6 @@
 """Videos: whole files of what could be read, and a clear word on what could not."""
 
+import dataclasses
 import itertools
 import struct
 import subprocess
@@ -22,6 +23,7 @@ from senet_landmark.export.video.encoders import choose_encoder
 from senet_landmark.export.video.tracking import Tracker
 from senet_landmark.export.video.video import Clip, is_video, predict_video
 from senet_landmark.face.schemes import get_scheme
+from senet_landmark.frozen.contract import TensorSpec
 from shifted_clips import FRAMES, RATE, frame_at, interrupt, rows_of, write_clip
 
 pytestmark = pytest.mark.slow
@@ -61,6 +63,23 @@ def test_video_gives_a_csv_by_frame_and_a_video(clip, tmp_path, predictor):
     assert 0.005 < changed.mean() < 0.2
     files = ["a_landmarks.csv", VIDEO.format("a"), VIDEOS]
     assert sorted(p.name for p in tmp_path.iterdir()) == files
+
+
+def test_table_of_a_model_with_depth_has_it(clip, tmp_path, predictor, monkeypatch):
+    contract = dataclasses.replace(predictor.contract, depth=TensorSpec("depth:0", (-1, 68)))
+    faces, depth = predictor.faces, np.linspace(-20, 20, 68, dtype=np.float32)
+
+    def deep_faces(*arguments, **options):
+        return [dataclasses.replace(f, depth=depth) for f in faces(*arguments, **options)]
+
+    monkeypatch.setattr(predictor, "contract", contract)
+    monkeypatch.setattr(predictor, "faces", deep_faces)
+    predict_video(clip, tmp_path, predictor=predictor)
+    rows = rows_of(tmp_path / "a_landmarks.csv")
+    assert len(rows) == FRAMES
+    for row in rows:
+        found = [float(row[f"z{i}"]) for i in range(68)]
+        np.testing.assert_allclose(found, depth, atol=0.006)
 
 
 def test_command_takes_videos_beside_photos(clip, tmp_path, capsys):
