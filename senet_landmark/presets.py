@@ -161,8 +161,10 @@ _CNN = Config(
 _SMALL_BATCHES = TrainConfig(batch_size=16, replicas=1, ema_decay=0.995, validate_every=250)
 
 # The original network without its last ReLU (a unit that falls below 0 would learn no more), with
-# this project's crop and augmentation. In batches of 64 at 1e-3 or 5e-3 it still predicted the mean
-# face after 45,000 faces (18.5% on validation faces; in batches of 16 13.1% after 11,000).
+# this project's crop and augmentation. In batches of 64, with its last layer begun as written, it
+# hardly left the mean face (on validation faces 17.4% after 96,000 faces at 1e-3, 18.5% after
+# 45,000 at 5e-3); in batches of 16, with a last layer that begins near the centre, 13.1% after
+# 11,000.
 _SENET_ORIGINAL_AUGMENTED = replace(
     _SENET_ORIGINAL,
     preset="senet_original_augmented",

@@ -48,7 +48,7 @@ def runs_of_tasks(task_records, tmp_path_factory):
             name="tcdcn", batch_norm=True, pose=True, attributes=("smile", "gender")
         ),
         # Decay by steps: `share of the run` would differ while the first part believes in fewer.
-        schedule=ScheduleConfig(initial=1e-4, decay_steps=1000, warmup_steps=0),
+        schedule=ScheduleConfig(initial=5e-5, decay_steps=1000, warmup_steps=0),
     )
     folder, states = tmp_path_factory.mktemp("runs"), []
     for run, steps in (("whole", 2), ("parts", 1), ("parts", 2)):
@@ -101,8 +101,7 @@ def test_loss_of_a_stopped_task_is_no_part_of_the_whole(runs_of_tasks):
 
     for step in (FIRST_STOP - 1, FIRST_STOP, FIRST_STOP + 2):
         assert found["train/loss"][step] == pytest.approx(of_step(step), rel=1e-5)
-    # Its absence shows: it is well above what the comparison lets pass.
-    assert terms["gender"][FIRST_STOP + 2] > 2e-5 * found["train/loss"][FIRST_STOP + 2]
+    assert terms["gender"][FIRST_STOP + 2] > 0.005  # its absence shows
 
 
 def test_figures_of_a_run_are_of_all_its_tasks(runs_of_tasks):

@@ -108,6 +108,7 @@ def test_two_workers_train_as_one_with_the_same_global_batch(halves, tmp_path, s
     options = [
         *("--steps", 8, "--train.batch-size", 22, "--train.summary-every", 1),
         *("--train.validate-every", 4, "--train.gradient-clip", 1.0, "--train.ema-decay", 0.9),
+        *("--schedule.initial", "1e-2", "--schedule.final", "1e-2"),
     ]
     alone = start(halves, tmp_path / "one", *options)
     first, second = addresses(2)
@@ -121,7 +122,7 @@ def test_two_workers_train_as_one_with_the_same_global_batch(halves, tmp_path, s
     assert len(one["train/loss"]) == 8
     for tag in ("train/loss", "validation/nme_inter_ocular", "validation/mse_pixels"):
         assert two[tag] == pytest.approx(one[tag], rel=1e-4)
-    assert one["train/loss"][8] < one["train/loss"][1]
+    assert one["train/loss"][8] < 0.8 * one["train/loss"][1]
 
 
 def test_killed_processes_are_replaced_and_the_run_ends_well(halves, tmp_path, start):
