@@ -100,6 +100,7 @@ def test_work_and_queue_are_bounded(models, portrait_faces):
             asked = [pool.submit(ask, url) for _ in range(9)]
             # Five are taken in, two of them at work; the other four are told to come again.
             wait_until(lambda: sum(future.done() for future in asked) == 4)
+            wait_until(lambda: gate.calls == 2)  # refusals may come before both are at work
             for future in filter(lambda future: future.done(), asked):
                 assert refused(future.result(), 503, "5 photos")
                 assert future.result().headers["Retry-After"] == "1"
