@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from senet_landmark.data.input_pipeline import RecordStore
-from senet_landmark.data.records import load_records_info, shard_paths
+from senet_landmark.data.records import Record, in_scheme, load_records_info, shard_paths
 from senet_landmark.errors import InputError
 from senet_landmark.face import geometry
+from senet_landmark.face.scheme_conversion import can_convert
 
 CACHE_MB = 1000
 """Megabytes of memory for decoded pictures."""
@@ -88,15 +89,19 @@ def recorded_faces(
 ) -> RecordedFaces:
     """The faces of a split of the records in `folder`; None: of the held-out split.
 
-    Faces of the identities `without` are left out.
+    Faces of the identities `without` are left out. Landmarks of another scheme are converted; what
+    the conversion does not tell is NaN.
 
     Raises:
-      InputError: the records are absent, their landmarks have another scheme, they are of faces
-        and the model takes whole photos or the reverse, or no face is left.
+      InputError: the records are absent, their landmarks have a scheme that cannot be converted,
+        they are of faces and the model takes whole photos or the reverse, or no face is left.
     """
     info = load_records_info(folder)
-    if info.scheme != scheme:
-        raise InputError(f"{folder}: has scheme {info.scheme}, the model has {scheme}.")
+    if not can_convert(info.scheme, scheme):
+        raise InputError(
+            f"{folder}: has scheme {info.scheme}, the model has {scheme}, and one cannot be "
+            "converted to the other."
+        )
     if info.crop.of != crop.of:
         kinds = {"face": "crops of faces", "photo": "whole photos"}
         raise InputError(
@@ -104,7 +109,9 @@ def recorded_faces(
             "with the crop of those that it was trained on."
         )
     paths = shard_paths(folder, info, split or info.held_out)
-    store = RecordStore(
-        paths, CACHE_MB, adapt=lambda _, record: None if record.identity in without else record
-    )
+
+    def adapt(_: Path, record: Record) -> Record | None:
+        return None if record.identity in without else in_scheme(record, scheme)
+
+    store = RecordStore(paths, CACHE_MB, adapt=adapt)
     return RecordedFaces(store, crop, size)

@@ -8,7 +8,7 @@ TensorFlow is imported only where it is needed: worker processes that make recor
 """
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ import numpy as np
 
 from senet_landmark.config import RecordsConfig, from_json
 from senet_landmark.errors import InputError
+from senet_landmark.face.depth import landmarks_3d
 from senet_landmark.face.geometry import BoxCorrection, CropSpec
+from senet_landmark.face.scheme_conversion import convert
 from senet_landmark.face.schemes import SCHEMES
 from senet_landmark.io.files import read_json
 
@@ -168,6 +170,25 @@ def check_usable(record: Record, where: str) -> None:
     known = record.landmarks[np.isfinite(record.landmarks)]
     if (np.abs(np.concatenate([known, record.box])) > FARTHEST).any():
         raise RecordError(f"{where}: a landmark or its face box is far outside of the crop.")
+
+
+def in_scheme(record: Record, scheme: str) -> Record:
+    """The record with landmarks and depths of another scheme; NaN where the conversion tells none.
+
+    Raises:
+      InputError: the schemes cannot be converted (`scheme_conversion.can_convert`).
+    """
+    if record.scheme == scheme:
+        return record
+    points = convert(landmarks_3d(record.landmarks, record.depth), record.scheme, scheme)
+    return replace(
+        record,
+        landmarks=points[:, :2],
+        depth=points[:, 2],
+        # Of a point that is a mean of others it is not known whether it is visible.
+        visible=np.isfinite(points[:, :2]).all(axis=1),
+        scheme=scheme,
+    )
 
 
 @dataclass(frozen=True)

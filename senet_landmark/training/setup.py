@@ -14,14 +14,14 @@ from senet_landmark.data.record_store import Adapt, RecordStore
 from senet_landmark.data.records import (
     Record,
     RecordsInfo,
+    in_scheme,
     load_records_info,
     shard_paths,
     shards_of,
 )
 from senet_landmark.environment import environment
 from senet_landmark.errors import InputError
-from senet_landmark.face.depth import landmarks_3d
-from senet_landmark.face.scheme_conversion import can_convert, convert
+from senet_landmark.face.scheme_conversion import can_convert
 from senet_landmark.face.shape_model import ShapeModel, load_shape_model, save_shape_model
 from senet_landmark.io.files import read_json, write_json
 from senet_landmark.losses import get_loss, learns_pose
@@ -181,19 +181,7 @@ def _more_records(
     def adapt(path: Path, record: Record) -> Record | None:
         if record.identity in held_out:
             return None
-        if record.scheme != info.scheme:
-            points = convert(
-                landmarks_3d(record.landmarks, record.depth), record.scheme, info.scheme
-            )
-            points, depth = points[:, :2], points[:, 2]
-            # Of a point that is a mean of others it is not known whether it is visible.
-            record = replace(
-                record,
-                landmarks=points,
-                depth=depth,
-                visible=np.isfinite(points).all(axis=1),
-                scheme=info.scheme,
-            )
+        record = in_scheme(record, info.scheme)
         if path.parent not in columns:
             return record
         values = np.append(record.attributes, np.float32(np.nan))  # column -1: unknown

@@ -13,6 +13,7 @@ from senet_landmark.data_tools.datasets.registry import pseudo_labelled
 from senet_landmark.errors import InputError
 from senet_landmark.export.freezing.calibration import annotated_faces, with_expected_error
 from senet_landmark.export.freezing.freeze import freeze
+from senet_landmark.face.schemes import TRUE_JAW
 from senet_landmark.frozen.contract import ExpectedError, load_contract
 
 pytestmark = pytest.mark.slow
@@ -121,3 +122,15 @@ def test_contract_with_factors_of_other_landmarks_is_refused(small_run, tmp_path
                 load_contract(model)
         else:
             assert load_contract(model).expected_error == ExpectedError(1.0, 2.0, tuple(factors))
+
+
+def test_records_of_the_other_contour_count_without_it(small_run, synthetic_records):
+    """As in training: a run of the true jaw may have more records that follow the cheek."""
+    contract = load_contract(small_run.model)
+    (own,) = annotated_faces([synthetic_records], contract)
+    (other,) = annotated_faces([synthetic_records], replace(contract, scheme=TRUE_JAW))
+    assert np.isnan(other.landmarks(3)[:, :17]).all()
+    np.testing.assert_array_equal(other.landmarks(3)[:, 17:], own.landmarks(3)[:, 17:])
+    assert other.store.record(0).scheme == TRUE_JAW
+    with pytest.raises(InputError, match="has scheme 300w_68, the model has jd_106"):
+        annotated_faces([synthetic_records], replace(contract, scheme="jd_106"))
