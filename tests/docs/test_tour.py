@@ -24,10 +24,10 @@ def test_it_is_stored_without_outputs():
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code)
 
 
-def texts(cells):
+def texts(cells, stream="stdout"):
     """What the cells print."""
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    return "".join(o.text for o in outputs if o.output_type == "stream" and o.name == "stdout")
+    return "".join(o.text for o in outputs if o.output_type == "stream" and o.name == stream)
 
 
 def pictures(cells):
@@ -63,6 +63,8 @@ def test_it_runs_from_top_to_bottom(tmp_path, monkeypatch):
     for number in (0, 1, 3):
         green = np.abs(shown[number].astype(int) - GREEN).max(axis=2) < 60
         assert green.sum() > 68
+    bars = texts(notebook.cells, "stderr")
+    assert "writing records" in bars and not re.search("tensorflow|onednn|warning", bars, re.I)
     printed = texts(notebook.cells)
     assert "68 landmarks" in printed
     steps, held_out = re.search(r"(\d+) steps; .* NME of ([\d.]+)%", printed).groups()
