@@ -41,7 +41,7 @@ class DrawnFace:
     """What is drawn of a face.
 
     Attributes:
-      points: [K, 2], landmarks in pixels of the photo.
+      points: [K, 2], landmarks in pixels of the photo; those that are not finite are not drawn.
       box: [4], left, top, right, bottom of the landmarks.
       confidence: 0 to 1; NaN: unknown.
       pose: [3], yaw, pitch and roll in degrees; None: unknown.
@@ -122,7 +122,8 @@ def _put_face(picture: np.ndarray, face: DrawnFace, number: str) -> None:
     line = max(1, round(side / 250))
     left, top, right, bottom = (round(float(v)) for v in np.clip(face.box, -1e4, 1e5))
     cv2.rectangle(picture, (left, top), (right, bottom), YELLOW, line, cv2.LINE_AA)
-    put_points(picture, np.clip(face.points, -1e4, 1e5), GREEN, max(1.0, side / 130))
+    known = face.points[np.isfinite(face.points).all(axis=1)]
+    put_points(picture, np.clip(known, -1e4, 1e5), GREEN, max(1.0, side / 130))
     if face.depth is not None and np.isfinite(face.depth).all():
         _put_side_view(picture, face, max(1.0, side / 130))
     letters = min(max(side / 12, 9), 40)

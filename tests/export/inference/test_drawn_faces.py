@@ -125,6 +125,15 @@ def test_a_face_partly_or_wholly_outside_is_drawn_as_far_as_it_is_inside(shift):
         assert near(at(picture, landmarks[inside]), GREEN).mean() > 0.85
 
 
+def test_unknown_landmarks_are_not_drawn():
+    points = TRUTH.copy()
+    points[30] = np.nan
+    known = ~np.isnan(points).any(axis=1)
+    picture = Face(FACE.box, points.astype(np.float32), scheme="300w_68").draw(PHOTO)
+    assert near(at(picture, TRUTH[known]), GREEN).mean() > 0.95
+    assert not near(at(picture, TRUTH[~known]), GREEN).any()
+
+
 def test_faces_are_drawn_one_after_the_other():
     """Also small ones: the photo keeps its size."""
     beside = face_of(TRUTH / 8 + (20, 400))
