@@ -53,6 +53,8 @@ TOOLS = [
     "playwright>=1.45",
     "axe-playwright-python>=0.1.4",  # axe-core, which it brings
     "jsonschema>=4.21",
+    "nbclient>=0.10",
+    "ipykernel>=6.29",
 ]
 
 setup(

@@ -6,11 +6,12 @@ Only entry points call `start_tensorflow`; importing a module of this project ch
 import contextlib
 import importlib
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from senet_landmark.io.silence import without_stderr
 
 
 def start_tensorflow() -> None:
@@ -61,35 +62,14 @@ def lazy_module(name: str) -> Any:
 
 
 def import_quietly() -> None:
-    """Imports TensorFlow without its messages about missing GPUs; for worker processes."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _native_log_hidden():
-        import tensorflow  # noqa: F401
+    """Imports TensorFlow without its messages about missing GPUs; for worker processes.
 
-
-@contextlib.contextmanager
-def _native_log_hidden() -> Iterator[None]:
-    """Hides what TensorFlow's libraries print while they load, before the log level works.
-
-    They are about missing GPUs and about rounding. Python's exceptions still reach the caller.
+    Its libraries write some while they load, before the log level works. Python's exceptions still
+    reach the caller.
     """
-    try:
-        stream = sys.stderr.fileno()
-    except (
-        AttributeError,
-        OSError,
-        ValueError,
-    ):  # standard error is not a real file, as under a test
-        yield
-        return
-    standard_error = os.dup(stream)
-    with open(os.devnull, "w") as null_device:
-        os.dup2(null_device.fileno(), stream)
-    try:
-        yield
-    finally:
-        os.dup2(standard_error, stream)
-        os.close(standard_error)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with without_stderr():
+        import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager

@@ -1,7 +1,15 @@
-"""A face in a photo, as the model predicts it."""
+"""A face in a photo, as the model predicts it, and all faces of a photo."""
 
+from __future__ import annotations
+
+import math
+import os
+import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +18,11 @@ from senet_landmark.face.boxes import canonical_box
 from senet_landmark.face.depth import landmarks_3d
 from senet_landmark.face.geometry import box_from_landmarks
 from senet_landmark.face.pose import pose_of, pose_of_3d
+from senet_landmark.io.images import ColourOrder, Photo, as_rgb, encode_png
+from senet_landmark.visualisation.faces import DrawnFace, draw_face, draw_faces
+
+MOST_SHOWN = 1000
+"""Longer side in pixels to which a photo is reduced in a notebook, which stores the picture."""
 
 
 @dataclass(frozen=True)
@@ -88,3 +101,91 @@ class Face:
             return canonical_box(self.landmarks, self.scheme)
         except InputError:
             return self.box
+
+    def draw(self, photo: Photo, order: ColourOrder = "RGB") -> np.ndarray:
+        """The photo with this face drawn on it: landmarks, box, confidence, pose, side view.
+
+        Of several faces draw one after the other, or all with `Faces.draw`.
+
+        Args:
+          photo: the photo that the face was found in: a path, an encoded photo (bytes), or uint8
+            [H, W, 3]. It is not changed.
+          order: order of an array's channels; OpenCV's is BGR.
+
+        Returns:
+          RGB uint8 [H, W, 3], of the photo's size. The view of the landmarks from the side is
+          there if they have `depth`.
+
+        Raises:
+          InputError: the photo cannot be read, or is an array of another type or shape.
+        """
+        return draw_face(as_rgb(photo, order), self._drawn)
+
+    @property
+    def _drawn(self) -> DrawnFace:
+        return DrawnFace(self.landmarks, self.own_box, self.confidence, self.pose, self.depth)
+
+
+class Faces(list[Face]):
+    """The faces of one photo: a list, which a notebook shows as a picture.
+
+    It knows its photo without keeping it in memory, so that the faces of many photos can be
+    collected: of an array it has a weak reference, of a file its path.
+
+    Args:
+      faces: the faces.
+      photo: their photo; None: unknown.
+      order: order of an array's channels.
+    """
+
+    def __init__(
+        self,
+        faces: Iterable[Face] = (),
+        photo: Photo | None = None,
+        order: ColourOrder = "RGB",
+    ):
+        super().__init__(faces)
+        self._order: ColourOrder = order
+        self._array: weakref.ref[np.ndarray] | None = None
+        self._source: Path | bytes | None = None
+        if isinstance(photo, np.ndarray):
+            self._array = weakref.ref(photo)
+        elif photo is not None:
+            self._source = photo if isinstance(photo, bytes) else Path(os.path.abspath(photo))
+
+    def draw(self, photo: Photo | None = None, order: ColourOrder = "RGB") -> np.ndarray:
+        """The picture that `senet-landmark predict` writes: all faces, with their numbers from 1.
+
+        Args:
+          photo: as in `Face.draw`; None: the photo that the faces were found in.
+          order: order of an array's channels.
+
+        Returns:
+          RGB uint8; larger than the photo where its faces are small (`draw_faces`).
+
+        Raises:
+          InputError: as `Face.draw`; or the photo was an array that is no longer in memory.
+        """
+        return self._draw(self._pixels() if photo is None else as_rgb(photo, order))
+
+    def _repr_png_(self) -> bytes | None:
+        """The picture that a notebook shows; None without faces or photo: it then shows text."""
+        if not self:
+            return None
+        try:
+            return encode_png(self._draw(self._pixels(), MOST_SHOWN))
+        except InputError:  # the photo is gone by now
+            return None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, also in another process, knows the path or bytes of the photo, but no array."""
+        return type(self), (list(self), self._source)
+
+    def _draw(self, pixels: np.ndarray, most_side: float = math.inf) -> np.ndarray:
+        return draw_faces(pixels, [face._drawn for face in self], most_side)
+
+    def _pixels(self) -> np.ndarray:
+        photo = self._array() if self._array else self._source
+        if photo is None:
+            raise InputError("The photo of these faces is not in memory; give it: draw(photo).")
+        return as_rgb(photo, self._order)

@@ -18,7 +18,7 @@ from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import choose_engine, load_engine
 from senet_landmark.export.inference.align import TEMPLATE_SIDE, align_face
 from senet_landmark.export.inference.confidence import expected_errors, face_confidence, with_spread
-from senet_landmark.export.inference.face import Face
+from senet_landmark.export.inference.face import Face, Faces
 from senet_landmark.export.inference.passes import Cropping, make_passes
 from senet_landmark.face import geometry
 from senet_landmark.face.attributes import get_attribute, split_probabilities
@@ -87,6 +87,8 @@ class Predictor:
             detector, passes = whole_photo, 1
         self._detector = make_detector(detector, detector_model, search)
         self._passes = passes
+        # Kept, as its faces do not keep it: else `predict(photo[::2])` could not show its picture.
+        self._last_photo: Photo | None = None
 
     @property
     def name(self) -> str:
@@ -131,7 +133,7 @@ class Predictor:
         *,
         roll: np.ndarray | None = None,
         order: ColourOrder = "RGB",
-    ) -> list[Face]: ...
+    ) -> Faces: ...
 
     @overload
     def predict(
@@ -141,7 +143,7 @@ class Predictor:
         *,
         roll: None = None,
         order: ColourOrder = "RGB",
-    ) -> list[list[Face]]: ...
+    ) -> list[Faces]: ...
 
     def predict(
         self,
@@ -150,7 +152,7 @@ class Predictor:
         *,
         roll: np.ndarray | None = None,
         order: ColourOrder = "RGB",
-    ) -> list[Face] | list[list[Face]]:
+    ) -> Faces | list[Faces]:
         """Finds the faces of a photo, and their landmarks and other outputs in one batch.
 
         Args:
@@ -161,8 +163,8 @@ class Predictor:
           order: order of an array's channels; OpenCV's is BGR.
 
         Returns:
-          Faces, best score first or in the order of `boxes`; empty if the detector finds none. For
-          a list of photos a list of faces for each.
+          Faces, best score first or in the order of `boxes`; empty if the detector finds none. They
+          are a list that draws itself (`Faces`). For a list of photos a list of faces for each.
 
         Raises:
           InputError: a photo cannot be read, or a box cannot show a face of it (`check_boxes`).
@@ -172,14 +174,15 @@ class Predictor:
                 raise InputError("Boxes are of one photo; give the photos of a list one by one.")
             return [self.predict(one, order=order) for one in photo]
         pixels = as_rgb(photo, order)
+        self._last_photo = photo
         if boxes is not None:
             check_boxes(boxes, (pixels.shape[1], pixels.shape[0]))
-            return self.faces(pixels, boxes, LANDMARKS, roll=roll)
+            return Faces(self.faces(pixels, boxes, LANDMARKS, roll=roll), photo, order)
         detected = self.detect(pixels)
         faces = self.faces(
             pixels, detected.boxes, self._detector.box_source, detected.scores, detected.roll
         )
-        return self.verified(faces)
+        return Faces(self.verified(faces), photo, order)
 
     def detect(self, photo: np.ndarray) -> Detections:
         """The faces that the detector finds in a photo RGB uint8 [H, W, 3]."""

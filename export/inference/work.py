@@ -16,14 +16,13 @@ import cv2
 import numpy as np
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.face import Face
+from senet_landmark.export.inference.face import Faces
 from senet_landmark.export.inference.lines import WORK, cannot_go_on, line_of
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import photo_json, pts_files
 from senet_landmark.face.boxes import check_boxes
 from senet_landmark.io.images import decode_photo
 from senet_landmark.processes import KILLED, in_processes
-from senet_landmark.visualisation.faces import DrawnFace, draw_faces
 
 _LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE}
 """Errors that do not concern one file alone: the next photo would have them too."""
@@ -159,7 +158,7 @@ def do_photo(predictor: Predictor, job: Job, task: Task, data: bytes | str) -> O
 
 
 def _files(
-    predictor: Predictor, job: Job, name: str, pixels: np.ndarray, faces: list[Face]
+    predictor: Predictor, job: Job, name: str, pixels: np.ndarray, faces: Faces
 ) -> dict[str, bytes]:
     """Name in the folder of results -> content."""
     files: dict[str, bytes] = {}
@@ -169,14 +168,8 @@ def _files(
         chip = predictor.align(pixels, face, job.chip_size)
         files[f"{name}_chip_{number}.png"] = _encoded(".png", chip)
     if job.pictures:
-        pixels = draw_faces(pixels, [drawn_face(face) for face in faces])
-        files[picture_of(name)] = _encoded(".jpg", pixels)
+        files[picture_of(name)] = _encoded(".jpg", faces.draw(pixels))
     return files
-
-
-def drawn_face(face: Face) -> DrawnFace:
-    """What a picture shows of a face."""
-    return DrawnFace(face.landmarks, face.own_box, face.confidence, face.pose, face.depth)
 
 
 def _encoded(suffix: str, rgb: np.ndarray) -> bytes:

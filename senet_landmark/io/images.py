@@ -258,7 +258,12 @@ def as_rgb(photo: Photo, order: ColourOrder = "RGB") -> np.ndarray:
 def check_rgb(photo: np.ndarray) -> None:
     """Raises InputError unless the array is uint8 [H, W, 3] with at least one pixel."""
     if photo.dtype != np.uint8 or photo.ndim != 3 or photo.shape[2] != 3 or not photo.size:
-        raise InputError(f"A photo is uint8 [H, W, 3], not {photo.dtype} {photo.shape}.")
+        advice = ""
+        if photo.ndim == 2:
+            advice = " Repeat a grey one: np.stack([photo] * 3, axis=-1)."
+        elif photo.dtype.kind == "f":
+            advice = " Values from 0 to 1: (255 * photo).astype(np.uint8)."
+        raise InputError(f"A photo is uint8 [H, W, 3], not {photo.dtype} {photo.shape}.{advice}")
 
 
 def read_header(data: bytes) -> PhotoHeader | None:

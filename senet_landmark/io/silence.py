@@ -8,6 +8,29 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
+def without_stderr() -> Iterator[None]:
+    """Drops what the process writes to the descriptor of stderr in the block, past Python too.
+
+    It is descriptor 2 whatever `sys.stderr` is: libraries write there, and in a notebook the kernel
+    reads it and has another for `sys.stderr`.
+    """
+    kept = -1
+    try:
+        kept = os.dup(2)
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 2)
+        os.close(nothing)
+    except OSError:  # a process without stderr
+        pass
+    try:
+        yield
+    finally:
+        if kept >= 0:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+@contextlib.contextmanager
 def silenced() -> Iterator[None]:
     """Drops what C libraries, such as libpng and libjpeg, write to the terminal about a file.
 
@@ -18,19 +41,6 @@ def silenced() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    kept = -1
-    try:
-        kept = os.dup(2)
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, 2)
-        os.close(nothing)
-    except OSError:  # a process without stderr
-        pass
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns in Python
-            yield
-    finally:
-        if kept >= 0:
-            os.dup2(kept, 2)
-            os.close(kept)
+    with without_stderr(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns in Python
+        yield

@@ -41,7 +41,7 @@ class DrawnFace:
     """What is drawn of a face.
 
     Attributes:
-      points: [K, 2], landmarks in pixels of the photo.
+      points: [K, 2], landmarks in pixels of the photo; those that are not finite are not drawn.
       box: [4], left, top, right, bottom of the landmarks.
       confidence: 0 to 1; NaN: unknown.
       pose: [3], yaw, pitch and roll in degrees; None: unknown.
@@ -61,8 +61,25 @@ class DrawnFace:
         return float(max(self.box[2] - self.box[0], self.box[3] - self.box[1]))
 
 
-def draw_faces(photo: np.ndarray, faces: Sequence[DrawnFace]) -> np.ndarray:
+def draw_face(photo: np.ndarray, face: DrawnFace) -> np.ndarray:
+    """Draws one face on a copy of a photo, RGB uint8 [H, W, 3], which keeps its size.
+
+    So further faces of the photo can be drawn on the result.
+    """
+    picture = np.ascontiguousarray(photo).copy()
+    _put_face(picture, face, "")
+    return picture
+
+
+def draw_faces(
+    photo: np.ndarray, faces: Sequence[DrawnFace], most_side: float = math.inf
+) -> np.ndarray:
     """Draws the faces on a copy of a photo, RGB uint8 [H, W, 3], with their numbers from 1.
+
+    Args:
+      photo: the photo.
+      faces: its faces.
+      most_side: longer side in pixels to which a larger photo is reduced.
 
     Returns:
       RGB uint8; a multiple of the photo's size where faces are below `LEAST_FACE`, and higher where
@@ -71,20 +88,21 @@ def draw_faces(photo: np.ndarray, faces: Sequence[DrawnFace]) -> np.ndarray:
     height, width = photo.shape[:2]
     smallest = max(min((face.side for face in faces), default=LEAST_FACE), 1.0)
     scale = LEAST_FACE / smallest
-    if not 1 < scale <= min(MOST_SIDE / max(width, height), MOST_ENLARGED):
-        scale = 1.0
-    if scale > 1:
-        size = (round(width * scale), round(height * scale))
-        picture = cv2.resize(photo, size, interpolation=cv2.INTER_CUBIC)
-    else:
+    if not 1 < scale <= min(min(MOST_SIDE, most_side) / max(width, height), MOST_ENLARGED):
+        scale = min(1.0, most_side / max(width, height))
+    if scale == 1:
         picture = np.ascontiguousarray(photo).copy()
+    else:
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        how = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
+        picture = cv2.resize(photo, size, interpolation=how)
     small = [pair for pair in enumerate(faces, 1) if pair[1].side * scale < 0.9 * LEAST_FACE]
     below = dict(small[:MOST_AGAIN])
     for number, face in enumerate(faces, 1):
         drawn = _scaled(face, scale, (0.0, 0.0))
         if number in below and drawn.side < LEAST_FACE / 2:  # the points would be one blot
             drawn = replace(drawn, points=np.zeros((0, 2)), pose=None, depth=None)
-        _put_face(picture, drawn, number)
+        _put_face(picture, drawn, str(number))
     return _with_faces_below(picture, photo, below) if below else picture
 
 
@@ -99,12 +117,13 @@ def _scaled(face: DrawnFace, scale: float, origin: tuple[float, float]) -> Drawn
     return DrawnFace(points, edges.reshape(4), face.confidence, face.pose, depth)
 
 
-def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
+def _put_face(picture: np.ndarray, face: DrawnFace, number: str) -> None:
     side = min(face.side, 5000.0)
     line = max(1, round(side / 250))
     left, top, right, bottom = (round(float(v)) for v in np.clip(face.box, -1e4, 1e5))
     cv2.rectangle(picture, (left, top), (right, bottom), YELLOW, line, cv2.LINE_AA)
-    put_points(picture, np.clip(face.points, -1e4, 1e5), GREEN, max(1.0, side / 130))
+    known = face.points[np.isfinite(face.points).all(axis=1)]
+    put_points(picture, np.clip(known, -1e4, 1e5), GREEN, max(1.0, side / 130))
     if face.depth is not None and np.isfinite(face.depth).all():
         _put_side_view(picture, face, max(1.0, side / 130))
     letters = min(max(side / 12, 9), 40)
@@ -114,8 +133,9 @@ def _put_face(picture: np.ndarray, face: DrawnFace, number: int) -> None:
         text = " ".join(f"{name} {round(angle)}" for name, angle in angles)
         if side >= 0.9 * LEAST_FACE:
             _put_text(picture, text, (left, bottom + 1.1 * letters + 6), 0.7 * letters)
-    sure = "" if math.isnan(face.confidence) else f"  {100 * face.confidence:.0f}%"
-    _put_text(picture, f"{number}{sure}", (left, top), letters)
+    sure = "" if math.isnan(face.confidence) else f"{100 * face.confidence:.0f}%"
+    if title := "  ".join(filter(None, (number, sure))):
+        _put_text(picture, title, (left, top), letters)
 
 
 def _put_side_view(picture: np.ndarray, face: DrawnFace, radius: float) -> None:
@@ -177,7 +197,7 @@ def _with_faces_below(
         centre = (np.asarray(face.box[:2], np.float64) + face.box[2:]) / 2
         region = np.concatenate([centre - side / 2, centre + side / 2])
         tile = warp(photo, to_crop(region), (cell, cell))
-        _put_face(tile, _scaled(face, cell / side, tuple(region[:2] + 0.5)), number)
+        _put_face(tile, _scaled(face, cell / side, tuple(region[:2] + 0.5)), str(number))
         row, column = divmod(place, columns)
         sheet[row * cell : (row + 1) * cell, column * cell : (column + 1) * cell] = tile
     if sheet.shape[1] > picture.shape[1]:

@@ -1,6 +1,7 @@
 """README.md and docs/: commands, programs, links and names in them are those of the code."""
 
 import importlib
+import json
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from senet_landmark.io.images import read_photo
 README = REPOSITORY / "README.md"
 DOCS = REPOSITORY / "docs"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
-OTHERS = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md"]
+OTHERS = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md", DOCS / "tour.ipynb"]
 
 
 def name_of(page):
@@ -32,7 +33,12 @@ all_pages = pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=name_of)
 
 
 def text_of(page):
-    return page.read_text(encoding="utf-8")
+    """A page's Markdown; a notebook's cells of code are blocks of it."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+    return "\n\n".join(s if kind == "markdown" else f"```python\n{s}\n```" for kind, s in cells)
 
 
 def blocks(page, language):
@@ -309,4 +315,5 @@ def test_site_builds(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tour.ipynb").is_file()  # that index.md links to
     assert (tmp_path / "index.html").is_file() and not list(tmp_path.rglob("*.py"))
