@@ -154,8 +154,7 @@ class FaceAlignment:
         else:
             faces = self._faces_in(photo, detected_faces)
         if not faces:
-            warnings.warn("No faces were detected.", stacklevel=2)
-            return (None, None, None) if return_bboxes or return_landmark_score else None
+            return _no_faces(return_bboxes or return_landmark_score)
         if self.flip_input:
             faces = with_mirrored(self._predictor, photo, faces)
         landmarks = [self._points(face) for face in faces]
@@ -181,12 +180,14 @@ class FaceAlignment:
         Returns:
           For each image the points of all its faces, one face after the other, float32 [68 * N, 2]
           or [68 * N, 3]; an empty list where there is no face. Or the tuple, as there, of lists of
-          B elements.
+          B elements. None of an empty batch.
         """
         images = _images_of(image_batch)
         boxes = [None] * len(images) if detected_faces is None else detected_faces
         if len(boxes) != len(images):
             raise InputError(f"{len(images)} images need as many lists of boxes, not {len(boxes)}.")
+        if not len(images):
+            return _no_faces(return_bboxes or return_landmark_score)
         results = [
             self.get_landmarks_from_image(image.transpose(1, 2, 0), given, True, True)
             for image, given in zip(images, boxes, strict=True)
@@ -262,6 +263,11 @@ class FaceAlignment:
         assert face.landmarks_3d is not None  # `_model_for`
         # That package's z grows towards the camera.
         return np.asarray(face.landmarks_3d * np.array([1, 1, -1], np.float32))
+
+
+def _no_faces(as_tuple: bool) -> tuple[None, None, None] | None:
+    warnings.warn("No faces were detected.", stacklevel=3)
+    return (None, None, None) if as_tuple else None
 
 
 def _landmarks_type(value: Any) -> LandmarksType:
