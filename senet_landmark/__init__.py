@@ -1,9 +1,9 @@
 """Train a facial-landmark detector, and run it anywhere as one frozen graph.
 
 This package is the core. The two packages beside it, `data_tools` and `export`, build on it; it
-imports neither of them, except in `cli`. Importing it loads neither TensorFlow nor OpenCV: a public
-name is looked up when it is first used (docs/python.md). The names that need TensorFlow start it in
-graph mode.
+imports neither of them, except in `cli` and `compat`. Importing it loads neither TensorFlow nor
+OpenCV: a public name is looked up when it is first used (docs/python.md). The names that need
+TensorFlow start it in graph mode.
 """
 
 import os

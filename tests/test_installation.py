@@ -19,6 +19,8 @@ assert export.MINE
 import senet_landmark as sl
 print(sl.Predictor().predict({photo!r})[0].landmarks.shape)
 import senet_landmark.export
+from senet_landmark.compat import dlib, face_alignment
+assert dlib.rectangle and face_alignment.FaceAlignment
 assert importlib.util.find_spec("data_tools") is None
 """
 

@@ -15,16 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
-from senet_landmark.data.augment import mirror_landmarks
 from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.measuring import AnnotatedFace, as_truth, scheme_problem
 from senet_landmark.evaluation.metrics import nme
 from senet_landmark.export.evaluation.face_sources import Photos, face_source_of
+from senet_landmark.export.inference.mirrored import mirrored_points
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.face.attributes import get_attribute
 from senet_landmark.face.boxes import LANDMARKS, canonical_box
@@ -222,13 +221,9 @@ def both_predictions(predictor: Predictor, face: AnnotatedFace) -> list[np.ndarr
     """A model's landmarks [K, 2] on the photo and on its mirror image, in the landmarks' box."""
     box = face.boxes[LANDMARKS]
     assert box is not None
-    width = face.photo.shape[1]
     plain = predictor.landmarks(face.photo, box[None], LANDMARKS)[0]
-    mirrored_box = np.array([width - 1 - box[2], box[1], width - 1 - box[0], box[3]])
-    mirrored = predictor.landmarks(cv2.flip(face.photo, 1), mirrored_box[None], LANDMARKS)
-    size = np.array([width, face.photo.shape[0]], np.float32)
-    back = mirror_landmarks((mirrored + 0.5) / size, predictor.scheme) * size - 0.5
-    return [plain, back[0].astype(np.float32)]
+    mirrored = mirrored_points(predictor, face.photo, box[None], LANDMARKS)
+    return [plain, mirrored.landmarks[0]]
 
 
 def _rows(

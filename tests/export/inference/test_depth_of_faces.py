@@ -8,8 +8,10 @@ import pytest
 from runs import PB_ENGINES, short
 from schema import check_results
 from senet_landmark.cli.model import print_figures
+from senet_landmark.compat import face_alignment
 from senet_landmark.data_tools.datasets.registry import list_entries, load_sample
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
+from senet_landmark.errors import InputError
 from senet_landmark.export.conversion.convert import convert
 from senet_landmark.export.conversion.quantise import last_layers
 from senet_landmark.export.engines.registry import load_engine
@@ -150,3 +152,41 @@ def test_picture_of_predict_is_drawn_from_the_side_too(model, tmp_path):
     (line,) = (tmp_path / "out" / "landmarks.jsonl").read_text().splitlines()
     check_results(json.loads(line))
     assert len(json.loads(line)["faces"][0]["depth"]) == 68
+
+
+def test_interface_of_face_alignment_takes_the_model_that_gives_the_type(model, monkeypatch):
+    types = face_alignment.LandmarksType
+    names = ["senet-68", str(model)]
+    monkeypatch.setattr(face_alignment, "shipped_models", lambda: names)
+    for kind, name in zip(types, ("senet-68", "model", "model"), strict=True):
+        assert face_alignment.FaceAlignment(kind).face_detector.predictor.name == name
+    with pytest.raises(InputError, match=rf"{TRUE_JAW} with depth, .*visible contour"):
+        face_alignment.FaceAlignment(types.TWO_D, model=model)
+    names.pop()
+    with pytest.raises(InputError, match=r"THREE_D needs a model .* depth, and none ships\. Give"):
+        face_alignment.FaceAlignment(types.THREE_D)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_interface_of_face_alignment_gives_three_dimensions(model, monkeypatch, flip):
+    """z grows towards the camera: the nose has the largest, the ears the smallest."""
+    types = face_alignment.LandmarksType
+    deep, flat = (
+        face_alignment.FaceAlignment(kind, flip_input=flip, model=model)
+        for kind in (types.THREE_D, types.TWO_HALF_D)
+    )
+    photo, box = portrait()[0], np.array([100.0, 150, 300, 350])
+    for one in (deep, flat):
+        predictor = one.face_detector.predictor
+        frontal = OneFace(predictor.contract, (0.0, 0.0, 0.0))
+        monkeypatch.setattr(predictor, "_run", frontal)
+    (points,), (scores,), _ = deep.get_landmarks(photo, [box], return_landmark_score=True)
+    assert points.shape == (68, 3) and points.dtype == np.float32 and scores.shape == (68,)
+    assert np.argmax(points[:, 2]) == 30 and np.argmin(points[:, 2]) in (0, 16)
+    assert points[:, 2].mean() == pytest.approx(0, abs=1e-3)
+    head = MEAN_FACE_3D * (1, 1, -1)
+    scale = np.ptp(points[:, 0]) / np.ptp(head[:, 0])
+    expected = scale * (head - head.mean(axis=0))
+    np.testing.assert_allclose(points - points.mean(axis=0), expected, atol=2.0 if flip else 0.1)
+    (two,) = flat.get_landmarks(photo, [box])
+    np.testing.assert_array_equal(two, points[:, :2])
