@@ -25,7 +25,7 @@ from senet_landmark.networks.model import build_model
 from senet_landmark.networks.weights import Weights, assign_weights
 from senet_landmark.runtime import session_config
 from senet_landmark.training import checkpoints
-from senet_landmark.training.summaries import predictions_summary
+from senet_landmark.training.pictures import predictions_picture
 
 TRAINING = "training_"
 """Prefix of the figures of training faces."""
@@ -45,12 +45,12 @@ class Validation:
         without regularisation. Where training faces are measured too, the same of these with the
         prefix `training_`.
       task_errors: weighted terms of the loss for the auxiliary tasks, on the validation faces.
-      picture: picture of the first faces with their predictions, for TensorBoard.
+      picture: the first faces with their predictions, RGB uint8 [H, W, 3].
     """
 
     figures: dict[str, float]
     task_errors: dict[str, float]
-    picture: tf.Summary
+    picture: np.ndarray
 
 
 class Validator:
@@ -112,7 +112,7 @@ class Validator:
         return Validation(
             figures=figures,
             task_errors=task_errors,
-            picture=predictions_summary("validation/predictions", self._batches[""][0], predicted),
+            picture=predictions_picture(self._batches[""][0], predicted),
         )
 
     def save(self, folder: Path, step: int) -> None:
