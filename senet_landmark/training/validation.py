@@ -11,12 +11,8 @@ import tf_slim as slim
 
 from senet_landmark.config import Config
 from senet_landmark.data.input_pipeline import Batch, BatchMaker, in_order
-from senet_landmark.evaluation.metrics import (
-    attribute_accuracy,
-    depth_errors,
-    mean_known,
-    pose_mae,
-)
+from senet_landmark.evaluation.metrics import mean_known
+from senet_landmark.evaluation.output_metrics import attribute_accuracy, depth_errors, pose_mae
 from senet_landmark.evaluation.squared_errors import squared_error
 from senet_landmark.evaluation.statistics import headline_figures
 from senet_landmark.face.attributes import predicted_classes

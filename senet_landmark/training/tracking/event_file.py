@@ -61,6 +61,12 @@ def summary(
     """Scalars, and pictures RGB uint8 [H, W, 3], by their tags."""
     values = [tf.Summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items()]
     for tag, picture in (pictures or {}).items():
-        image = tf.Summary.Image(encoded_image_string=encode_png(picture))
+        height, width, channels = picture.shape
+        image = tf.Summary.Image(
+            height=height,
+            width=width,
+            colorspace=channels,
+            encoded_image_string=encode_png(picture),
+        )
         values.append(tf.Summary.Value(tag=tag, image=image))
     return tf.Summary(value=values)
