@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from senet_landmark.config import Config
+from senet_landmark.errors import InputError
 from senet_landmark.io.files import read_json, write_json
 from senet_landmark.training.tracking.event_file import EventFile
 from senet_landmark.training.tracking.tracker import Tracker
@@ -72,7 +73,13 @@ class Tracking:
 
     def _identifiers(self) -> dict[str, str]:
         path = self._run / IDENTIFIERS
-        return dict(read_json(path)) if path.exists() else {}
+        try:
+            return dict(read_json(path)) if path.exists() else {}
+        except (InputError, TypeError, ValueError) as error:
+            _warn(
+                f"{error}\n{path} does not hold the identifiers: the run is tracked as a new one."
+            )
+            return {}
 
 
 class _Guarded:

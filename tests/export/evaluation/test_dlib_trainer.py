@@ -1,15 +1,10 @@
 """`benchmarks/dlib_trainer.py`: dlib learns from records, and evaluations take what it wrote."""
 
-import subprocess
-import sys
-
-import dlib
 import numpy as np
 import pytest
 
-from dlib_trainer import faces_of
+from dlib_trainer import faces_of, main
 from made_records import open_store
-from runs import REPOSITORY
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.detectors.dlib_hog import detect_dlib
 from senet_landmark.export.evaluation.peers import DLIB_OTHER_NOTE, load_dlib_predictor
@@ -40,16 +35,13 @@ def test_box_is_where_dlib_finds_the_face(synthetic_records):
     assert len(overlaps) > 5 and np.median(overlaps) > 0.7
 
 
-def test_dlib_learns_the_records_and_is_a_peer(synthetic_records, tmp_path):
+def test_dlib_learns_the_records_and_is_a_peer(synthetic_records, tmp_path, monkeypatch, capsys):
     out = tmp_path / "own.dat"
-    command = [
-        sys.executable, REPOSITORY / "benchmarks" / "dlib_trainer.py", "--records",
-        synthetic_records, "--out", out, "--trees", "30", "--oversampling", "5", "--threads", "1",
-    ]  # fmt: skip
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("44 faces, ")
-    assert dlib.shape_predictor(str(out))
+    options = ["--trees", "30", "--oversampling", "5", "--threads", "1"]
+    command = ["dlib_trainer", "--records", str(synthetic_records), "--out", str(out), *options]
+    monkeypatch.setattr("sys.argv", command)
+    main()
+    assert capsys.readouterr().out.startswith("44 faces, ")
     peer = load_dlib_predictor(out)
     assert (peer.name, peer.note) == ("own", DLIB_OTHER_NOTE)
     # The records are turned and lit copies of this face.

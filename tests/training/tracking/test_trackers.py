@@ -53,6 +53,16 @@ def test_next_session_goes_on_with_the_tracked_run(tmp_path):
     assert read_json(tmp_path / "trackers.json") == identifiers
 
 
+@pytest.mark.parametrize("content", ["{", "[1]"])
+def test_damaged_identifiers_are_a_new_tracked_run(tmp_path, capsys, content):
+    (tmp_path / "trackers.json").write_text(content)
+    recorder = Recorder()
+    one_session(tmp_path, recorder)
+    assert recorder.calls[0] == ("begin", 1, "")
+    assert "does not hold the identifiers" in capsys.readouterr().err
+    assert list(read_json(tmp_path / "trackers.json")) == ["recorder"]
+
+
 @pytest.mark.parametrize(
     ("fails", "told", "says"),
     [

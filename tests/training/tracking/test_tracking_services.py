@@ -1,13 +1,11 @@
 """Weights & Biases and MLflow without a server: the commands of docs/training.md, as they stand."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
 from runs import REPOSITORY
+from senet_landmark.cli.app import main
 from senet_landmark.config import flat, load_config, to_json
 from senet_landmark.io.files import read_json
 from senet_landmark.training.run_log import curves
@@ -23,32 +21,42 @@ SHORT = [
 
 
 @pytest.fixture
-def command(tmp_path, synthetic_records):
-    """(tracker, steps, *other parts of the command) -> what the command of the page prints."""
+def command(tmp_path, synthetic_records, monkeypatch, capsys):
+    """(tracker, steps, **other variables) -> what the command of the page prints."""
     (tmp_path / "records").symlink_to(synthetic_records)
+    monkeypatch.chdir(tmp_path)
     text = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
 
-    def run(tracker, steps, *changes):
+    def run(tracker, steps, **variables):
         (line,) = re.findall(rf"^[A-Z_]+=.* --train\.trackers {tracker}$", text, re.MULTILINE)
-        for old, new in changes:
-            assert old in line
-            line = line.replace(old, new)
-        line = line.replace("senet-landmark", f"{sys.executable} -m senet_landmark")
-        environment = os.environ | {
-            "PYTHONPATH": str(REPOSITORY), "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-        }  # fmt: skip
-        done = subprocess.run(
-            ["bash", "-c", " ".join([line, "--steps", str(steps), *SHORT])],
-            cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return done.stderr
+        assignment, program, *arguments = line.split()
+        assert program == "senet-landmark"
+        variables = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", **variables}
+        for name, value in (dict([assignment.split("=", 1)]) | variables).items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        assert main([*arguments, "--steps", str(steps), *SHORT]) == 0
+        return capsys.readouterr().err
 
     return run
 
 
+@pytest.fixture
+def wandb():
+    """Weights & Biases, which reads its variables anew in each test."""
+    module = pytest.importorskip("wandb", reason='needs Weights & Biases (pip install ".[wandb]")')
+    yield module
+    module.teardown()
+
+
+@pytest.fixture
+def mlflow():
+    """MLflow."""
+    return pytest.importorskip("mlflow", reason='needs MLflow (pip install ".[mlflow]")')
+
+
+@pytest.mark.usefixtures("wandb")
 def test_weights_and_biases_offline(command, tmp_path):
-    pytest.importorskip("wandb", reason='needs Weights & Biases (pip install ".[wandb]")')
     command("wandb", 2)
     command("wandb", 4)
     run = tmp_path / "run"
@@ -68,8 +76,7 @@ def test_weights_and_biases_offline(command, tmp_path):
         assert together[tag] == pytest.approx(curve, rel=1e-6), tag
 
 
-def test_mlflow_in_a_file(command, tmp_path):
-    mlflow = pytest.importorskip("mlflow", reason='needs MLflow (pip install ".[mlflow]")')
+def test_mlflow_in_a_file(command, tmp_path, mlflow):
     command("mlflow", 2)
     command("mlflow", 4)
     run = tmp_path / "run"
@@ -89,18 +96,17 @@ def test_mlflow_in_a_file(command, tmp_path):
     assert "config.json" in files and sum(path.endswith(".png") for path in pictures) == 2
 
 
+@pytest.mark.usefixtures("mlflow")
 def test_training_goes_on_without_mlflows_server(command, tmp_path):
-    pytest.importorskip("mlflow", reason='needs MLflow (pip install ".[mlflow]")')
     # Nothing listens at this port.
-    printed = command("mlflow", 2, ("sqlite:///mlflow.db", "http://127.0.0.1:9"))
+    printed = command("mlflow", 2, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
     assert printed.count("warning: mlflow: ") == 1
     assert "This session is not tracked there, the training goes on." in printed
     assert read_json(tmp_path / "run" / "result.json")["steps"] == 2
 
 
+@pytest.mark.usefixtures("wandb")
 def test_training_goes_on_without_login_to_weights_and_biases(command, tmp_path):
-    pytest.importorskip("wandb", reason='needs Weights & Biases (pip install ".[wandb]")')
-    alone = f"HOME={tmp_path} WANDB_API_KEY= WANDB_MODE=online"
-    printed = command("wandb", 2, ("WANDB_MODE=offline", alone))
+    printed = command("wandb", 2, WANDB_MODE="online", WANDB_API_KEY="", HOME=str(tmp_path))
     assert printed.count("warning: wandb: UsageError: No API key") == 1
     assert read_json(tmp_path / "run" / "result.json")["steps"] == 2
