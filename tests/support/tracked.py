@@ -43,6 +43,7 @@ def offline_history(path):
         items = {
             ".".join(item.nested_key) or item.key: json.loads(item.value_json)
             for item in record.history.item
+            if len(item.nested_key) < 2  # longer keys are what is known of a picture
         }
         for tag, value in items.items():
             if isinstance(value, int | float) and not tag.startswith("_"):

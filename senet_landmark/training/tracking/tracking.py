@@ -77,7 +77,7 @@ class Tracking:
             return dict(read_json(path)) if path.exists() else {}
         except (InputError, TypeError, ValueError) as error:
             _warn(
-                f"{error}\n{path} does not hold the identifiers: the run is tracked as a new one."
+                f"{error}\n{path} does not hold the identifiers: tracked as a new run."
             )
             return {}
 
