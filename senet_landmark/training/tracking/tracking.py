@@ -76,9 +76,7 @@ class Tracking:
         try:
             return dict(read_json(path)) if path.exists() else {}
         except (InputError, TypeError, ValueError) as error:
-            _warn(
-                f"{error}\n{path} does not hold the identifiers: tracked as a new run."
-            )
+            _warn(f"{error}\n{path} does not hold the identifiers: tracked as a new run.")
             return {}
 
 
