@@ -32,6 +32,9 @@ TFDS = ["tensorflow-datasets>=4.9", "importlib_resources"]
 ONNX = ["tf2onnx>=1.16"]
 TFLITE = ["ai-edge-litert>=1.0"]
 TENSORBOARD = ["tensorboard>=2.15"]
+WANDB = ["wandb>=0.19"]
+# The client of a server; SQLAlchemy and Alembic for a database in a file, as it is without one.
+MLFLOW = ["mlflow-skinny>=3.0", "sqlalchemy>=2.0", "alembic>=1.10"]
 
 SERVE = ["fastapi>=0.110", "uvicorn>=0.29", "python-multipart>=0.0.18"]
 
@@ -110,6 +113,8 @@ setup(
     extras_require={
         "train": TRAIN,
         "tensorboard": TENSORBOARD,
+        "wandb": [*TRAIN, *WANDB],
+        "mlflow": [*TRAIN, *MLFLOW],
         "beam": [*TRAIN, *BEAM],
         # The last releases that hold their models; newer ones download them. They do not go with
         # the newest TensorFlow, so that their environment has what an evaluation needs without it.

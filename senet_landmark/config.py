@@ -188,7 +188,9 @@ class TrainConfig:
     """Training faces that every validation measures too, drawn evenly and not augmented; figures
     with the prefix `training_`, beside those of the validation faces. 0: none."""
     summary_every: int = 100
-    """Steps between TensorBoard summaries."""
+    """Steps between points of the training curves."""
+    trackers: tuple[str, ...] = ()
+    """Experiment trackers that get curves, pictures and settings too; TensorBoard needs none."""
     keep_best: bool = True
     """Keep the weights with the lowest validation NME; otherwise freezing takes the latest."""
     task_stopping: float = 0.0
@@ -295,6 +297,15 @@ def check_config(config: Config) -> None:
 def to_json(config: Any) -> dict[str, Any]:
     """A dataclass instance as plain JSON values."""
     return dataclasses.asdict(config)
+
+
+def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
+    """The values in nested objects of JSON: (a.b.c, text of the value) of each."""
+    if not isinstance(value, dict):
+        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        return [(name, shown or "–")]
+    pairs = [flat(v, f"{name}.{k}" if name else str(k)) for k, v in value.items()]
+    return [pair for nested in pairs for pair in nested]
 
 
 def from_json(cls: type, value: Any, where: str = "config") -> Any:

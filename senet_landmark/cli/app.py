@@ -62,7 +62,7 @@ GROUPS: dict[str, dict[str, Command]] = {
                 "train.steps", "train.epochs", "train.minutes", "train.ema_decay",
                 "train.validate_every", "train.summary_every", "train.keep_best",
                 "train.task_stopping", "train.start_from", "train.patience", "train.report",
-                "train.wait_minutes",
+                "train.wait_minutes", "train.trackers",
             ),
         ),
         "report": Command("tuning", "write the report page of a training run"),

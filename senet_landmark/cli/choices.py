@@ -51,6 +51,7 @@ WriterName = Annotated[Any, _literal("export.inference.predict", "Format")]
 SETTINGS = {
     "network.name": _entries("networks.registry", "NETWORKS"),
     "loss.name": _entries("losses", "LOSSES"),
+    "train.trackers": _entries("training.tracking.tracker", "TRACKERS"),
 }
 """Setting of `config.json` -> its choices. Only the help shows them: training itself refuses an
 unknown name, whether it comes from the command line or from a `config.json`."""

@@ -6,6 +6,7 @@ import re
 _DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "dlib": "dlib-bin",
+    "mlflow": "mlflow-skinny",
     "multipart": "python-multipart",
     "PIL": "pillow",
 }

@@ -92,8 +92,8 @@ def evaluate(
       peer: Models of other people, on the same photos and boxes; by default none.
       detector_model: File of the detector: mmod_human_face_detector.dat for dlib_cnn,
         face_detection_yunet_2023mar.onnx for yunet; the others need none.
-      dlib_model: File shape_predictor_68_face_landmarks.dat, for the peer dlib; by default that of
-        the package face_recognition_models.
+      dlib_model: File shape_predictor_68_face_landmarks.dat, or another predictor of 68 points, for
+        the peer dlib; by default that of the package face_recognition_models.
       correct: Bring each box to the canonical box first. --no-correct shows what this is worth.
       passes: How often a face is cropped at most: where its box was poor, its landmarks give a
         better one and it is cropped again. 1 shows what this is worth.

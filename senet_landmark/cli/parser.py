@@ -138,7 +138,7 @@ def _option(hint: Any, default: Any, short: str | None = None, names: Sequence[s
     if value is None:  # a group of options, or a flag
         return plain
     if names:
-        value = "NAME"
+        value = value.replace(METAVARS[str], "NAME")
     names = names or _choices(hint)
     listed = f"One of {', '.join(names)}." if names else ""
     # After the sentence of a required option tyro shows no more text.

@@ -1,4 +1,4 @@
-"""Reads TFRecord files, with the position of each record, so that one record can be read alone.
+"""TFRecord files, with the position of each record, so that one record can be read alone.
 
 The format: https://www.tensorflow.org/tutorials/load_data/tfrecord, "TFRecords format details".
 TensorFlow's own reader is not used: it stops at the first damaged record and is slow to import.
@@ -47,6 +47,13 @@ def checksum(data: bytes) -> int:
     """The checksum that TFRecord files use: a masked CRC-32C, 32 bits."""
     crc: int = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def framed(data: bytes) -> bytes:
+    """A record as it is in a file: its length, its data and their checksums."""
+    length = struct.pack("<Q", len(data))
+    sums = [struct.pack("<I", checksum(part)) for part in (length, data)]
+    return length + sums[0] + data + sums[1]
 
 
 def raw_records(path: Path | str) -> Iterator[RawRecord]:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from senet_landmark.errors import InputError
-from senet_landmark.evaluation.metrics import (
+from senet_landmark.evaluation.metrics import normaliser
+from senet_landmark.evaluation.output_metrics import (
     attribute_accuracy,
     depth_errors,
     nme_3d,
-    normaliser,
     pose_mae,
 )
 from senet_landmark.evaluation.statistics import bootstrap_interval, errors_by_face, summarise
@@ -176,11 +176,11 @@ def metrics_of(measured: Measured, scheme: Scheme) -> dict[str, Any]:
       unmeasured: names of the faces of which no known landmark is one that the model predicts.
       by_attribute: attribute -> class -> as `by_subset`; missed: names of the missed faces.
       depth_error: of the model's depth, in percent of the box's size (the square root of its area):
-        `depth`, mean absolute error (`metrics.depth_errors`), and `nme_3d`, mean distance in three
-        dimensions (`metrics.nme_3d`); `interval_95` has both too. Only if the model predicts the
-        depth and that of a face is known.
-      pose_mae: `yaw`, `pitch`, `roll` and their `mean` in degrees, from `metrics.pose_mae`; only if
-        the model predicts a pose and the pose of a face is known.
+        `depth`, mean absolute error (`output_metrics.depth_errors`), and `nme_3d`, mean distance in
+        three dimensions (`output_metrics.nme_3d`); `interval_95` has both too. Only if the model
+        predicts the depth and that of a face is known.
+      pose_mae: `yaw`, `pitch`, `roll` and their `mean` in degrees, from `output_metrics.pose_mae`;
+        only if the model predicts a pose and the pose of a face is known.
       attribute_accuracy: attribute -> percent of the measured faces whose class is right; only
         for attributes that the model predicts and whose class is known for a face.
 

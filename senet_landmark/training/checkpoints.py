@@ -5,6 +5,7 @@ RUN/records.json       folder and description of the records
 RUN/environment.json   versions, processor, digest of the records (`environment.py`)
 RUN/state.json         minutes trained, figures of the validation
 RUN/shape_model.json   the shape model that makes the ASM copies, if the loss uses them
+RUN/trackers.json      what `train.trackers` know the run by
 RUN/skipped.json       corrupt records, if there are any
 RUN/checkpoints/       the last three checkpoints: weights, optimiser, averages, step, run state
 RUN/best/              the weights of the best validation, without the optimiser
@@ -66,7 +67,7 @@ def same_recipe(started: Config, config: Config) -> bool:
 
 _FREE = (
     "steps", "epochs", "minutes", "patience", "threads", "cache_mb", "max_corrupt", "summary_every",
-    "report", "wait_minutes", "measure_training",
+    "report", "wait_minutes", "measure_training", "trackers",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,6 +23,8 @@ from senet_landmark.training.progress import Progress
 from senet_landmark.training.report.report import write_training_report
 from senet_landmark.training.setup import Prepared
 from senet_landmark.training.task_stopping import TaskHistory, after_validation
+from senet_landmark.training.tracking.tracker import Tracker
+from senet_landmark.training.tracking.tracking import Tracking
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,22 @@ class Loop:
       prepared: the prepared run, with a validator.
       graph: graph of a training step.
       process: the process that the loop runs in; the chief in a distributed run.
+      trackers: trackers besides the event file.
     """
 
-    def __init__(self, prepared: Prepared, graph: TrainingGraph, process: Process):
+    def __init__(
+        self,
+        prepared: Prepared,
+        graph: TrainingGraph,
+        process: Process,
+        trackers: Sequence[Tracker] = (),
+    ):
         assert prepared.validator
         self._run, self._maker, self._start = prepared.run, prepared.maker, prepared.start
         self._validator, self._graph, self._process = prepared.validator, graph, process
         faces = len(self._maker.store) * process.workers
         self._options = _in_steps(prepared.config.train, faces)
+        self._tracking = Tracking(self._run, prepared.config, trackers)
         self._ended = ""
         self._begin_at(prepared.restored)
 
@@ -92,7 +103,7 @@ class Loop:
     def run(self, stopped: list[int]) -> TrainResult:
         """Trains until the run is done or `stopped` is no longer empty."""
         try:
-            with Progress(self._run, self._step, self._options.batch_size) as progress:
+            with Progress(self._step, self._options.batch_size) as progress:
                 if not self._process.run_sessions(
                     lambda: self._run_session(progress, stopped),
                     lambda: self._begin_at(checkpoints.readable_checkpoint(self._run)),
@@ -120,6 +131,7 @@ class Loop:
         """One session: trains to the end of the run."""
         try:
             with self._session() as session:
+                self._tracking.begin(self._step)
                 self._begun = time.monotonic()  # building the graph is not training
                 progress.begin(self._step)
                 self._ended = self._train(session, progress, stopped)
@@ -127,6 +139,8 @@ class Loop:
         except tf.errors.OpError:
             self._maker.store.check_skipped()  # its message is clearer than TensorFlow's
             raise
+        finally:
+            self._tracking.end(self._ended)
 
     def _session(self) -> tf.Session:
         """A session with restored or initialised variables, at the run's step."""
@@ -205,7 +219,7 @@ class Loop:
         self._last_loss = loss = float(np.mean(self._losses))
         self._losses.clear()
         faces = progress.rate(self._step)
-        progress.write(
+        self._tracking.log(
             self._step,
             {
                 "train/loss": loss,
@@ -241,7 +255,7 @@ class Loop:
         # Log before saving: values logged after the last checkpoint are logged again after a kill.
         values = {f"validation/{name}": value for name, value in validation.figures.items()}
         values |= {f"train/loss_{task}": value for task, value in task_losses.items()}
-        progress.write(self._step, values, validation.picture)
+        self._tracking.log(self._step, values, {"validation/predictions": validation.picture})
         folder = self._run / "checkpoints"
         checkpoints.save_checkpoint(self._graph.saver, session, folder, self._step, self._state)
         self._saved_at = self._step

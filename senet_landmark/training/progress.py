@@ -1,33 +1,22 @@
-"""Progress of a run while it trains: the bar in the terminal, and the curves for TensorBoard."""
+"""Progress of a run while it trains: the bar in the terminal."""
 
 import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
 from types import TracebackType
 
-import tensorflow.compat.v1 as tf
 from tqdm import tqdm
-
-from senet_landmark.errors import InputError
-from senet_landmark.training.run_log import start_session
-from senet_landmark.training.summaries import scalar_summary
 
 
 class Progress:
-    """The bar and the event file of one session of a run; a context manager.
+    """The bar of a run; a context manager.
 
     Args:
-      run: folder of the event file.
-      step: step at which the session begins.
+      step: step at which the run begins.
       batch_size: number of faces in a step.
     """
 
-    def __init__(self, run: Path, step: int, batch_size: int):
-        self._run, self._batch_size = run, batch_size
-        # Without the suffix two sessions within a second would share a name; it also sorts them.
-        suffix = f".{time.time_ns() % 10**9:09d}"
-        self._writer = tf.summary.FileWriter(str(run), filename_suffix=suffix)
+    def __init__(self, step: int, batch_size: int):
+        self._batch_size = batch_size
         # In a log file one line every 30 seconds, instead of ten a second.
         interval = 0.1 if sys.stderr.isatty() else 30.0
         self._bar = tqdm(initial=step, unit="step", dynamic_ncols=True, mininterval=interval)
@@ -43,16 +32,11 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        del kind, error, trace
         self._bar.close()
-        try:
-            self._writer.close()
-        except (OSError, tf.errors.OpError) as failure:
-            if error is None:
-                raise self._not_written(failure) from failure
 
     def begin(self, step: int) -> None:
-        """Starts a session at `step`: later points that are already in the curves are dropped."""
-        start_session(self._writer, step)
+        """Starts a session at `step`."""
         self._bar.n = self._bar.initial = step
         self.restart_clock(step)
 
@@ -75,25 +59,3 @@ class Progress:
     def restart_clock(self, step: int) -> None:
         """Starts the measurement of `rate` again."""
         self._since = (step, time.monotonic())
-
-    def write(self, step: int, values: Mapping[str, float], *more: tf.Summary) -> None:
-        """Writes points of curves, and other summaries, to the event file.
-
-        Raises:
-          InputError: the disk is full, or cannot be written for another reason.
-        """
-        try:
-            for tag, value in values.items():
-                self._writer.add_summary(scalar_summary(tag, value), step)
-            for summary in more:
-                self._writer.add_summary(summary, step)
-            self._writer.flush()
-        except (OSError, tf.errors.OpError) as error:
-            raise self._not_written(error) from error
-
-    def _not_written(self, error: Exception) -> InputError:
-        reason = str(error).splitlines()[0]
-        return InputError(
-            f"{self._run}: the curves could not be written ({reason}). The last checkpoint stays: "
-            "make room, and the same command continues from it."
-        )

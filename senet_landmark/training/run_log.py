@@ -6,6 +6,7 @@ TensorBoard then drops the events of earlier files from that step on (`_Purge` i
 event_accumulator.py), and so does `read_log`.
 """
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,15 +38,15 @@ class RunLog:
     resumed: list[int] = field(default_factory=list)
 
 
-def start_session(writer: tf.summary.FileWriter, step: int) -> None:
-    """Marks the beginning of a session; call it before anything else is logged.
+def session_start(step: int) -> tf.Event:
+    """The event that marks the beginning of a session, before anything else is logged.
 
     Args:
-      writer: writer of the session's event file.
       step: number of steps done before: 0, or the step of the restored checkpoint. Events of this
         step, e.g. its validation, stay valid; later events are dropped when the log is read.
     """
-    writer.add_session_log(tf.SessionLog(status=tf.SessionLog.START), step + 1)
+    start = tf.SessionLog(status=tf.SessionLog.START)
+    return tf.Event(wall_time=time.time(), step=step + 1, session_log=start)
 
 
 def curves(run: Path | str) -> dict[str, dict[int, float]]:

@@ -7,7 +7,7 @@ parameter server.
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,16 @@ from senet_landmark.training.graph import build_training_graph
 from senet_landmark.training.loop import Loop, TrainResult
 from senet_landmark.training.process import SingleProcess
 from senet_landmark.training.setup import Prepared, prepare
+from senet_landmark.training.tracking.tracker import Tracker, check_names, make_trackers
 
 
-def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
+def train(
+    config: Config,
+    records: Path | str,
+    run: Path | str,
+    *,
+    trackers: Sequence[Tracker] = (),
+) -> TrainResult:
     """Starts or resumes the run in folder `run`.
 
     Args:
@@ -34,11 +41,14 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
         (`checkpoints.same_recipe`).
       records: folder made by `build-records`.
       run: folder of checkpoints, config.json and TensorBoard events; made if absent.
+      trackers: receivers of the curves and pictures besides these events and those that
+        `config.train.trackers` names. On several machines the chief's alone are called.
 
     Returns:
       How the session ended. After Ctrl-C or SIGTERM everything is saved first.
 
     Raises:
+      ModuleNotFoundError: a package of `config.train.trackers` is not installed.
       InputError: an invalid value; records of another schema or split, with one identity in two
         splits, or with too many corrupt records; a run that was started with another configuration
         or other records; a loss that became NaN, or a full disk (the last good checkpoint stays); a
@@ -52,16 +62,23 @@ def train(config: Config, records: Path | str, run: Path | str) -> TrainResult:
             waiting = Waiting(cluster.name, Path(run), config.train)
             serve_parameters(cluster, config.train.threads, stopped, waiting)
             return TrainResult(0, ended="ps")
+        if not cluster or cluster.is_chief:
+            trackers = [*make_trackers(config.train.trackers), *trackers]
+            check_names(trackers)
         prepared = prepare(config, Path(records), Path(run), cluster)
         if cluster:
-            return _train_with_others(prepared, cluster, threads, stopped)
+            return _train_with_others(prepared, cluster, threads, stopped, trackers)
         with tf.Graph().as_default():
             graph = build_training_graph(prepared.config, prepared.maker, threads)
-            return Loop(prepared, graph, SingleProcess()).run(stopped)
+            return Loop(prepared, graph, SingleProcess(), trackers).run(stopped)
 
 
 def _train_with_others(
-    prepared: Prepared, cluster: Cluster, threads: int, stopped: list[int]
+    prepared: Prepared,
+    cluster: Cluster,
+    threads: int,
+    stopped: list[int],
+    trackers: Sequence[Tracker],
 ) -> TrainResult:
     """Runs the chief or another worker of a distributed run."""
     config, maker = prepared.config, prepared.maker
@@ -69,7 +86,7 @@ def _train_with_others(
         graph = build_distributed_graph(config, maker, threads, cluster)
         if cluster.is_chief:
             chief = Chief(cluster, graph, config.train, stopped)
-            return Loop(prepared, graph.training, chief).run(stopped)
+            return Loop(prepared, graph.training, chief, trackers).run(stopped)
         waiting = Waiting(cluster.name, prepared.run, config.train)
         step = follow(graph, maker, cluster, config.train, stopped, waiting)
         return TrainResult(step, ended="worker")

@@ -11,12 +11,8 @@ import tf_slim as slim
 
 from senet_landmark.config import Config
 from senet_landmark.data.input_pipeline import Batch, BatchMaker, in_order
-from senet_landmark.evaluation.metrics import (
-    attribute_accuracy,
-    depth_errors,
-    mean_known,
-    pose_mae,
-)
+from senet_landmark.evaluation.metrics import mean_known
+from senet_landmark.evaluation.output_metrics import attribute_accuracy, depth_errors, pose_mae
 from senet_landmark.evaluation.squared_errors import squared_error
 from senet_landmark.evaluation.statistics import headline_figures
 from senet_landmark.face.attributes import predicted_classes
@@ -25,7 +21,7 @@ from senet_landmark.networks.model import build_model
 from senet_landmark.networks.weights import Weights, assign_weights
 from senet_landmark.runtime import session_config
 from senet_landmark.training import checkpoints
-from senet_landmark.training.summaries import predictions_summary
+from senet_landmark.training.pictures import predictions_picture
 
 TRAINING = "training_"
 """Prefix of the figures of training faces."""
@@ -45,12 +41,12 @@ class Validation:
         without regularisation. Where training faces are measured too, the same of these with the
         prefix `training_`.
       task_errors: weighted terms of the loss for the auxiliary tasks, on the validation faces.
-      picture: picture of the first faces with their predictions, for TensorBoard.
+      picture: the first faces with their predictions, RGB uint8 [H, W, 3].
     """
 
     figures: dict[str, float]
     task_errors: dict[str, float]
-    picture: tf.Summary
+    picture: np.ndarray
 
 
 class Validator:
@@ -112,7 +108,7 @@ class Validator:
         return Validation(
             figures=figures,
             task_errors=task_errors,
-            picture=predictions_summary("validation/predictions", self._batches[""][0], predicted),
+            picture=predictions_picture(self._batches[""][0], predicted),
         )
 
     def save(self, folder: Path, step: int) -> None:

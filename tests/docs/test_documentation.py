@@ -129,7 +129,7 @@ PROGRAMS = [
     for page in PAGES
     for number in range(len(blocks(page, "python")))
 ]
-WITH_DATA = ("sl.build_records", "sl.evaluate")
+WITH_DATA = ("sl.build_records", "sl.evaluate", "sl.train(")
 """What the programs have in them that need records and a run: they are run in turn."""
 
 
@@ -169,6 +169,7 @@ def test_programs_that_need_data_run_in_turn(folder, monkeypatch, synthetic_tree
     programs = [program for program in programs if any(words in program for words in WITH_DATA)]
     for program in programs:
         exec(compile(program, "docs", "exec"), {"__name__": "__main__"})
+    assert '"train/loss"' in (folder / "run-tracked" / "log.jsonl").read_text()
     assert (folder / "model.onnx").is_file() and (folder / "evaluation" / "metrics.json").is_file()
     assert "dlib" in capsys.readouterr().out
 

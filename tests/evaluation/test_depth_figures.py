@@ -7,7 +7,7 @@ import pytest
 
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.measuring import AnnotatedFace, Measured, metrics_of
-from senet_landmark.evaluation.metrics import depth_errors, nme_3d
+from senet_landmark.evaluation.output_metrics import depth_errors, nme_3d
 from senet_landmark.face.pose import MEAN_FACE_3D, rotation_matrix
 from senet_landmark.face.schemes import TRUE_JAW, get_scheme
 

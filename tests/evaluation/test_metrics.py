@@ -8,14 +8,12 @@ from senet_landmark.errors import InputError
 from senet_landmark.evaluation import metrics
 from senet_landmark.evaluation.metrics import (
     NORMALISERS,
-    attribute_accuracy,
     error_by_group,
     nme,
     normaliser,
     point_errors,
-    pose_errors,
-    pose_mae,
 )
+from senet_landmark.evaluation.output_metrics import attribute_accuracy, pose_errors, pose_mae
 from senet_landmark.face.schemes import get_scheme
 
 

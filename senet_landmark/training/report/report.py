@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow.compat.v1 as tf
 
-from senet_landmark.config import Config, from_json, to_json
+from senet_landmark.config import Config, flat, from_json, to_json
 from senet_landmark.data.records import REPORT_NAME, RecordsInfo
 from senet_landmark.errors import InputError
 from senet_landmark.face.schemes import get_scheme
@@ -88,8 +88,8 @@ def write_training_report(run: Path | str, *, most: int = 500) -> Path:
         preset=config.preset,
         preset_known=config.preset in PRESETS,
         changes=_changes(config),
-        options=_flat(to_json(config)),
-        environment=_flat(_object(run / "environment.json")),
+        options=flat(to_json(config)),
+        environment=flat(_object(run / "environment.json")),
         skipped=_skipped(run / "skipped.json"),
         skipped_most=SKIPPED,
     )
@@ -198,21 +198,12 @@ def _skipped(path: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _flat(value: Any, name: str = "") -> list[tuple[str, str]]:
-    """Nested objects -> (a.b.c, text) of each value."""
-    if not isinstance(value, dict):
-        shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-        return [(name, shown or "–")]
-    pairs = [_flat(v, f"{name}.{k}" if name else str(k)) for k, v in value.items()]
-    return [pair for nested in pairs for pair in nested]
-
-
 def _changes(config: Config) -> list[tuple[str, str, str]]:
     """(option, value, the preset's value) where they differ."""
     if config.preset not in PRESETS:
         return []
     # Through JSON, as the run's configuration was: this turns a 7 into a 7.0.
     preset = from_json(Config, to_json(PRESETS[config.preset]))
-    defaults = dict(_flat(to_json(preset)))
-    values = _flat(to_json(config))
+    defaults = dict(flat(to_json(preset)))
+    values = flat(to_json(config))
     return [(name, text, defaults[name]) for name, text in values if defaults[name] != text]

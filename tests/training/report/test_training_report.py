@@ -14,11 +14,12 @@ from senet_landmark.cli import app
 from senet_landmark.config import load_config
 from senet_landmark.data.records import load_records_info
 from senet_landmark.errors import InputError
+from senet_landmark.training.pictures import predictions_picture
 from senet_landmark.training.report import report
 from senet_landmark.training.report.charts import NME, charts_of
 from senet_landmark.training.report.report import write_training_report
-from senet_landmark.training.run_log import RunLog, curves, logged_picture, read_log, start_session
-from senet_landmark.training.summaries import predictions_summary, scalar_summary
+from senet_landmark.training.run_log import RunLog, curves, logged_picture, read_log, session_start
+from senet_landmark.training.tracking.event_file import summary
 
 pytestmark = pytest.mark.slow
 
@@ -26,11 +27,11 @@ pytestmark = pytest.mark.slow
 def session(run, number: int, restored: int, steps, every: int = 2, value: float = 0.0):
     """Event file `number` of a session that goes on from step `restored`."""
     writer = tf.summary.FileWriter(str(run), filename_suffix=f".{number}")
-    start_session(writer, restored)
+    writer.add_event(session_start(restored))
     for step in steps:
-        writer.add_summary(scalar_summary("train/loss", value + step), step)
+        writer.add_summary(summary({"train/loss": value + step}), step)
         if step % every == 0:
-            writer.add_summary(scalar_summary(NME, 100 * value + step), step)
+            writer.add_summary(summary({NME: 100 * value + step}), step)
     writer.close()
     return sorted(run.glob(f"*.{number}"))[-1]
 
@@ -86,10 +87,8 @@ def test_logged_pictures_come_back(tmp_path):
     writer = tf.summary.FileWriter(str(tmp_path))
     faces = np.full((2, 32, 32, 3), 90, np.uint8)
     truth = np.full((2, 1, 2), 0.25, np.float32)
-    writer.add_summary(scalar_summary("train/loss", 1.0), 3)
-    writer.add_summary(
-        predictions_summary("p", {"image": faces, "landmarks": truth}, truth + 0.5), 3
-    )
+    shown = predictions_picture({"image": faces, "landmarks": truth}, truth + 0.5)
+    writer.add_summary(summary({"train/loss": 1.0}, {"p": shown}), 3)
     writer.close()
     places = read_log(tmp_path).pictures["p"]
     assert list(places) == [3]
