@@ -162,9 +162,7 @@ def exif_orientation(encoded: Any) -> Any:
     directory = start + tf.clip_by_value(number(start + 4, 4), 0, _EXIF_BYTES)
     count = tf.minimum(number(directory, 2), _ENTRIES)
     entries = directory + 2 + 12 * tf.range(count)
-    values = tf.boolean_mask(
-        number(entries + 8, 2), tf.equal(number(entries, 2), _ORIENTATION)
-    )
+    values = tf.boolean_mask(number(entries + 8, 2), tf.equal(number(entries, 2), _ORIENTATION))
     value = tf.concat([values, [1]], axis=0)[0]
     known = (start < last) & (value >= 1) & (value <= 8)
     return tf.where(known, value, 1)
