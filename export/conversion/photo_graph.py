@@ -220,8 +220,9 @@ def _crop(photo: Any, region: Any, size: tuple[int, int]) -> Any:
     y = _axis(region[1], region[3], lengths[0], factor, size[1])
     part = photo[y.first : y.last, x.first : x.last]
     cells = tf.stack([y.cells, x.cells])
-    # Half a level is rounded up, as OpenCV does where it averages 2 x 2 pixels.
-    reduced = tf.floor(tf.image.resize_area(part[None], cells)[0] + 0.5)
+    # OpenCV rounds half a level to even, but up where it averages 2 x 2 pixels: multiples of 1/4.
+    up = tf.where(tf.equal(factor, 2), 0.125, 0.0)
+    reduced = tf.round(tf.image.resize_area(part[None], cells)[0] + up)
     # Black around it, as beyond the photo.
     padded = tf.pad(reduced, [[1, 1], [1, 1], [0, 0]])
     rows = _between(padded, y, 0, [-1, 1, 1])

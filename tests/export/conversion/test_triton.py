@@ -25,8 +25,8 @@ FIELDS = {
     "Batching": {"preferred_batch_size": (1, "int32", True),
                  "max_queue_delay_microseconds": (2, "uint64")},
     "ModelConfig": {"name": (1, "string"), "backend": (17, "string"),
-                    "max_batch_size": (4, "int32"), "input": (5, "Tensor", True), "output": (6, "Output", True),
-                    "dynamic_batching": (11, "Batching")},
+                    "max_batch_size": (4, "int32"), "input": (5, "Tensor", True),
+                    "output": (6, "Output", True), "dynamic_batching": (11, "Batching")},
 }  # fmt: skip
 """The part of Triton's `model_config.proto` that is written: field -> (number, type, repeated)."""
 
