@@ -1,6 +1,8 @@
-"""`.pb` -> ONNX, TFLite or SavedModel, each checked against the `.pb` before it is written."""
+"""`.pb` -> other formats, each checked against the `.pb` before it is written."""
 
+import contextlib
 import importlib.util
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,9 +10,11 @@ import numpy as np
 
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.errors import InputError
-from senet_landmark.export.conversion import quantise
+from senet_landmark.export.conversion import quantise, triton
+from senet_landmark.export.conversion.folders import folder_written_whole
 from senet_landmark.export.conversion.formats import NAMES, SUFFIXES, Format
 from senet_landmark.export.conversion.onnx_model import write_onnx
+from senet_landmark.export.conversion.photo_parity import photo_difference
 from senet_landmark.export.conversion.saved_model import (
     CONTRACT,
     check_folder,
@@ -41,7 +45,7 @@ class Conversion:
     """The result of a conversion, and of its parity check.
 
     Attributes:
-      path: the file, or the folder of a SavedModel.
+      path: the file, or the folder of a SavedModel or of a model of Triton's.
       contract: the `.json` that goes with it.
       megabytes: size of the file, or of all files of the folder (10^6 bytes).
       differences: output -> the largest difference from the `.pb` over the crops, in the unit of
@@ -49,6 +53,8 @@ class Conversion:
       crops: number of crops that were compared.
       checked_in: the engines that ran the new file.
       quantised: what 8 bits cost and gain; None for the other formats.
+      photos: SavedModel with a signature for photos: the largest difference of its landmarks from
+        the predictor's on a photo, as a share of the crop's side; None for the others.
     """
 
     path: Path
@@ -58,6 +64,7 @@ class Conversion:
     crops: int
     checked_in: tuple[EngineName, ...]
     quantised: quantise.Cost | None = None
+    photos: float | None = None
 
 
 def convert(
@@ -71,7 +78,8 @@ def convert(
 
     A file beside the `.pb` with the same name shares the `.json` of the `.pb`. From then on whoever
     loads the `.pb` may get this file (`choose_engine`). Any other file gets a `.json` for itself
-    beside it; a SavedModel has the contract inside (`assets.extra/contract.json`).
+    beside it; a SavedModel has the contract inside (`assets.extra/contract.json`), and a model in a
+    repository of Triton's beside its `config.pbtxt`.
 
     Args:
       model: a `.pb` with its `.json`, or the name of one that ships.
@@ -79,7 +87,7 @@ def convert(
         float32 input and outputs.
       out: the file or folder to write; None: `MODEL.onnx`, `MODEL.tflite`, `MODEL-int8.tflite` or
         the folder `MODEL_savedmodel` beside the model; for a model that ships, in the current
-        folder.
+        folder. `triton`: the model repository, which gets a folder `MODEL`; None: `MODEL_triton`.
       records: records for the check; by default varied crops of the embedded portrait.
         `tflite-int8` needs records: it is calibrated on their training split and measured on their
         held-out split.
@@ -103,6 +111,8 @@ def convert(
     new_contract = contract
     if to == "savedmodel":
         check_folder(out)
+    elif to == "triton":
+        triton.check_model_folder(out / pb.stem)
     else:
         new_contract = _contract_at(out, pb, contract, to)
     if to == "tflite-int8" and records is None:
@@ -112,15 +122,50 @@ def convert(
         )
     if to == "savedmodel":
         return _saved_model(pb, contract, out, real_crops(contract, records))
+    if to == "triton":
+        return _triton(pb, contract, out / pb.stem, real_crops(contract, records))
     return _file(pb, contract, new_contract, out, to, records)
 
 
 def _saved_model(pb: Path, contract: Contract, out: Path, crops: np.ndarray) -> Conversion:
     expected = load_engine(pb, contract, "tensorflow")(crops)
+    photos = None
     with saved_model_written_whole(out, pb, replace(contract, conversions={})) as folder:
         outputs = saved_model_engine(folder, contract)(crops)
         largest = differences(outputs, expected, f"{out}: not written. It differs from {pb}")
-    return Conversion(out, out / CONTRACT, _megabytes(out), largest, len(crops), ("tensorflow",))
+        if contract.input.shape[0] < 1:
+            photos = photo_difference(folder, pb, contract, f"{out}: not written")
+    return Conversion(
+        out, out / CONTRACT, _megabytes(out), largest, len(crops), ("tensorflow",), photos=photos
+    )
+
+
+def _triton(pb: Path, contract: Contract, out: Path, crops: np.ndarray) -> Conversion:
+    """Writes the model's folder `out` in a repository."""
+    expect = load_engine(pb, contract, "tensorflow")
+    with folder_written_whole(out) as folder:
+        path = folder / triton.MODEL
+        path.parent.mkdir(parents=True)
+        with _converter_errors(out, pb):
+            write_onnx(pb, contract, path)
+        checked = replace(contract, conversions={path.suffix: sha256(path)})
+        problem = f"{out}: not written. It differs from {pb}"
+        largest, engines = _compared(path, checked, crops, expect, problem)
+        triton.write_around_onnx(folder, out.name, contract)
+    return Conversion(out, out / triton.CONTRACT, _megabytes(out), largest, len(crops), engines)
+
+
+@contextlib.contextmanager
+def _converter_errors(out: Path, pb: Path) -> Iterator[None]:
+    """Turns what a converter raises into an InputError."""
+    try:
+        yield
+    except (InputError, OSError):
+        raise
+    except Exception as error:  # a converter may raise any exception
+        raise InputError(
+            f"{out}: not written. {pb} cannot be converted ({type(error).__name__}: {error})."
+        ) from error
 
 
 def _file(
@@ -137,19 +182,13 @@ def _file(
     cost: quantise.Cost | None = None
     beside: dict[str, str] = {}
     with written_whole(out) as temporary:
-        try:
+        with _converter_errors(out, pb):
             if to == "onnx":
                 write_onnx(pb, contract, temporary)
             elif to == "tflite":
                 quantise.write_tflite(pb, contract, temporary)
             else:
                 cost = quantise.write_int8(pb, contract, temporary, Path(str(records)), expect)
-        except (InputError, OSError):
-            raise
-        except Exception as error:  # a converter may raise any exception
-            raise InputError(
-                f"{out}: not written. {pb} cannot be converted ({type(error).__name__}: {error})."
-            ) from error
         problem: str | None = f"{out}: not written. It differs from {pb}"
         if cost:
             quantise.check_cost(cost, f"{out}: not written. {pb}")

@@ -8,8 +8,9 @@ NAMES: dict[Format, str] = {
     "tflite": ".tflite",
     "tflite-int8": "-int8.tflite",
     "savedmodel": "_savedmodel",
+    "triton": "_triton",
 }
 """Format -> what follows the model's name in the default name of the file or folder."""
 
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "tflite": ".tflite", "tflite-int8": ".tflite"}
-"""Format -> suffix of its file; a SavedModel is a folder."""
+"""Format -> suffix of its file; the others are folders."""

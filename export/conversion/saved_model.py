@@ -1,23 +1,29 @@
-"""A frozen graph as a TensorFlow SavedModel: a folder with a serving signature."""
+"""A frozen graph as a TensorFlow SavedModel: a folder with signatures for crops and for photos."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
 from senet_landmark.config import to_json
 from senet_landmark.errors import InputError
+from senet_landmark.export.conversion.folders import folder_written_whole
+from senet_landmark.export.conversion.photo_graph import in_photos, photo_crops
 from senet_landmark.export.engines.interface import Engine, Outputs, in_batches
 from senet_landmark.frozen.contract import Contract
 from senet_landmark.frozen.graph import import_graph
 from senet_landmark.io.files import write_json
-from senet_landmark.io.temporaries import temporary_beside
 from senet_landmark.runtime import written_by_tensorflow
 
 SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
 """`serving_default`: input `image`, outputs `landmarks` and the contract's other outputs."""
+
+PHOTOS = "photos"
+"""Signature of encoded photos: inputs `photo`, string [N], and `boxes`, float32 [N, F, 4]; outputs
+as `in_photos`. A model of whole photos has no `boxes`; with a fixed batch it is left out."""
 
 CONTRACT = Path("assets.extra", "contract.json")
 """Where the contract is in the folder: TensorFlow leaves `assets.extra` to users and copies it with
@@ -37,22 +43,10 @@ def saved_model_written_whole(out: Path, model: Path, contract: Contract) -> Ite
       model: the `.pb`.
       contract: the model's.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_beside(out, folder=True) as temporary:
-        folder = temporary / "made"
+    with folder_written_whole(out) as folder:
         with written_by_tensorflow(out):
             _write(folder, model, contract)
         yield folder
-        # A folder cannot be renamed to the name of a folder that is not empty.
-        older = temporary / "older"
-        if out.exists():
-            out.rename(older)
-        try:
-            folder.rename(out)
-        except OSError:
-            if older.exists():
-                older.rename(out)
-            raise
 
 
 def check_folder(out: Path) -> None:
@@ -75,34 +69,73 @@ def saved_model_engine(folder: Path, contract: Contract) -> Engine:
     Raises:
       InputError: the folder holds no SavedModel with the signature that the contract describes.
     """
-    with tf.Graph().as_default() as graph:
-        session = tf.Session(graph=graph)
-        try:
-            loaded = tf.saved_model.load(session, SERVING, str(folder))
-            signature = loaded.signature_def[SIGNATURE]
-            image = signature.inputs["image"].name
-            names = {name: signature.outputs[name].name for name in contract.outputs}
-        except (OSError, RuntimeError, ValueError) as error:
-            raise InputError(f"{folder}: is no SavedModel of this project ({error}).") from error
+    serve = signature_runner(folder, SIGNATURE)
     size = contract.input.shape[0]
 
     def run(crops: np.ndarray) -> Outputs:
-        outputs: Outputs = session.run(names, {image: crops.astype(np.float32, copy=False)})
-        return outputs
+        outputs = serve({"image": crops.astype(np.float32, copy=False)})
+        return {name: outputs[name] for name in contract.outputs}
 
     return in_batches(run, size) if size > 0 else run
 
 
+def signature_runner(folder: Path, name: str) -> Callable[[dict[str, Any]], Outputs]:
+    """A signature of a SavedModel, run in a session: its inputs by name -> its outputs by name.
+
+    Raises:
+      InputError: the folder holds no SavedModel with that signature.
+    """
+    with tf.Graph().as_default() as graph:
+        session = tf.Session(graph=graph)
+        try:
+            signature = tf.saved_model.load(session, SERVING, str(folder)).signature_def[name]
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(f"{folder}: is no SavedModel of this project ({error}).") from error
+    inputs = {key: tensor.name for key, tensor in signature.inputs.items()}
+    outputs = {key: tensor.name for key, tensor in signature.outputs.items()}
+
+    def run(values: dict[str, Any]) -> Outputs:
+        found: Outputs = session.run(outputs, {inputs[key]: v for key, v in values.items()})
+        return found
+
+    return run
+
+
 def _write(folder: Path, model: Path, contract: Contract) -> None:
     with tf.Graph().as_default() as graph, tf.Session(graph=graph) as session:
-        tensors = import_graph(model, contract)
+        image, photo_inputs, regions = _inputs(contract)
+        tensors = import_graph(model, contract, image=image)
         image = tensors.pop("image")
+        signatures = {SIGNATURE: tf.saved_model.predict_signature_def({"image": image}, tensors)}
+        if photo_inputs:
+            signatures[PHOTOS] = tf.saved_model.predict_signature_def(
+                photo_inputs, in_photos(tensors, regions, contract)
+            )
         builder = tf.saved_model.Builder(str(folder))
         builder.add_meta_graph_and_variables(
             session,
             SERVING,
-            {SIGNATURE: tf.saved_model.predict_signature_def({"image": image}, tensors)},
+            signatures,
             strip_default_attrs=True,  # TensorFlow 1.15 does not know the newer attributes
         )
         builder.save()
     write_json(folder / CONTRACT, to_json(contract))
+
+
+def _inputs(contract: Contract) -> tuple[Any, dict[str, Any], Any]:
+    """The network's input, the inputs of the signature `photos`, and the regions of its crops.
+
+    The crops of the photos are the value that the network's input has by default: so both
+    signatures share one network. (None, {}, None) for a fixed batch.
+    """
+    if contract.input.shape[0] > 0:
+        return None, {}, None
+    inputs = {"photo": tf.placeholder(tf.string, [None], "photo")}
+    if contract.crop.of == "face":
+        inputs["boxes"] = tf.placeholder(tf.float32, [None, None, 4], "boxes")
+    crops = photo_crops(inputs["photo"], inputs.get("boxes"), contract)
+    width, height = contract.size
+    image = tf.placeholder_with_default(
+        crops.image, [None, height, width, 3], contract.input.operation
+    )
+    return image, inputs, crops.regions

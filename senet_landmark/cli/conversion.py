@@ -13,18 +13,20 @@ def convert(
     out: Path | None = None,
     records: Path | None = None,
 ) -> None:
-    """Frozen .pb -> ONNX, TFLite (float or 8 bits) or SavedModel, checked for parity on real crops.
+    """Frozen .pb -> ONNX, TFLite, SavedModel or Triton's repository, each checked on real crops.
 
     For example:
       senet-landmark convert --model model.pb --to onnx
       senet-landmark convert --model model.pb --to tflite-int8 --records records
+      senet-landmark convert --model senet-68 --to triton --out model_repository
 
     Args:
       model: A .pb that freeze wrote, or the name of one that ships.
       to: Format to write; tflite-int8 has a third of the size.
-      out: The file to write, or the folder of a SavedModel. By default it is beside the model and
-        has the model's name, with -int8.tflite or _savedmodel at the end. A model that ships is
-        converted into the current folder.
+      out: The file to write, the folder of a SavedModel, or Triton's model repository, in which
+        the model gets a folder. By default it is beside the model and has the model's name, with
+        -int8.tflite, _savedmodel or _triton at the end. A model that ships is converted into the
+        current folder.
       records: Records for the check; by default an embedded portrait. tflite-int8 needs them.
     """
     from senet_landmark.runtime import start_tensorflow
@@ -42,6 +44,11 @@ def convert(
             f"equal to {model} on {conversion.crops} crops in {engines}: "
             f"{described(conversion.differences)}."
         )
+        if conversion.photos is not None:
+            print(
+                f"signature photos: landmarks to {conversion.photos:.1e} of the crop as predict's "
+                "in one pass, on a JPEG."
+            )
         return
     print(
         f"NME on {cost.held_out} held-out faces: {cost.nme:.3f}%, that of {model} "

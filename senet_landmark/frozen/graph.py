@@ -30,10 +30,16 @@ def read_graph(model: Path, contract: FrozenTensors, batch: int = 0) -> Any:
     return graph_def
 
 
-def import_graph(model: Path, contract: FrozenTensors, batch: int = 0) -> dict[str, Any]:
+def import_graph(
+    model: Path, contract: FrozenTensors, batch: int = 0, image: Any = None
+) -> dict[str, Any]:
     """Imports a `.pb` into the default graph; returns `image` and the outputs by their names.
 
-    Args as `read_graph`.
+    Args:
+      model: the `.pb`.
+      contract: the contract of the model.
+      batch: as `read_graph`.
+      image: a tensor in the default graph that takes the input's place, and its name.
 
     Raises:
       InputError: the file is not a graph, or lacks the tensors that its contract names.
@@ -41,10 +47,18 @@ def import_graph(model: Path, contract: FrozenTensors, batch: int = 0) -> dict[s
     import tensorflow.compat.v1 as tf
 
     graph_def = read_graph(model, contract, batch)
+    replaced = {}
+    if image is not None:
+        replaced = {contract.input.name: image}
+        others = [node for node in graph_def.node if node.name != contract.input.operation]
+        del graph_def.node[:]
+        graph_def.node.extend(others)
     try:
-        tf.import_graph_def(graph_def, name="")
+        tf.import_graph_def(graph_def, input_map=replaced, name="")
         graph = tf.get_default_graph()
-        tensors = {"image": graph.get_tensor_by_name(contract.input.name)}
+        tensors = {
+            "image": graph.get_tensor_by_name(contract.input.name) if image is None else image
+        }
         for name, tensor in contract.outputs.items():
             tensors[name] = graph.get_tensor_by_name(tensor.name)
     except Exception as error:  # an unknown operation raises one of TensorFlow's own errors
