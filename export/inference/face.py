@@ -1,5 +1,6 @@
-"""A face in a photo, as the model predicts it."""
+"""A face in a photo, as the model predicts it, and which faces of a photo are kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -88,3 +89,21 @@ class Face:
             return canonical_box(self.landmarks, self.scheme)
         except InputError:
             return self.box
+
+
+def kept_faces(faces: Sequence[Face], max_faces: int = 0, min_confidence: float = 0.0) -> list[int]:
+    """The indices of the faces that are kept, in their order.
+
+    Args:
+      faces: the faces of one photo or frame.
+      max_faces: keep so many, those whose `own_box` has the largest area; 0: all.
+      min_confidence: keep those whose `confidence` is at least this, before they are counted; 0:
+        all, also those without a confidence.
+    """
+
+    def area(index: int) -> float:
+        left, top, right, bottom = faces[index].own_box.tolist()
+        return float((right - left) * (bottom - top))
+
+    kept = [i for i, face in enumerate(faces) if not face.confidence < min_confidence]
+    return sorted(sorted(kept, key=area, reverse=True)[: max_faces or None])
