@@ -205,7 +205,7 @@ def _predict(
                 raise
             failed.append({"photo": name_of(video, place), "reason": str(error)})
             continue
-        print_video(name_of(video, place), summary, say)
+        print_video(name_of(video, place), summary, place is None, say)
         if summary["interrupted"] and place is not None:
             print_skipped(failed, say=say.problem)
             raise KeyboardInterrupt

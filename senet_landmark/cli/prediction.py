@@ -96,8 +96,8 @@ def print_photos(summary: dict[str, Any], out: Path, with_boxes: bool, say: Mess
         say.result(TRY + TRY_BOX)
 
 
-def print_video(video: str, summary: dict[str, Any], say: Messages) -> None:
-    """Prints what was found in a video, and what was wrong with it."""
+def print_video(video: str, summary: dict[str, Any], is_live: bool, say: Messages) -> None:
+    """Prints what was found in a video, camera or stream, and what was wrong with it."""
     stopped = ", stopped" if summary["interrupted"] else ""
     before = " (done before)" if summary["before"] else ""
     say.result(
@@ -105,9 +105,16 @@ def print_video(video: str, summary: dict[str, Any], say: Messages) -> None:
         f"{summary['seconds']:.1f} s{stopped}{before} -> {summary['video'] or summary['csv']}"
     )
     if summary["bad_frames"]:
-        say.result(f"  {summary['bad_frames']} frames could not be decoded and are left out")
+        say.result(
+            f"  {summary['bad_frames']} frames are missing or could not be decoded: they are left "
+            "out"
+        )
     if summary["ended_early"]:
-        say.result("  it ended before the number of frames that it says it has: is it whole?")
+        say.result(
+            "  the camera or stream ended"
+            if is_live
+            else "  it ended before the number of frames that it says it has: is it whole?"
+        )
     if not summary["identities"]:
         say.result(f"  no face found. {TRY}.")
 

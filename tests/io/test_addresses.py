@@ -69,7 +69,7 @@ def test_what_is_wrong_is_told_with_the_address(server, path, words):
 
 def test_size_is_bounded_also_where_the_server_does_not_tell_it(server):
     least = len(PHOTO) / 1e6
-    with pytest.raises(InputError, match="larger than .* --max-megabytes"):
+    with pytest.raises(InputError, match=r"larger than .* --max-megabytes"):
         fetch_photo(f"{server.url}/endless.jpg", Limits(megabytes=2 * least))
     assert fetch_photo(f"{server.url}/photo.jpg", Limits(megabytes=least + 1e-6)) == PHOTO
 
@@ -80,7 +80,7 @@ def test_clips_are_written_to_a_file(server, tmp_path):
     assert (tmp_path / "clip").read_bytes() == bytes(range(256)) * 2000
     with pytest.raises(InputError, match="is not a clip, the server sends text"):
         fetch_clip(f"{server.url}/error.mp4", tmp_path / "clip")
-    with pytest.raises(InputError, match="larger than 0.1 MB"):
+    with pytest.raises(InputError, match=r"larger than 0.1 MB"):
         fetch_clip(f"{server.url}/clip.avi", tmp_path / "clip", Limits(megabytes=0.1))
 
 
