@@ -37,6 +37,11 @@ _CHANGES = (
         '    COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}"))\n'
         "    compopt -o filenames 2>/dev/null",
     ),
+    # fish: tyro leaves the word out.
+    (
+        "    set -l current (count $words)\n",
+        "    set -l current (count $words)\n    set -a words (commandline -ct)\n",
+    ),
 )
 """What is found in tyro's script, and what is put in its place."""
 

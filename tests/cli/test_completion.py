@@ -36,7 +36,7 @@ _describe() {{ print -l -- "${{(@)completion_array%%:*}}" }}
 words=({words}); CURRENT=${{#words}}
 source {script}
 """
-FISH = "source {script}; complete -C '{line}' | string replace -r '\\t.*' ''"
+FISH = "source {script}; complete -C '{line}' | string replace -r '\\t.*' ''; or true"
 PROGRAMS = {"bash": BASH, "zsh": ZSH, "fish": FISH}
 
 
@@ -53,7 +53,7 @@ def completed(scripts, shell, *words):
         [shell, *options[shell], script], capture_output=True, text=True, check=True,
         cwd=scripts / "in",
     )  # fmt: skip
-    assert not run.stderr
+    assert not run.stderr, run.stderr
     return set(run.stdout.split("\n")) - {""}
 
 
@@ -75,6 +75,7 @@ def test_scripts_have_what_was_put_into_them(scripts, shell):
     assert "completions or ['__TYRO_COMPLETE_FILES__']" in script
     assert all(f"'{command}'" in script for command in COMMANDS)
     assert ("compopt -o filenames" in script) == (shell == "bash")
+    assert ("set -a words (commandline -ct)" in script) == (shell == "fish")
 
 
 def test_a_script_is_printed_or_written(tmp_path, capsys):
