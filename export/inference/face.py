@@ -107,3 +107,22 @@ def kept_faces(faces: Sequence[Face], max_faces: int = 0, min_confidence: float 
 
     kept = [i for i, face in enumerate(faces) if not face.confidence < min_confidence]
     return sorted(sorted(kept, key=area, reverse=True)[: max_faces or None])
+
+
+def check_kept(max_faces: int, min_confidence: float, has_confidence: bool) -> None:
+    """Raises InputError where the arguments of `kept_faces` are out of range.
+
+    Args:
+      max_faces, min_confidence: as there.
+      has_confidence: whether the model tells a confidence.
+    """
+    if max_faces < 0 or not 0 <= min_confidence <= 1:
+        raise InputError(
+            f"The largest number of faces is 0 or more, not {max_faces}, and the smallest "
+            f"confidence is from 0 to 1, not {min_confidence}."
+        )
+    if min_confidence and not has_confidence:
+        raise InputError(
+            "This model tells no confidence of a face, so that there is no smallest one: leave out "
+            "--min-confidence, or take a model with it, such as senet-68."
+        )

@@ -18,7 +18,7 @@ from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import choose_engine, load_engine
 from senet_landmark.export.inference.align import TEMPLATE_SIDE, align_face
 from senet_landmark.export.inference.confidence import expected_errors, face_confidence, with_spread
-from senet_landmark.export.inference.face import Face, kept_faces
+from senet_landmark.export.inference.face import Face, check_kept, kept_faces
 from senet_landmark.export.inference.passes import Cropping, make_passes
 from senet_landmark.face import geometry
 from senet_landmark.face.attributes import get_attribute, split_probabilities
@@ -83,19 +83,10 @@ class Predictor:
     ):
         if passes < 1:
             raise InputError(f"A predictor makes 1 pass or more, not {passes}.")
-        if max_faces < 0 or not 0 <= min_confidence <= 1:
-            raise InputError(
-                f"The largest number of faces is 0 or more, not {max_faces}, and the smallest "
-                f"confidence is from 0 to 1, not {min_confidence}."
-            )
         self._kept = (max_faces, min_confidence)
         self._path = find_model(model)
         self.contract = load_contract(self._path)
-        if min_confidence and self.contract.confidence is None:
-            raise InputError(
-                f"{self._path}: this model tells no confidence of a face, so that there is no "
-                "smallest one. Leave it out."
-            )
+        check_kept(max_faces, min_confidence, self.contract.confidence is not None)
         self.engine = choose_engine(self._path, self.contract, engine).engine
         self._run = load_engine(self._path, self.contract, self.engine, threads)
         self._whole_photo = self.contract.crop.of == "photo"

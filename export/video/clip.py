@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -237,17 +237,18 @@ def _opened(source: Path | str | int, limits: Limits = Limits()) -> cv2.VideoCap
         if isinstance(source, int):
             return cv2.VideoCapture(source)
         name = os.fspath(source)
+        options: tuple[Any, ...] = ()
         if scheme_of(name):
             wait = round(limits.seconds * 1000)
             times = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait]
-            return cv2.VideoCapture(name, cv2.CAP_FFMPEG, times)
-        if "%" in name or not name.isascii():
+            options = (cv2.CAP_FFMPEG, times)
+        elif "%" in name or not name.isascii():
             link = Path(folder, "video" + Path(name).suffix.lower())
             with contextlib.suppress(OSError, UnicodeError):  # Windows may allow no links
                 if link.name.isascii():
                     link.symlink_to(os.path.abspath(name))
                     name = str(link)
         try:
-            return cv2.VideoCapture(name)
+            return cv2.VideoCapture(name, *options)
         except (cv2.error, UnicodeError, TypeError, SystemError):
             return cv2.VideoCapture()

@@ -88,7 +88,7 @@ def sorted_sources(sources: Sequence[str], options: SourceOptions, fps: float) -
     with contextlib.ExitStack() as stack:
         for source in sources:
             try:
-                if source == "-":
+                if source in ("-", "/dev/stdin"):
                     folder = tempfile.TemporaryDirectory(prefix="senet-landmark-")
                     _add_piped(result, Path(stack.enter_context(folder)), options, fps)
                 elif scheme_of(source):
