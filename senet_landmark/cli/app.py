@@ -147,7 +147,7 @@ def _run(arguments: list[str]) -> None:
         # Also after a command: a shell completes the program.
         from senet_landmark.cli.completion import complete
 
-        complete(arguments[arguments.index(words[0]) :])
+        complete(arguments[arguments.index(words[0]) :], COMMANDS)
         return
     name, *options = arguments or ["--help"]
     if name in ("-h", "--help"):

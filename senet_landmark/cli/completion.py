@@ -7,15 +7,17 @@ names of files, which tyro gives after options alone.
 import contextlib
 import importlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from senet_landmark.cli.app import COMMANDS
 from senet_landmark.cli.parser import write_script
 from senet_landmark.errors import InputError
 from senet_landmark.io.files import write_bytes
 from senet_landmark.presets import get_preset
+
+if TYPE_CHECKING:
+    from senet_landmark.cli.app import Command
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -46,8 +48,12 @@ _CHANGES = (
 """What is found in tyro's script, and what is put in its place."""
 
 
-def complete(arguments: Sequence[str]) -> None:
+def complete(arguments: Sequence[str], commands: "Mapping[str, Command]") -> None:
     """Prints the script, or writes it to a file: `--tyro-write-completion SHELL FILE`.
+
+    Args:
+      arguments: from that option on.
+      commands: the table of the commands.
 
     Raises:
       InputError: the arguments are others, or the file cannot be written.
@@ -57,7 +63,7 @@ def complete(arguments: Sequence[str]) -> None:
         raise InputError(
             f"Give {PRINT} SHELL, or {WRITE} SHELL FILE; SHELL is one of {', '.join(SHELLS)}."
         )
-    script = completion_script(values[0])
+    script = completion_script(values[0], commands)
     if option == PRINT or values[1] == "-":
         print(script)
         return
@@ -68,11 +74,11 @@ def complete(arguments: Sequence[str]) -> None:
     print(f"{values[0]}: completion -> {Path(values[1])}")
 
 
-def completion_script(shell: str) -> str:
+def completion_script(shell: str, commands: "Mapping[str, Command]") -> str:
     """The script of a shell, for all commands with the options of their default preset."""
     functions: dict[str, Callable[..., Any]] = {}
     short: dict[str, str] = {}
-    for name, command in COMMANDS.items():
+    for name, command in commands.items():
         module = importlib.import_module(f"senet_landmark.cli.{command.file}")
         function = name.replace("-", "_")
         functions[name] = (

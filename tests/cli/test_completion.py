@@ -18,7 +18,7 @@ def scripts(tmp_path_factory):
     (folder / "in" / "my photo.jpg").touch()
     (folder / "in" / "mine.png").touch()
     for shell in SHELLS:
-        (folder / shell).write_text(completion_script(shell))
+        (folder / shell).write_text(completion_script(shell, COMMANDS))
     return folder
 
 
