@@ -23,7 +23,7 @@ from senet_landmark.export.inference.lines import (
     read_lines,
     read_videos,
 )
-from senet_landmark.io.addresses import file_name_of, host_of, is_web, shown
+from senet_landmark.io.addresses import check_address, file_name_of, host_of, is_web, shown
 from senet_landmark.io.folders import Walk, kind_of, nothing_in, require_file, suffix_of
 
 _NUMBERED = re.compile(r"(?s)(.+)_([2-9]|[1-9]\d+)")
@@ -139,7 +139,7 @@ def survey(sources: Iterable[Path | Input], out: Path, is_video: Callable[[Path]
 def list_inputs(
     sources: Iterable[Path | str | Input],
     out: Path,
-    problem: Callable[[Path, str], None] | None = None,
+    problem: Callable[[Path | str, str], None] | None = None,
 ) -> Iterator[Input]:
     """The photos of files and folders in order; a folder with its subfolders, sorted by name.
 
@@ -157,11 +157,15 @@ def list_inputs(
     """
     is_result, walk = result_finder(), _walk(out, problem)
     for source in sources:
-        if isinstance(source, Input) or is_web(source):
-            yield source if isinstance(source, Input) else input_of(source)
+        if isinstance(source, Input):
+            yield source
             continue
-        source = Path(source)
         try:
+            if is_web(source):
+                check_address(str(source))
+                yield input_of(source)
+                continue
+            source = Path(source)
             if os.path.isdir(source):
                 if walk.visited(source):
                     continue
@@ -184,7 +188,7 @@ def list_inputs(
             problem(source, str(error))
 
 
-def _walk(out: Path, problem: Callable[[Path, str], None] | None) -> Walk:
+def _walk(out: Path, problem: Callable[[Path | str, str], None] | None) -> Walk:
     """A walk that leaves out the folder of the results."""
     results = os.path.realpath(out)
 

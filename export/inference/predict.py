@@ -209,7 +209,7 @@ def _tasks(
 ) -> Iterator[Task]:
     """The photos that are to be done, each once; the others are counted. Fills `order`."""
 
-    def problem(path: Path, reason: str) -> None:
+    def problem(path: Path | str, reason: str) -> None:
         LOG.info("skipped: %s", reason)
         summary.skip(str(path), reason)
         results.skip(path, reason)

@@ -8,6 +8,7 @@ import contextlib
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ from senet_landmark.errors import InputError
 
 if TYPE_CHECKING:
     from senet_landmark.export.inference.inputs import Input
+
+
+ASKED_AT_ONCE = 16
+"""Addresses whose servers are asked at the same time what they lead to."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,10 @@ def sorted_sources(sources: Sequence[str], options: SourceOptions, fps: float) -
 
     result, limits = Sources(), limits_of(options)
     with contextlib.ExitStack() as stack:
+        # Several at a time: where a suffix does not say what it is, the server is asked.
+        with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
+            web = [source for source in dict.fromkeys(sources) if is_web(source)]
+            kinds = dict(zip(web, threads.map(lambda a: kind_at(a, limits), web), strict=True))
         for source in sources:
             try:
                 if source in ("-", "/dev/stdin"):
@@ -93,7 +102,7 @@ def sorted_sources(sources: Sequence[str], options: SourceOptions, fps: float) -
                     _add_piped(result, Path(stack.enter_context(folder)), options, fps)
                 elif scheme_of(source):
                     check_address(source)
-                    kind = kind_at(source, limits) if is_web(source) else "live"
+                    kind = kinds.get(source, "live")
                     if kind == "photo":
                         result.paths.append(input_of(source))
                     else:

@@ -141,6 +141,9 @@ def kind_at(address: str, limits: Limits = Limits()) -> Literal["photo", "video"
             data = b""
             for chunk in _chunks(response, address, limits, MOST_SNIFFED / 1e6, cut=True):
                 data += chunk
+                # Whether a GIF moves is not at its beginning.
+                if len(data) >= _CHUNK and not data.startswith(b"GIF8"):
+                    break
             kind = kind_of_bytes(data)
             if kind == "other" and response.headers.get_content_maintype() == "video":
                 return "video"
@@ -298,4 +301,7 @@ def _refuse_page(response: Any, address: str, data: bytes, what: str) -> None:
 
 
 def _suffix(address: str) -> str:
-    return os.path.splitext(unquote(urlsplit(address).path))[1].lower()
+    try:
+        return os.path.splitext(unquote(urlsplit(address).path))[1].lower()
+    except ValueError:  # `check_address` tells it
+        return ""

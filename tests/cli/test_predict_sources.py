@@ -152,6 +152,8 @@ def test_streams_are_followed_as_cameras_are(server, tmp_path, capsys):
         ("/dev/video97", "Camera /dev/video97 cannot be opened"),
         ("97", "Camera 97 cannot be opened"),
         ("file:///etc/passwd", "give the file's path"),
+        ("http://[bad/a.jpg", "http://[bad/a.jpg: is no address"),
+        ("http://no host/a b.jpg", "http://no host/a b.jpg: cannot be"),
         ("none_%04d.png", "no picture fits this pattern"),
         ("none/*.jpg", "There is no folder none"),
     ],

@@ -142,6 +142,7 @@ def test_addresses_by_their_form():
         ("ftp://host/a.jpg", "addresses of ftp are not read"),
         ("http:///a.jpg", "without a host"),
         ("http://host:99999/a.jpg", "is no address"),
+        ("http://[bad/a.jpg", "is no address"),
     ):
         with pytest.raises(InputError, match=words):
             check_address(address)
