@@ -1,11 +1,11 @@
-"""A face in a photo, as the model predicts it, and all faces of a photo."""
+"""A face in a photo, as the model predicts it, all faces of a photo, and which are kept."""
 
 from __future__ import annotations
 
 import math
 import os
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -189,3 +189,39 @@ class Faces(list[Face]):
         if photo is None:
             raise InputError("The photo of these faces is not in memory; give it: draw(photo).")
         return as_rgb(photo, self._order)
+
+def kept_faces(faces: Sequence[Face], max_faces: int = 0, min_confidence: float = 0.0) -> list[int]:
+    """The indices of the faces that are kept, in their order.
+
+    Args:
+      faces: the faces of one photo or frame.
+      max_faces: keep so many, those whose `own_box` has the largest area; 0: all.
+      min_confidence: keep those whose `confidence` is at least this, before they are counted; 0:
+        all, also those without a confidence.
+    """
+
+    def area(index: int) -> float:
+        left, top, right, bottom = faces[index].own_box.tolist()
+        return float((right - left) * (bottom - top))
+
+    kept = [i for i, face in enumerate(faces) if not face.confidence < min_confidence]
+    return sorted(sorted(kept, key=area, reverse=True)[: max_faces or None])
+
+
+def check_kept(max_faces: int, min_confidence: float, has_confidence: bool) -> None:
+    """Raises InputError where the arguments of `kept_faces` are out of range.
+
+    Args:
+      max_faces, min_confidence: as there.
+      has_confidence: whether the model tells a confidence.
+    """
+    if max_faces < 0 or not 0 <= min_confidence <= 1:
+        raise InputError(
+            f"The largest number of faces is 0 or more, not {max_faces}, and the smallest "
+            f"confidence is from 0 to 1, not {min_confidence}."
+        )
+    if min_confidence and not has_confidence:
+        raise InputError(
+            "This model tells no confidence of a face, so that there is no smallest one: leave out "
+            "--min-confidence, or take a model with it, such as senet-68."
+        )

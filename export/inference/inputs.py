@@ -1,4 +1,4 @@
-"""Photos, videos and folders -> each of them, and names for their results.
+"""Photos, videos, folders and addresses -> each of them, and names for their results.
 
 `list_inputs` does not hold the photos' paths: a list of a million would take hundreds of megabytes.
 """
@@ -17,11 +17,13 @@ from senet_landmark.export.inference.lines import (
     LINES,
     WORK,
     begun_names,
+    folder_key,
     key_of,
     photo_key,
     read_lines,
     read_videos,
 )
+from senet_landmark.io.addresses import check_address, file_name_of, host_of, is_web, shown
 from senet_landmark.io.folders import Walk, kind_of, nothing_in, require_file, suffix_of
 
 _NUMBERED = re.compile(r"(?s)(.+)_([2-9]|[1-9]\d+)")
@@ -31,47 +33,73 @@ _RESULT = re.compile(r"(?s)(.+)(?:_landmarks\.(?:jpg|webm|mp4|mkv)|_chip_[1-9]\d
 """A picture or a video that `predict` may have written."""
 
 
+STDIN = "stdin://"
+"""How the results call a photo from standard input, before the digest of its bytes: the same photo
+is done once, another one is added."""
+
+
 class Input(NamedTuple):
-    """A photo among the inputs.
+    """A photo or video among the inputs.
 
     Attributes:
-      path: as the user gave it, or below a folder as the user gave it.
+      path: where it is read: as the user gave it, or below a folder as the user gave it; an address
+        as a text.
       relative: its path in that folder; the name alone of a photo that was given by itself.
-      source: that folder, or the photo's own.
+      source: that folder, or the photo's own; an address's host.
+      address: how the results call it where that is not its path; never with a password.
     """
 
-    path: Path
+    path: Path | str
     relative: Path
     source: Path
+    address: str = ""
+
+    @property
+    def image(self) -> Path | str:
+        """How it is called."""
+        return self.address or self.path
+
+
+def input_of(source: Path | str) -> Input:
+    """A photo or video that is given by itself, by its path or its http address."""
+    if is_web(source):
+        address = str(source)
+        name, host = file_name_of(address), host_of(address)
+        return Input(address, Path(name), Path(host), shown(address))
+    path = Path(source)
+    return Input(path, Path(path.name), path.parent)
 
 
 class Survey(NamedTuple):
     """What the inputs are.
 
     Attributes:
-      photos: the inputs with photos: photos, and folders.
+      photos: the inputs with photos: photos, folders, and inputs that are no paths.
       videos: all videos.
       problems: inputs that are absent or hold nothing, and folders of videos that cannot be listed.
       left_out: suffix -> number of files in folders that are neither.
     """
 
-    photos: list[Path]
+    photos: list[Path | Input]
     videos: list[Input]
     problems: list[str]
     left_out: Counter[str]
 
 
-def survey(sources: Iterable[Path], out: Path, is_video: Callable[[Path], bool]) -> Survey:
+def survey(sources: Iterable[Path | Input], out: Path, is_video: Callable[[Path], bool]) -> Survey:
     """Tells photos and videos apart; what is wrong with an input is a problem, and no error.
 
     Args:
-      sources: photos, videos and folders.
+      sources: photos, videos and folders; photos that are no paths as an `Input`.
       out: folder of the results.
       is_video: whether a file that is given by itself is a video.
     """
     result = Survey([], [], [], Counter())
-    is_result, walk = _result_finder(), _walk(out, lambda path, reason: problems.append(reason))
+    is_result, walk = result_finder(), _walk(out, lambda path, reason: problems.append(reason))
     for source in sources:
+        if isinstance(source, Input):
+            result.photos.append(source)
+            continue
         problems: list[str] = []
         counts: Counter[str] = Counter()
         try:
@@ -80,7 +108,7 @@ def survey(sources: Iterable[Path], out: Path, is_video: Callable[[Path], bool])
                 if not is_video(source):
                     result.photos.append(source)
                 elif not is_result(source):
-                    result.videos.append(Input(source, Path(source.name), source.parent))
+                    result.videos.append(input_of(source))
                 continue
             if walk.visited(source):
                 result.photos.append(source)  # a photo of it may have another path there
@@ -109,7 +137,9 @@ def survey(sources: Iterable[Path], out: Path, is_video: Callable[[Path], bool])
 
 
 def list_inputs(
-    sources: Iterable[Path], out: Path, problem: Callable[[Path, str], None] | None = None
+    sources: Iterable[Path | str | Input],
+    out: Path,
+    problem: Callable[[Path | str, str], None] | None = None,
 ) -> Iterator[Input]:
     """The photos of files and folders in order; a folder with its subfolders, sorted by name.
 
@@ -117,7 +147,7 @@ def list_inputs(
     here or in another folder of results. Links to folders are followed, each folder once (`Walk`).
 
     Args:
-      sources: photos and folders.
+      sources: photos and folders, http addresses of photos as texts, and inputs as they are.
       out: folder of the results.
       problem: called with a folder that cannot be listed, or with a source that is absent or holds
         no photo, and the reason; None: the former are left out, the latter are errors.
@@ -125,9 +155,17 @@ def list_inputs(
     Raises:
       InputError: a path does not exist, or a folder holds no photo, and `problem` is None.
     """
-    is_result, walk = _result_finder(), _walk(out, problem)
+    is_result, walk = result_finder(), _walk(out, problem)
     for source in sources:
+        if isinstance(source, Input):
+            yield source
+            continue
         try:
+            if is_web(source):
+                check_address(str(source))
+                yield input_of(source)
+                continue
+            source = Path(source)
             if os.path.isdir(source):
                 if walk.visited(source):
                     continue
@@ -143,14 +181,14 @@ def list_inputs(
             else:
                 require_file(source)
                 if not is_result(source):
-                    yield Input(source, Path(source.name), source.parent)
+                    yield input_of(source)
         except InputError as error:
             if problem is None:
                 raise
             problem(source, str(error))
 
 
-def _walk(out: Path, problem: Callable[[Path, str], None] | None) -> Walk:
+def _walk(out: Path, problem: Callable[[Path | str, str], None] | None) -> Walk:
     """A walk that leaves out the folder of the results."""
     results = os.path.realpath(out)
 
@@ -161,7 +199,7 @@ def _walk(out: Path, problem: Callable[[Path, str], None] | None) -> Walk:
     return Walk(lambda path: path.name != WORK and os.path.realpath(path) != results, unreadable)
 
 
-def _result_finder() -> Callable[[Path], bool]:
+def result_finder() -> Callable[[Path], bool]:
     """Path -> whether a run of `predict` recorded that it wrote this picture."""
     names_in: dict[str, frozenset[int] | None] = {}
 
@@ -231,11 +269,14 @@ class Names:
         Otherwise that with the suffix where a photo of the same folder has the name, or with the
         source folder's name before it.
         """
-        key, folder = photo_key(photo.path), photo_key(photo.path.parent)
+        key, folder = photo_key(photo.image), folder_key(photo.image)
         stem = photo.relative.with_suffix("").as_posix()
         whole = photo.relative.as_posix()
         source = Path(os.path.abspath(photo.source)).name or "root"
         above = [f"{source}/{stem}", f"{source}/{whole}"]
+        base = above[1]
+        if photo.address.startswith(STDIN):  # it is in no folder
+            above, base = [], whole
         taker = self._taker(stem, key)
         beside = [whole, *above] if taker and taker[1] == folder else [*above, whole]
         for name in [stem, *beside]:
@@ -243,7 +284,7 @@ class Names:
                 break
         else:
             number = 2
-            while self._taker(name := f"{source}/{whole}-{number}", key):
+            while self._taker(name := f"{base}-{number}", key):
                 number += 1
         self.take(name, key, folder)
         return name

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from senet_landmark.errors import InputError
+from senet_landmark.io.addresses import scheme_of
 from senet_landmark.io.files import read_json
 
 WORK = ".landmarks.tmp"
@@ -90,8 +91,18 @@ def key_of(text: str | Path) -> int:
 
 
 def photo_key(path: Path | str, folder: Path | str = "") -> int:
-    """The `key_of` a photo's absolute path; a relative one is in `folder`, or the current one."""
-    return key_of(os.path.abspath(os.path.join(folder, path)))
+    """The `key_of` a photo's absolute path; a relative one is in `folder`, or the current one.
+
+    An address is no path and stands for itself.
+    """
+    return key_of(path if scheme_of(path) else os.path.abspath(os.path.join(folder, path)))
+
+
+def folder_key(path: Path | str, folder: Path | str = "") -> int:
+    """The `photo_key` of the folder that a photo is in; of an address, what is before its name."""
+    if scheme_of(path):
+        return key_of(str(path).partition("?")[0].rpartition("/")[0])
+    return photo_key(os.path.dirname(os.path.join(folder, path)))
 
 
 def begun_names(out: Path) -> set[int]:

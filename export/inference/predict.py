@@ -7,6 +7,7 @@ stopped.
 
 import contextlib
 import dataclasses
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference import writers
 from senet_landmark.export.inference.align import LEAST_CHIP
-from senet_landmark.export.inference.inputs import list_inputs
+from senet_landmark.export.inference.inputs import Input, list_inputs
 from senet_landmark.export.inference.lines import photo_key
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.results import Results, close_folder, results_folder
@@ -33,6 +34,10 @@ from senet_landmark.export.inference.work import (
     make_predictor,
 )
 from senet_landmark.face.schemes import Scheme
+from senet_landmark.io.addresses import Limits
+
+LOG = logging.getLogger(__name__)
+"""A record for each photo, for a log file."""
 
 Format = Literal["json", "csv", "pts", "dlib", "jsonl"]
 """`landmarks.json`, `landmarks.csv`, a `.pts` for each face, dlib's `landmarks.xml`; and
@@ -52,7 +57,7 @@ Run = Callable[[Iterator[Task], Job, Callable[[], bool]], Iterator[Outcome]]
 
 
 def predict_photos(
-    photos: list[Path],
+    photos: Sequence[Path | str | Input],
     out: Path | str,
     *,
     predictor: Predictor | Mapping[str, Any] | None = None,
@@ -63,6 +68,8 @@ def predict_photos(
     workers: int = 1,
     overwrite: bool = False,
     run: Run | None = None,
+    limits: Limits = Limits(),
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Finds faces and landmarks in photos and folders of photos.
 
@@ -70,7 +77,7 @@ def predict_photos(
     further photos are added. Ctrl-C and SIGTERM finish the photos at work and write what was done.
 
     Args:
-      photos: photos, and folders that are searched for photos.
+      photos: photos, folders that are searched for photos, and http addresses of photos as texts.
       out: folder for `landmarks.jsonl`, for the files of `write` and, for each photo with a face,
         `NAME_landmarks.jpg` with the points. Subfolders of a folder of photos are made there too.
       predictor: the predictor, or the arguments of one, which several workers need; None: that of
@@ -83,6 +90,8 @@ def predict_photos(
       workers: number of processes; 0: one a core, but one for each `PHOTOS_PER_WORKER` photos.
       overwrite: begin anew, and replace files that no run of `predict` wrote.
       run: runs the photos elsewhere (`predict_beam.py`) in place of `workers`.
+      limits: what is fetched from addresses.
+      quiet: no progress bar.
 
     Returns:
       {"photos": number read, now or before, "before": how many of them by an earlier call, "faces":
@@ -117,7 +126,7 @@ def predict_photos(
         predictor = make_predictor(options)
     elif workers > 1:
         raise InputError("Several workers need the arguments of a predictor, not a predictor.")
-    job = Job(out.absolute(), options, boxes, "pts" in write, pictures, chip_size)
+    job = Job(out.absolute(), options, boxes, "pts" in write, pictures, chip_size, limits)
     workers = worker_count(workers, count) if options else 1
     settings = _settings(predictor, job)
     files = [FILES[name] for name in write if name in FILES]
@@ -133,7 +142,7 @@ def predict_photos(
             outcomes = in_this_process(tasks, predictor, job, stopped.is_set)
         with (
             contextlib.closing(outcomes),  # type: ignore[type-var]  # a generator
-            tqdm(total=count, unit="photo", disable=count < 2, dynamic_ncols=True) as bar,
+            tqdm(total=count, unit="photo", disable=quiet or count < 2, dynamic_ncols=True) as bar,
         ):
             for outcome in outcomes:
                 _note(outcome, results, summary)
@@ -192,22 +201,27 @@ class _Summary:
 
 
 def _tasks(
-    photos: list[Path], results: Results, job: Job, order: dict[int, int], summary: _Summary
+    photos: Sequence[Path | str | Input],
+    results: Results,
+    job: Job,
+    order: dict[int, int],
+    summary: _Summary,
 ) -> Iterator[Task]:
     """The photos that are to be done, each once; the others are counted. Fills `order`."""
 
-    def problem(path: Path, reason: str) -> None:
+    def problem(path: Path | str, reason: str) -> None:
+        LOG.info("skipped: %s", reason)
         summary.skip(str(path), reason)
         results.skip(path, reason)
 
     for photo in list_inputs(photos, results.out, problem):
-        key = photo_key(photo.path)
+        key = photo_key(photo.image)
         if key in order:
             continue
         order[key] = len(order)
         if key in results.done:
             summary.before += 1
-            summary.add(str(photo.path), results.done[key])
+            summary.add(str(photo.image), results.done[key])
             continue
         name = results.names.give(photo)
         if job.writes_files:
@@ -215,19 +229,22 @@ def _tasks(
             results.begin(name)
         else:
             replace = False
-        yield Task(photo.path, results.image_of(photo.path), name, replace)
+        yield Task(photo.path, results.image_of(photo.image), name, replace, photo.address)
 
 
 def _note(outcome: Outcome, results: Results, summary: _Summary) -> None:
     if outcome.ends:
         raise InputError(outcome.reason)
+    called = outcome.task.called
     if outcome.reason:
-        summary.skip(str(outcome.task.path), outcome.reason)
-        results.skip(outcome.task.path, outcome.reason)
+        LOG.info("skipped: %s", outcome.reason)
+        summary.skip(called, outcome.reason)
+        results.skip(called, outcome.reason)
         return
     results.append(outcome.line)
-    results.done[photo_key(outcome.task.path)] = outcome.faces
-    summary.add(str(outcome.task.path), outcome.faces)
+    LOG.info("%s: %d faces", called, outcome.faces)
+    results.done[photo_key(called)] = outcome.faces
+    summary.add(called, outcome.faces)
 
 
 def _settings(predictor: Predictor, job: Job) -> dict[str, Any]:
@@ -243,7 +260,11 @@ def _settings(predictor: Predictor, job: Job) -> dict[str, Any]:
 
 def predictor_settings(predictor: Predictor, options: Mapping[str, Any]) -> dict[str, Any]:
     """What decides about a predictor's results, as JSON; `options` are its arguments, if known."""
-    options = {name: value for name, value in options.items() if name not in _NO_SETTINGS}
+    options = {
+        name: value
+        for name, value in options.items()
+        if name not in _NO_SETTINGS and (value or name not in _LATER)
+    }
     detector = options.pop("detector", None) or predictor.detector_source
     return {
         "model": predictor.name,
@@ -259,6 +280,9 @@ def _as_json(value: Any) -> Any:
         return dataclasses.asdict(value)
     return str(value) if isinstance(value, Path) else value
 
+
+_LATER = ("max_faces", "min_confidence")
+"""Arguments that older folders of results do not have: only in the header where they are given."""
 
 _NO_SETTINGS = ("model", "engine", "threads")
 """Arguments of a predictor that are in the header in another form, or change no result."""

@@ -51,7 +51,7 @@ def beam_run(runner: str = "DirectRunner", options: list[str] | None = None) -> 
         plans: list[Path] = []
         for number in count():
             # Workers have a current folder of their own.
-            part = [t._replace(path=Path(os.path.abspath(t.path))) for t in islice(tasks, PART)]
+            part = [_absolute(task) for task in islice(tasks, PART)]
             if not part or stop():
                 break
             plans.append(folder / f"{number:06d}.plan")
@@ -59,6 +59,12 @@ def beam_run(runner: str = "DirectRunner", options: list[str] | None = None) -> 
         yield from _outcomes(plans, flags, stop)
 
     return run
+
+
+def _absolute(task: Task) -> Task:
+    if isinstance(task.path, str):  # an address
+        return task
+    return task._replace(path=Path(os.path.abspath(task.path)))
 
 
 def _outcomes(plans: list[Path], flags: Any, stop: Callable[[], bool]) -> Iterator[Outcome]:
@@ -105,7 +111,7 @@ def do_part(plan: str) -> None:
         return
     job, tasks = pickle.loads(Path(plan).read_bytes())
     predictor = _predictor(tuple(sorted({**job.options, "threads": 1}.items())))
-    outcomes = [do_photo(predictor, job, task, read_file(task.path)) for task in tasks]
+    outcomes = [do_photo(predictor, job, t, read_file(t.path, job.limits)) for t in tasks]
     write_bytes(results, pickle.dumps(outcomes))
 
 

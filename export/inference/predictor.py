@@ -18,7 +18,7 @@ from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import choose_engine, load_engine
 from senet_landmark.export.inference.align import TEMPLATE_SIDE, align_face
 from senet_landmark.export.inference.confidence import expected_errors, face_confidence, with_spread
-from senet_landmark.export.inference.face import Face, Faces
+from senet_landmark.export.inference.face import Face, Faces, check_kept, kept_faces
 from senet_landmark.export.inference.passes import Cropping, make_passes
 from senet_landmark.face import geometry
 from senet_landmark.face.attributes import get_attribute, split_probabilities
@@ -59,10 +59,13 @@ class Predictor:
       passes: largest number of forward passes for a face: as long as its box was poor, or it leans
         in its crop, it is cropped again by its landmarks. 1: it is cropped once.
       threads: processor cores for the faces of a photo; 0: all.
+      max_faces: of the faces that are found in a photo, only so many, the largest; 0: all. Faces
+        in boxes that the caller gives stay.
+      min_confidence: only faces with at least this confidence, 0 to 1; boxes as above.
 
     Raises:
-      InputError: model or contract is absent or damaged, or they do not belong together; or the
-        engine or the detector is unknown.
+      InputError: model or contract is absent or damaged, or they do not belong together; the engine
+        or the detector is unknown; a number is out of range; or the model tells no confidence.
     """
 
     def __init__(
@@ -75,11 +78,15 @@ class Predictor:
         search: SearchOptions = SearchOptions(),
         passes: int = PASSES,
         threads: int = 0,
+        max_faces: int = 0,
+        min_confidence: float = 0.0,
     ):
         if passes < 1:
             raise InputError(f"A predictor makes 1 pass or more, not {passes}.")
+        self._kept = (max_faces, min_confidence)
         self._path = find_model(model)
         self.contract = load_contract(self._path)
+        check_kept(max_faces, min_confidence, self.contract.confidence is not None)
         self.engine = choose_engine(self._path, self.contract, engine).engine
         self._run = load_engine(self._path, self.contract, self.engine, threads)
         self._whole_photo = self.contract.crop.of == "photo"
@@ -189,8 +196,13 @@ class Predictor:
         return self._detector.detect(photo)
 
     def verified(self, faces: list[Face]) -> list[Face]:
-        """The faces from its detector that count (`is_verified`), in their order."""
-        return [face for face in faces if self.is_verified(face)]
+        """The faces from its detector that count (`is_verified`) and are `kept`, in their order."""
+        faces = [face for face in faces if self.is_verified(face)]
+        return [faces[index] for index in self.kept(faces)]
+
+    def kept(self, faces: list[Face]) -> list[int]:
+        """The indices of the faces that `max_faces` and `min_confidence` leave, in their order."""
+        return kept_faces(faces, *self._kept)
 
     def is_verified(self, face: Face) -> bool:
         """Whether a face from its detector counts: the model, too, takes it for a face.

@@ -34,11 +34,13 @@ from senet_landmark.export.inference.lines import (
     Line,
     begun_names,
     cannot_go_on,
+    folder_key,
     key_of,
     line_of,
     photo_key,
     read_lines,
 )
+from senet_landmark.io.addresses import scheme_of
 from senet_landmark.io.files import read_json, sha256, write_json
 
 MOST_SORTED = 200_000
@@ -69,9 +71,10 @@ class Results:
     _begun: int = -1
     _skipped: int = -1
 
-    def image_of(self, path: Path) -> str:
+    def image_of(self, path: Path | str) -> str:
         """How a photo's path is written: as given, if the run began in the current folder."""
-        return str(path) if self.folder == Path.cwd() else os.path.abspath(path)
+        as_given = scheme_of(path) or self.folder == Path.cwd()
+        return str(path) if as_given else os.path.abspath(path)
 
     def has_begun(self, name: str) -> bool:
         """Whether an interrupted run may have begun to write files of this name."""
@@ -299,5 +302,4 @@ def _opened(path: Path) -> int:
 def _note(results: Results, line: Line) -> None:
     key = photo_key(line.image, results.folder)
     results.done[key] = line.faces
-    folder = os.path.dirname(os.path.join(results.folder, line.image))
-    results.names.take(line.name, key, photo_key(folder))
+    results.names.take(line.name, key, folder_key(line.image, results.folder))

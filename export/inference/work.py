@@ -21,6 +21,7 @@ from senet_landmark.export.inference.lines import WORK, cannot_go_on, line_of
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import photo_json, pts_files
 from senet_landmark.face.boxes import check_boxes
+from senet_landmark.io.addresses import Limits, fetch_photo, is_web
 from senet_landmark.io.images import decode_photo
 from senet_landmark.processes import KILLED, in_processes
 
@@ -41,6 +42,7 @@ class Job:
       boxes: [N, 4], face boxes in place of a detector's; None: the detector's.
       pts, pictures: whether `.pts` files and pictures with the points are written.
       chip_size: side of the upright chips in pixels; 0: none.
+      limits: what is fetched from addresses.
     """
 
     out: Path
@@ -49,6 +51,7 @@ class Job:
     pts: bool = False
     pictures: bool = True
     chip_size: int = 0
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def writes_files(self) -> bool:
@@ -60,16 +63,23 @@ class Task(NamedTuple):
     """One photo.
 
     Attributes:
-      path: where it is read.
+      path: where it is read; an address is a text.
       image: its path as the line has it.
       name: beginning of the names of its files.
       replace: whether these files may be there already.
+      address: how it is called where that is not its path.
     """
 
-    path: Path
+    path: Path | str
     image: str
     name: str
     replace: bool
+    address: str = ""
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return self.address or str(self.path)
 
 
 class Outcome(NamedTuple):
@@ -104,10 +114,12 @@ def make_predictor(options: dict[str, Any]) -> Predictor:
     return Predictor(**options)
 
 
-def read_file(path: Path) -> bytes | str:
-    """The bytes of a photo's file, or the reason why it cannot be read."""
+def read_file(path: Path | str, limits: Limits = Limits()) -> bytes | str:
+    """The bytes of a photo's file or address, or the reason why it cannot be read."""
     try:
-        return path.read_bytes()
+        return fetch_photo(str(path), limits) if is_web(path) else Path(path).read_bytes()
+    except InputError as error:
+        return str(error)
     except OSError as error:
         return f"{path}: cannot be read ({error.strerror})."
     except ValueError as error:
@@ -126,14 +138,14 @@ def do_photo(predictor: Predictor, job: Job, task: Task, data: bytes | str) -> O
     if isinstance(data, str):
         return Outcome(task, reason=data)
     try:
-        pixels = decode_photo(data, str(task.path))
+        pixels = decode_photo(data, task.called)
         if job.boxes is not None:
-            check_boxes(job.boxes, (pixels.shape[1], pixels.shape[0]), str(task.path))
+            check_boxes(job.boxes, (pixels.shape[1], pixels.shape[0]), task.called)
         faces = predictor.predict(pixels, job.boxes)
         if faces and job.writes_files:
             files = _files(predictor, job, task.name, pixels, faces)
             if reason := _write(job.out, files, task.replace):
-                return Outcome(task, reason=f"{task.path}: {reason}")
+                return Outcome(task, reason=f"{task.called}: {reason}")
         # `lines.py` reads these two first, before it comes to the faces.
         fields: dict[str, Any] = {"image": task.image, "name": task.name}
         if faces and job.pictures:
@@ -152,9 +164,9 @@ def do_photo(predictor: Predictor, job: Job, task: Task, data: bytes | str) -> O
         if error.errno in _LASTING:
             return Outcome(task, reason=cannot_go_on(error.filename or job.out, error), ends=True)
         file = error.filename or job.out
-        return Outcome(task, reason=f"{task.path}: {file} cannot be written ({error.strerror}).")
+        return Outcome(task, reason=f"{task.called}: {file} cannot be written ({error.strerror}).")
     except Exception as error:  # of a library, about this photo: the others must not suffer
-        return Outcome(task, reason=f"{task.path}: fails ({type(error).__name__}: {error}).")
+        return Outcome(task, reason=f"{task.called}: fails ({type(error).__name__}: {error}).")
 
 
 def _files(
@@ -213,11 +225,12 @@ def in_this_process(
 ) -> Iterator[Outcome]:
     """The outcome of each photo, in order; while one is at work the files of the next are read."""
     tasks = iter(tasks)
+    read = functools.partial(read_file, limits=job.limits)
     with ThreadPoolExecutor(1, thread_name_prefix="read") as reader:
-        ahead = [(task, reader.submit(read_file, task.path)) for task in islice(tasks, 2)]
+        ahead = [(task, reader.submit(read, task.path)) for task in islice(tasks, 2)]
         while ahead and not stop():
             task, data = ahead.pop(0)
-            ahead += [(t, reader.submit(read_file, t.path)) for t in islice(tasks, 1)]
+            ahead += [(t, reader.submit(read, t.path)) for t in islice(tasks, 1)]
             yield do_photo(predictor, job, task, data.result())
 
 
@@ -227,7 +240,7 @@ def in_workers(
     """The outcome of each photo, as they are ready, from several processes (`in_processes`)."""
 
     def lost(task: Task) -> Outcome:
-        return Outcome(task, reason=f"{task.path}: {KILLED}")
+        return Outcome(task, reason=f"{task.called}: {KILLED}")
 
     results = in_processes(tasks, start_worker, job, workers, lost=lost, stop=stop, preload=PRELOAD)
     return (outcome for _, outcome in results)
@@ -236,4 +249,5 @@ def in_workers(
 def start_worker(job: Job) -> tuple[Callable[[Task], bytes | str], Callable[..., Outcome]]:
     """What a worker does with a photo: how it reads it, and what it does then."""
     predictor = make_predictor({**job.options, "threads": 1})
-    return lambda task: read_file(task.path), functools.partial(do_photo, predictor, job)
+    read = functools.partial(read_file, limits=job.limits)
+    return lambda task: read(task.path), functools.partial(do_photo, predictor, job)

@@ -23,6 +23,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.export.inference.face import Face
 from senet_landmark.face.attributes import ATTRIBUTES, get_attribute
 from senet_landmark.face.schemes import Scheme
+from senet_landmark.io.addresses import scheme_of
 from senet_landmark.io.columns import BOX, POSE
 from senet_landmark.io.files import write_bytes, written_whole
 from senet_landmark.io.images import read_file, stored_form, stored_points
@@ -150,7 +151,7 @@ def landmarks_csv(
     attributes: list[str] | None = None
     depths: list[str] = []
     for line in lines:
-        photo = _relative(folder / line["image"], out) if line["faces"] else ""
+        photo = _relative(_photo_of(line, folder), out) if line["faces"] else ""
         for fields in line["faces"]:
             face = face_from_json(fields)
             if attributes is None:
@@ -191,7 +192,7 @@ def dlib_xml(lines: Iterable[Mapping[str, Any]], out: Path, folder: Path = Path(
     empty = True
     for line in lines:
         empty = False
-        photo = folder / line["image"]
+        photo = _photo_of(line, folder)
         file = _printable(_relative(photo, out))
         form = _stored_form(photo) if line["faces"] else (1, 0, 0)
         image = ElementTree.Element("image", file=file)
@@ -213,7 +214,7 @@ def dlib_xml(lines: Iterable[Mapping[str, Any]], out: Path, folder: Path = Path(
     yield "</images>\n</dataset>" if empty else "\n  </images>\n</dataset>"
 
 
-def _stored_form(photo: Path) -> tuple[int, int, int]:
+def _stored_form(photo: Path | str) -> tuple[int, int, int]:
     """`stored_form` of a photo; that of one without orientation if it cannot be read any more."""
     try:
         return stored_form(read_file(photo))
@@ -277,8 +278,15 @@ def full_object_detection(face: Face) -> Any:
     return dlib.full_object_detection(dlib_rectangle(face.box), points)
 
 
-def _relative(photo: Path, out: Path) -> str:
+def _photo_of(line: Mapping[str, Any], folder: Path) -> Path | str:
+    """The photo of a line: its path, or its address as a text."""
+    return line["image"] if scheme_of(line["image"]) else folder / line["image"]
+
+
+def _relative(photo: Path | str, out: Path) -> str:
     """The photo's path relative to the folder `out`; absolute if there is no relative path."""
+    if isinstance(photo, str):
+        return photo
     try:
         return Path(os.path.relpath(photo.resolve(), out.resolve())).as_posix()
     except ValueError:  # another drive on Windows

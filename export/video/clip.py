@@ -4,17 +4,20 @@ import contextlib
 import errno
 import math
 import os
+import re
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
 from senet_landmark.errors import InputError
 from senet_landmark.frozen.runtimes import quiet
+from senet_landmark.io.addresses import Limits, check_address, file_name_of, scheme_of, shown
 from senet_landmark.io.folders import beginning, kind_of, require_file
 from senet_landmark.io.images import read_header
 from senet_landmark.io.silence import silenced
@@ -51,25 +54,29 @@ class Frame(NamedTuple):
 
 
 class Clip:
-    """A video file or a camera that is being read, through OpenCV.
+    """A video file, a camera or a stream of the network that is being read, through OpenCV.
 
     Attributes:
-      source: the file, or the number of a camera.
+      source: the file, the number or device of a camera, or the address of a stream.
       name: the beginning of the names of its result files.
-      is_camera: whether it is a camera.
+      is_camera: whether it is a camera or a stream: its frames come as time goes on.
       rate: frames a second, as the file or camera reports it.
       frames: number of frames, as the file reports it; 0: unknown, as for a camera.
       bad_frames: number of frames so far that could not be decoded.
       ended_early: whether the file ended before its reported duration; known at its end.
     """
 
-    def __init__(self, source: Path | str):
-        """Opens it. Raises InputError if the file or camera is absent, or the file is no video."""
-        camera = camera_number(source)
-        self.source = source
-        self.is_camera = camera is not None
-        self.name = Path(source).stem if camera is None else f"camera_{camera}"
-        if camera is None:
+    def __init__(self, source: Path | str, limits: Limits = Limits()):
+        """Opens it; `limits` are for an address.
+
+        Raises:
+          InputError: the file or camera is absent, the stream cannot be reached, or it is no video.
+        """
+        self.source = shown(source)
+        live = live_name(source)
+        self.is_camera = live is not None
+        self.name = live or Path(source).stem
+        if live is None:
             require_file(source)
             if not Path(source).is_file():
                 raise InputError(f"{source}: is no file.")
@@ -77,12 +84,21 @@ class Clip:
                 raise InputError(f"{source}: cannot be read ({os.strerror(errno.EACCES)}).")
             if not Path(source).stat().st_size:
                 raise InputError(f"{source}: is no video, it is empty (0 bytes).")
-        self._capture = _opened(source if camera is None else camera)
+        if is_address := bool(scheme_of(source)):
+            check_address(str(source))
+        camera = camera_number(source)
+        self._capture = _opened(source if camera is None else camera, limits)
         if not self._capture.isOpened():
-            if camera is not None:
+            if is_address:
                 raise InputError(
-                    f"Camera {camera} cannot be opened. Is one plugged in, free, and allowed to "
-                    "this program? 0 is the first, 1 the second."
+                    f"{self.source}: cannot be opened as a stream. Does the camera or server run, "
+                    "is the address right, with its user and password if it asks for them, and can "
+                    "this machine reach it?"
+                )
+            if live is not None:
+                raise InputError(
+                    f"Camera {source} cannot be opened. {_present_cameras()} Is it plugged in, "
+                    "free, and allowed to this program? 0 is the first, 1 the second."
                 )
             raise InputError(
                 f"{source}: is no video that OpenCV reads, or its end is cut off: an .mp4 or .mov "
@@ -158,9 +174,40 @@ def camera_number(source: Path | str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 5 and not os.path.exists(text) else None
 
 
+def live_name(source: Path | str) -> str | None:
+    """The name of a camera's or a stream's results; None if `source` is a file.
+
+    A camera is given by its number or its device, such as `/dev/video0`.
+    """
+    if scheme_of(source):
+        return Path(file_name_of(str(source))).stem
+    number = camera_number(source)
+    if number is None and (device := _DEVICE.fullmatch(str(source))):
+        number = int(device[1])
+    if number is not None:
+        return f"camera_{number}"
+    try:
+        return f"camera_{Path(source).name}" if stat.S_ISCHR(os.stat(source).st_mode) else None
+    except (OSError, ValueError):
+        return None
+
+
+_DEVICE = re.compile(r"/dev/video(\d{1,4})")
+
+
+def _present_cameras() -> str:
+    """Which cameras there are, where the system shows them as devices."""
+    if not Path("/dev").is_dir():
+        return ""
+    names = sorted(
+        str(path) for path in Path("/dev").glob("video*") if _DEVICE.fullmatch(str(path))
+    )
+    return f"There are {', '.join(names)}." if names else "This machine shows no /dev/video device."
+
+
 def is_video(source: Path | str) -> bool:
-    """Whether `source` is a camera's number or a video: by its suffix, its bytes, or by trial."""
-    if camera_number(source) is not None:
+    """Whether `source` is a camera or a video: by its suffix, its bytes, or by trial."""
+    if live_name(source) is not None:
         return True
     path = Path(source)
     kind = kind_of(path)
@@ -178,8 +225,8 @@ def is_video(source: Path | str) -> bool:
     return was_read
 
 
-def _opened(source: Path | str | int) -> cv2.VideoCapture:
-    """OpenCV's reader of a file or camera; `isOpened` says whether it reads it.
+def _opened(source: Path | str | int, limits: Limits = Limits()) -> cv2.VideoCapture:
+    """OpenCV's reader of a file, camera or stream; `isOpened` says whether it reads it.
 
     A file's name may hold bytes that are not UTF-8, or the `%` by which OpenCV would take it for an
     image sequence: it is then opened by a link with another name.
@@ -190,13 +237,18 @@ def _opened(source: Path | str | int) -> cv2.VideoCapture:
         if isinstance(source, int):
             return cv2.VideoCapture(source)
         name = os.fspath(source)
-        if "%" in name or not name.isascii():
+        options: tuple[Any, ...] = ()
+        if scheme_of(name):
+            wait = round(limits.seconds * 1000)
+            times = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, wait, cv2.CAP_PROP_READ_TIMEOUT_MSEC, wait]
+            options = (cv2.CAP_FFMPEG, times)
+        elif "%" in name or not name.isascii():
             link = Path(folder, "video" + Path(name).suffix.lower())
             with contextlib.suppress(OSError, UnicodeError):  # Windows may allow no links
                 if link.name.isascii():
                     link.symlink_to(os.path.abspath(name))
                     name = str(link)
         try:
-            return cv2.VideoCapture(name)
+            return cv2.VideoCapture(name, *options)
         except (cv2.error, UnicodeError, TypeError, SystemError):
             return cv2.VideoCapture()

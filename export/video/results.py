@@ -15,7 +15,13 @@ from typing import Any
 
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference.inputs import Input, Names
-from senet_landmark.export.inference.lines import VIDEOS, WORK, photo_key, read_videos
+from senet_landmark.export.inference.lines import (
+    VIDEOS,
+    WORK,
+    folder_key,
+    photo_key,
+    read_videos,
+)
 from senet_landmark.export.inference.results import locked_folder
 from senet_landmark.io.files import sha256, write_json
 
@@ -70,7 +76,7 @@ def video_results(
     """
     with locked_folder(out):
         entries = read_videos(out)
-        key = None if place is None else photo_key(place.path)
+        key = None if place is None else photo_key(place.image)
         own = next((e for e in entries if key is not None and photo_key(e["video"]) == key), None)
         if own and own.get("settings") != settings and not overwrite:
             raise InputError(
@@ -86,7 +92,7 @@ def video_results(
         if not overwrite:
             _check_files(out, names, own)
         entry = {
-            "video": str(name) if place is None else os.path.abspath(place.path),
+            "video": place.address or os.path.abspath(place.path) if place else str(name),
             "name": name,
             "files": sorted({*names, *(own or {"files": []})["files"]}, key=_by_table),
             "settings": settings,
@@ -153,7 +159,7 @@ def _new_name(
     names = Names(numbered=False)
     for entry in entries:
         path = entry["video"]
-        names.take(entry["name"], photo_key(path), photo_key(os.path.dirname(path)))
+        names.take(entry["name"], photo_key(path), folder_key(path))
     return names.give(place)
 
 

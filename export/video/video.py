@@ -1,4 +1,4 @@
-"""`senet-landmark predict clip.mp4` or `0`: follows the faces in a video or in a camera's frames.
+"""`senet-landmark predict clip.mp4` or `0`: follows the faces in a video, a stream or a camera.
 
 It writes
     NAME_landmarks.webm  the frames with box, landmarks and identity of each face. For a file: the
@@ -36,20 +36,23 @@ import numpy as np
 from tqdm import tqdm
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import Input
+from senet_landmark.export.inference.inputs import Input, input_of
+from senet_landmark.export.inference.lines import WORK
 from senet_landmark.export.inference.predict import predictor_settings, stopping
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video.clip import Clip, Frame, camera_number, is_video
 from senet_landmark.export.video.encoders import Encoder, choose_encoder
 from senet_landmark.export.video.results import VideoResults, video_results
+from senet_landmark.export.video.sequence import ImageSequence, is_sequence, sequence_input
 from senet_landmark.export.video.smoothing import OneEuro
 from senet_landmark.export.video.stream import VideoFile
 from senet_landmark.export.video.tracking import TrackedFace, Tracker
 from senet_landmark.face import geometry
+from senet_landmark.io.addresses import Limits, fetch_clip, file_name_of, is_web, kind_at, shown
 from senet_landmark.io.columns import BOX, POSE
 from senet_landmark.visualisation.drawing import draw_box, draw_label, draw_points
 
-__all__ = ["Clip", "camera_number", "draw_tracked", "is_video", "predict_video"]
+__all__ = ["Clip", "camera_number", "draw_tracked", "is_video", "open_clip", "predict_video"]
 
 MOST_REPEATS = 250
 """How often a camera's frame is repeated at most in the annotated video."""
@@ -61,7 +64,7 @@ COLOURS = (
 
 
 def predict_video(
-    source: Path | str,
+    source: Path | str | ImageSequence,
     out: Path | str,
     *,
     predictor: Predictor | None = None,
@@ -72,6 +75,9 @@ def predict_video(
     overwrite: bool = False,
     place: Input | None = None,
     options: Mapping[str, Any] | None = None,
+    fps: float = 0.0,
+    limits: Limits = Limits(),
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Follows the faces of a video, and writes a CSV by frame and an annotated video.
 
@@ -80,7 +86,8 @@ def predict_video(
     that was done to its end is passed over, one that was stopped is done again (`results.py`).
 
     Args:
-      source: a video file, or the number of a camera.
+      source: a video file, its http address, the pattern of an image sequence (`sequence.py`), or
+        that sequence; or the number or device of a camera, or the address of a stream.
       out: folder for `NAME_landmarks.csv`, and `NAME_landmarks.webm` or `.mp4` (`encoders.py`).
       predictor: the predictor; None: that of the default model.
       smooth: write smoothed landmarks (`export/video/smoothing.py`).
@@ -90,6 +97,9 @@ def predict_video(
       overwrite: do it again, and replace files that no run of `predict` wrote.
       place: the video among the inputs, for the name of its results; None: by its own name.
       options: the arguments of the predictor, for the record.
+      fps: frames a second of an image sequence; 0: 25.
+      limits: what is fetched from an address.
+      quiet: no progress bar.
 
     Returns:
       {"frames": number read, "faces": number in all frames, "identities": number of different ones,
@@ -107,14 +117,21 @@ def predict_video(
         raise InputError(
             f"every must be above 0, and seconds 0 or more; not {every} and {seconds}."
         )
-    clip = Clip(source)
+    # A clip is fetched only if it was not done before.
+    address = source if isinstance(source, str) and is_web(source) else ""
+    is_fetched = address and (place is not None or kind_at(address, limits) != "live")
+    clip = None if is_fetched else open_clip(source, fps, limits)
     out = Path(out)
     encoder = choose_encoder() if pictures else None
     suffixes = ("_landmarks.csv", f"_landmarks{encoder.suffix}" if encoder else "")
-    if clip.is_camera:
+    if clip and clip.is_camera:
         place = None
     elif place is None:
-        place = Input(Path(source), Path(Path(source).name), Path(source).parent)
+        if isinstance(clip, ImageSequence):
+            place = sequence_input(clip.source)
+        else:
+            place = input_of(str(source))
+    name = clip.name if clip else ""
     try:
         predictor = predictor or Predictor()
         settings = json.loads(
@@ -122,13 +139,15 @@ def predict_video(
                 {
                     **predictor_settings(predictor, options or {}),
                     "smooth": smooth, "every": every, "seconds": seconds, "pictures": pictures,
+                    **({"fps": clip.rate} if isinstance(clip, ImageSequence) else {}),
                 }
             )
         )  # fmt: skip
-        with video_results(out, place, clip.name, settings, suffixes, overwrite) as results:
+        with video_results(out, place, name, settings, suffixes, overwrite) as results:
             if results.before is None:
+                clip = clip or _fetched(address, out / WORK, limits)
                 tracker = Tracker(predictor, smooth=OneEuro() if smooth else None, every=every)
-                summary = _follow(clip, tracker, _coordinates(predictor), results, encoder, seconds)
+                summary = _follow(clip, tracker, predictor, results, encoder, seconds, quiet)
             else:
                 summary = results.before
             files = {"csv": str(results.table), "video": str(results.video) if encoder else None}
@@ -136,19 +155,41 @@ def predict_video(
     except OSError as error:
         file = error.filename or out
         raise InputError(
-            f"{source}: {file} cannot be written ({error.strerror}). The frames until then stay."
+            f"{clip.source if clip else shown(address)}: {file} cannot be written "
+            f"({error.strerror}). The frames until then stay."
         ) from error
     finally:
-        clip.close()
+        if clip:
+            clip.close()
+
+
+def open_clip(
+    source: Path | str | ImageSequence, fps: float = 0.0, limits: Limits = Limits()
+) -> Clip | ImageSequence:
+    """A video, camera or stream, or the pictures of a pattern. Raises InputError as these do."""
+    if isinstance(source, ImageSequence):
+        return source
+    return ImageSequence(str(source), fps) if is_sequence(source) else Clip(source, limits)
+
+
+def _fetched(address: str, folder: Path, limits: Limits) -> Clip:
+    """The clip at an http address, from a file in a folder for what is not finished."""
+    path = folder / f"fetched{Path(file_name_of(address)).suffix}"
+    fetch_clip(address, path, limits)
+    try:
+        return Clip(path)
+    except InputError as error:
+        raise InputError(f"{shown(address)}: is no video that OpenCV reads.") from error
 
 
 def _follow(
-    clip: Clip,
+    clip: Clip | ImageSequence,
     tracker: Tracker,
-    coordinates: list[str],
+    predictor: Predictor,
     results: VideoResults,
     encoder: Encoder | None,
     seconds: float,
+    quiet: bool,
 ) -> dict[str, Any]:
     """Reads, follows and writes frame by frame; keeps `results.summary` up to date."""
     summary = results.summary
@@ -159,11 +200,11 @@ def _follow(
     unusable = 0
     with contextlib.ExitStack() as stack:
         stopped = stack.enter_context(stopping())
-        rows = stack.enter_context(_rows(results.table_now, coordinates))
+        rows = stack.enter_context(_rows(results.table_now, _coordinates(predictor)))
         annotated = (
             stack.enter_context(_annotated(results.video_now, encoder, clip)) if encoder else None
         )
-        bar = tqdm(total=clip.frames or None, unit="frame", dynamic_ncols=True)
+        bar = tqdm(total=clip.frames or None, unit="frame", dynamic_ncols=True, disable=quiet)
         stack.callback(bar.close)
         for frame in clip:
             if stopped.is_set():
@@ -173,6 +214,7 @@ def _follow(
             except (InputError, cv2.error):  # one bad frame does not end the video
                 unusable += 1
                 continue
+            faces = [faces[index] for index in predictor.kept([f.face for f in faces])]
             rows(frame, faces)
             if annotated:
                 annotated(frame.time, draw_tracked(frame.picture, faces))
@@ -259,7 +301,7 @@ def _rows(
 
 @contextlib.contextmanager
 def _annotated(
-    path: Path, encoder: Encoder, clip: Clip
+    path: Path, encoder: Encoder, clip: Clip | ImageSequence
 ) -> Iterator[Callable[[float, np.ndarray], None]]:
     """Yields a function that writes (time, RGB picture) to a video (`stream.py`).
 

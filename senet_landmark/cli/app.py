@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import importlib
+import re
 import signal
 import sys
 import threading
@@ -87,13 +88,17 @@ Train a facial-landmark detector on your data; run it as one frozen graph.
 """
 
 
+_COMPLETION_HELP = "--tyro-print-completion SHELL: for the Tab key"
+_COMPLETION = re.compile("--tyro[-_](print|write)[-_]completion")
+
+
 def help_text() -> str:
     """The list of the commands; it fits on one screen."""
     lines = [_USAGE]
     for heading, group in GROUPS.items():
         for index, (name, command) in enumerate(group.items()):
             lines.append(f"{heading if index == 0 else '':<7}{name:<20}{command.summary}")
-    return "\n".join([*lines, "", "--version prints the version, --help this list."])
+    return "\n".join([*lines, "", f"--version, --help; {_COMPLETION_HELP}"])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -138,6 +143,12 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
 
 
 def _run(arguments: list[str]) -> None:
+    if words := [word for word in arguments if _COMPLETION.fullmatch(word)]:
+        # Also after a command: a shell completes the program.
+        from senet_landmark.cli.completion import complete
+
+        complete(arguments[arguments.index(words[0]) :], COMMANDS)
+        return
     name, *options = arguments or ["--help"]
     if name in ("-h", "--help"):
         print(help_text())

@@ -1,26 +1,37 @@
 """What several commands share: pairs of a name and a folder, and the report of skipped files."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from senet_landmark.errors import InputError
 
 
-def print_skipped(skipped: list[dict[str, str]], where: Path | None = None, most: int = 5) -> None:
+def _on_stderr(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def print_skipped(
+    skipped: list[dict[str, str]],
+    where: Path | None = None,
+    most: int = 5,
+    say: Callable[[str], None] = _on_stderr,
+) -> None:
     """Prints to stderr how many faces or photos were skipped, and the reasons.
 
     Args:
       skipped: entries with the key `reason`.
       where: file that has all entries; then only the first `most` are printed.
       most: largest number of reasons.
+      say: prints a line in another way.
     """
     if not skipped:
         return
-    print(f"Skipped {len(skipped)}:", file=sys.stderr)
+    say(f"Skipped {len(skipped)}:")
     for skip in skipped[:most] if where else skipped:
-        print(f"  {skip['reason']}", file=sys.stderr)
+        say(f"  {skip['reason']}")
     if where and len(skipped) > most:
-        print(f"  … all of them in {where}", file=sys.stderr)
+        say(f"  … all of them in {where}")
 
 
 def sets_of(on: tuple[str, ...]) -> list[tuple[str, Path]]:

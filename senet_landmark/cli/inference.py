@@ -1,6 +1,5 @@
 """Commands that use a frozen model: predict, pseudo-label, bench."""
 
-import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -11,14 +10,19 @@ import tyro
 
 from senet_landmark.cli.choices import DatasetName, DetectorName, EngineName, WriterName
 from senet_landmark.cli.common import print_skipped
+from senet_landmark.cli.messages import Messages, messages
 from senet_landmark.cli.parser import Value
 from senet_landmark.cli.prediction import (
+    boxes_of,
     check_options,
     has_photos_only,
+    may_be_many,
+    name_of,
     note_unused,
     print_photos,
     print_video,
 )
+from senet_landmark.cli.sources import SourceOptions, Sources, limits_of, listed, sorted_sources
 from senet_landmark.errors import InputError
 
 
@@ -60,10 +64,13 @@ class VideoOptions:
     """Seconds from one detection to the next; a lost face is looked for at once."""
     seconds: float = 0.0
     """Stop after this many seconds; 0: at the end of a video, and at Ctrl-C with a camera."""
+    fps: float = 0.0
+    """Frames a second of an image sequence; 0: 25. Several photos from standard input are the
+    frames of a clip with it, and photos without."""
 
 
 def predict(
-    sources: tyro.conf.Positional[Annotated[tuple[str, ...], Value("PHOTO [PHOTO ...]")]],
+    sources: tyro.conf.Positional[Annotated[tuple[str, ...], Value("SOURCE [SOURCE ...]")]] = (),
     out: Path = Path("predictions"),
     model: Annotated[str | None, Value("MODEL")] = None,
     engine: EngineName | None = None,
@@ -71,14 +78,21 @@ def predict(
     detector_model: Path | None = None,
     min_face: float = 0.0,
     most_faces: int = 0,
+    max_faces: int = 0,
+    min_confidence: float = 0.0,
     passes: int = 3,
     pictures: bool = True,
+    quiet: bool = False,
+    log_file: Path | None = None,
     photos: Annotated[
         tyro.conf.OmitArgPrefixes[PhotoOptions], tyro.conf.arg(name="photo")
     ] = PhotoOptions(),
     videos: Annotated[
         tyro.conf.OmitArgPrefixes[VideoOptions], tyro.conf.arg(name="video")
     ] = VideoOptions(),
+    given: Annotated[
+        tyro.conf.OmitArgPrefixes[SourceOptions], tyro.conf.arg(name="source")
+    ] = SourceOptions(),
 ) -> None:
     """Photos, videos, a camera -> landmarks in files, and pictures with the points drawn.
 
@@ -93,9 +107,14 @@ def predict(
       senet-landmark predict folder/ --no-pictures --write jsonl --workers 8
       senet-landmark predict clip.mp4
       senet-landmark predict 0 --seconds 60
+      senet-landmark predict "frames/frame_%04d.png" --fps 30
+      senet-landmark predict https://example.org/photo.jpg rtsp://camera/stream
+      cat photo.jpg | senet-landmark predict - --quiet
 
     Args:
-      sources: Photos, videos, and folders of them with their subfolders; 0 is the first camera.
+      sources: Photos, videos, and folders of them with their subfolders; http, https and rtsp
+        addresses; 0 or /dev/video0, the first camera; "frame_%04d.png" or "frames/*.png", the
+        pictures of a clip; - is a photo, several photos or a clip from standard input.
       out: Folder for the results.
       model: A .pb that freeze wrote, or the name of a model that ships; by default senet-68.
       engine: Runtime for the model; by default the fastest that is installed.
@@ -104,18 +123,45 @@ def predict(
         face_detection_yunet_2023mar.onnx for yunet; the others need none.
       min_face: Side of the smallest face, in pixels; 0: 40, with blazeface 2% of the photo's longer
         side where that is more.
-      most_faces: Largest number of faces in a photo; 0: any.
+      most_faces: Largest number of faces that the detector gives, best scores first, before the
+        model refuses some; 0: any.
+      max_faces: Of the faces that are found in a photo or frame, only so many, the largest; 0: all.
+      min_confidence: Only faces with at least this confidence of the model, 0 to 1.
       passes: How often a face is cropped at most: where its box was poor, its landmarks give a
         better one and it is cropped again.
       pictures: Write each photo, and each video, with the points drawn.
+      quiet: Print problems alone: no progress, no summary, no notes.
+      log_file: File to which all messages are added with the time, and a line for each photo.
     """
-    if not sources:
-        raise InputError("Give at least one photo, folder or video.")
-    boxes = _boxes(photos.box)
-    _start_if_needed(engine)
+    with messages(quiet, log_file) as say:
+        sources = listed(sources, given.files_from)
+        options: dict[str, Any] = {
+            "model": model, "engine": engine, "detector": detector,
+            "detector_model": detector_model, "passes": passes, "threads": photos.threads,
+            "max_faces": max_faces, "min_confidence": min_confidence,
+        }  # fmt: skip
+        with sorted_sources(sources, given, videos.fps) as kinds:
+            _predict(sources, kinds, out, options, (min_face, most_faces), pictures, say,
+                     photos, videos, given)  # fmt: skip
+
+
+def _predict(
+    sources: tuple[str, ...],
+    kinds: Sources,
+    out: Path,
+    options: dict[str, Any],
+    search: tuple[float, int],
+    pictures: bool,
+    say: Messages,
+    photos: PhotoOptions,
+    videos: VideoOptions,
+    given: SourceOptions,
+) -> None:
+    boxes = boxes_of(photos.box)
+    _start_if_needed(options["engine"])
     from senet_landmark.detectors.interface import SearchOptions
 
-    if photos.workers != 1 and photos.runner == "local" and _may_be_many(sources):
+    if photos.workers != 1 and photos.runner == "local" and may_be_many(sources):
         # First, so that it imports what workers need while this process does.
         from senet_landmark.processes import warm_up
 
@@ -123,73 +169,73 @@ def predict(
     from senet_landmark.export.inference.inputs import survey
     from senet_landmark.export.inference.predict import predict_photos
     from senet_landmark.export.inference.predictor import Predictor
-    from senet_landmark.export.video.video import camera_number, is_video, predict_video
+    from senet_landmark.export.video.video import is_video, predict_video
     from senet_landmark.io.folders import counted
 
-    options: dict[str, Any] = {
-        "model": model, "engine": engine, "detector": detector, "detector_model": detector_model,
-        "passes": passes, "threads": photos.threads, "search": SearchOptions(min_face, most_faces),
-    }  # fmt: skip
-    cameras = [source for source in sources if camera_number(source) is not None]
-    found = survey([Path(s) for s in sources if s not in cameras], out, is_video)
+    options["search"] = SearchOptions(*search)
+    limits = limits_of(given)
+    found = survey(kinds.paths, out, is_video)
+    places = [*kinds.videos, *((video.path, video) for video in found.videos)]
+    problems = kinds.problems + found.problems
     if found.left_out:
-        print(f"left out of folders: {counted(found.left_out)}", file=sys.stderr)
-    if found.problems and not (found.photos or found.videos or cameras):
-        raise InputError(" ".join(found.problems))
-    _check_options(photos, videos, len(found.photos), len(cameras) + len(found.videos))
+        say.note(f"left out of folders: {counted(found.left_out)}")
+    if problems and not (found.photos or places):
+        raise InputError(" ".join(problems))
+    _check_options(photos, videos, len(found.photos), len(places), say)
     if boxes is not None:
         not_default = {
-            "--detector": detector != "blazeface", "--detector-model": bool(detector_model),
-            "--min-face": bool(min_face), "--most-faces": bool(most_faces),
+            "--detector": options["detector"] != "blazeface",
+            "--detector-model": bool(options["detector_model"]),
+            "--min-face": bool(search[0]), "--most-faces": bool(search[1]),
+            "--max-faces": bool(options["max_faces"]),
+            "--min-confidence": bool(options["min_confidence"]),
         }  # fmt: skip
-        note_unused(not_default, "with --box, which takes the detector's place")
-    failed = [{"photo": "", "reason": problem} for problem in found.problems]
-    places = [None] * len(cameras) + found.videos
+        note_unused(not_default, "with --box, which takes the detector's place", say)
+    failed = [{"photo": "", "reason": problem} for problem in problems]
     predictor = Predictor(**options) if places else None
-    sources_of_video: list[Any] = [*cameras, *(place.path for place in found.videos)]
-    for video, place in zip(sources_of_video, places, strict=True):
+    for video, place in places:
         try:
             summary = predict_video(
                 video, out, predictor=predictor, smooth=videos.smooth, every=videos.every,
                 seconds=videos.seconds, pictures=pictures, overwrite=photos.overwrite,
-                place=place, options=options,
+                place=place, options=options, fps=videos.fps, limits=limits, quiet=say.quiet,
             )  # fmt: skip
         except InputError as error:
             if len(places) == 1 and not (found.photos or failed):
                 raise
-            failed.append({"photo": str(video), "reason": str(error)})
+            failed.append({"photo": name_of(video, place), "reason": str(error)})
             continue
-        print_video(str(video), summary)
+        print_video(name_of(video, place), summary, place is None, say)
         if summary["interrupted"] and place is not None:
-            print_skipped(failed)
+            print_skipped(failed, say=say.problem)
             raise KeyboardInterrupt
-    if len(failed) == len(places) + len(found.problems) and not found.photos:
+    if len(failed) == len(places) + len(problems) and not found.photos:
         if not failed:
             raise InputError("What is given is what predict wrote; give photos or videos.")
-        print_skipped(failed)
+        print_skipped(failed, say=say.problem)
         raise InputError("No video could be read.")
     if found.photos:
         try:
             summary = predict_photos(
                 found.photos, out, predictor=options, boxes=boxes, write=photos.write or ("json",),
                 pictures=pictures, chip_size=photos.align, workers=photos.workers,
-                overwrite=photos.overwrite, run=_beam_run(photos),
+                overwrite=photos.overwrite, run=_beam_run(photos), limits=limits, quiet=say.quiet,
             )  # fmt: skip
         except KeyboardInterrupt:
-            print(f"What was done is in {out}; the same command goes on from there.")
+            say.result(f"What was done is in {out}; the same command goes on from there.")
             raise
         except InputError:
-            print_skipped(failed)
+            print_skipped(failed, say=say.problem)
             raise
-        print_photos(summary, out, boxes is not None)
+        print_photos(summary, out, boxes is not None, say)
         failed += summary["skipped"]
         if summary["skipped_count"] > len(summary["skipped"]):
-            print(f"Skipped {summary['skipped_count']} photos, the first are:", file=sys.stderr)
-    print_skipped(failed)
+            say.problem(f"Skipped {summary['skipped_count']} photos, the first are:")
+    print_skipped(failed, say=say.problem)
 
 
 def _check_options(
-    photos: PhotoOptions, videos: VideoOptions, photo_count: int, video_count: int
+    photos: PhotoOptions, videos: VideoOptions, photo_count: int, video_count: int, say: Messages
 ) -> None:
     check_options(
         {
@@ -199,20 +245,16 @@ def _check_options(
         },
         {
             "--no-smooth": not videos.smooth, "--every": videos.every != VideoOptions.every,
-            "--seconds": bool(videos.seconds),
+            "--seconds": bool(videos.seconds), "--fps": bool(videos.fps),
         },
         photo_count,
         video_count,
+        say,
     )  # fmt: skip
     if photos.runner == "local":
-        note_unused({"--beam": bool(photos.beam)}, "without --runner")
+        note_unused({"--beam": bool(photos.beam)}, "without --runner", say)
     else:
-        note_unused({"--workers": bool(photos.workers)}, "with --runner")
-
-
-def _may_be_many(sources: tuple[str, ...]) -> bool:
-    """Whether there may be photos for several workers; folders are not counted here."""
-    return len(sources) >= 100 or any(map(os.path.isdir, sources))
+        note_unused({"--workers": bool(photos.workers)}, "with --runner", say)
 
 
 def _beam_run(photos: PhotoOptions) -> Any:
@@ -222,17 +264,6 @@ def _beam_run(photos: PhotoOptions) -> Any:
     from senet_landmark.export.inference.predict_beam import beam_run
 
     return beam_run(photos.runner, shlex.split(photos.beam))
-
-
-def _boxes(numbers: tuple[float, ...]):  # type: ignore[no-untyped-def]  # NumPy is slow to import
-    """Face boxes [N, 4] from 4 N numbers; None from no numbers."""
-    if not numbers:
-        return None
-    if len(numbers) % 4:
-        raise InputError(f"--box takes left, top, right, bottom, not {len(numbers)} numbers.")
-    import numpy as np
-
-    return np.array(numbers, np.float64).reshape(-1, 4)
 
 
 def _start_if_needed(engine: str | None) -> None:

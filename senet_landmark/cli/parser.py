@@ -5,6 +5,7 @@ shows the name of its value and no `None`; and the settings of a run have the sa
 command line as in `config.json`.
 """
 
+import contextlib
 import dataclasses
 import functools
 import inspect
@@ -70,6 +71,28 @@ def run_command(
         registry=registry,
         config=(tyro.conf.DisallowNone,),
     )
+
+
+def write_script(
+    commands: Mapping[str, Callable[..., Any]], arguments: Sequence[str], short: Mapping[str, str]
+) -> None:
+    """Lets tyro print what it prints of a whole program: the script of its tab completion.
+
+    Args:
+      commands: name of a command -> its function.
+      arguments: those of tyro.
+      short: as of `run_command`.
+    """
+    registry = ConstructorRegistry()
+    registry.struct_rule(_settings_rule(short, frozenset()))
+    with contextlib.suppress(SystemExit):
+        tyro.extras.subcommand_cli_from_dict(
+            {name: _with_value_names(command) for name, command in commands.items()},
+            prog="senet-landmark",
+            args=list(arguments),
+            registry=registry,
+            config=(tyro.conf.DisallowNone,),
+        )
 
 
 def _with_value_names(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -53,10 +53,17 @@ def kind_of(path: Path) -> Kind:
         return "photo"
     if suffix:
         return "other"
-    data = beginning(path)
+    return kind_of_bytes(beginning(path))
+
+
+def kind_of_bytes(data: bytes) -> Kind:
+    """What a file is, by its first bytes."""
     if _VIDEO_BYTES.match(data):
         return "video"
-    return "photo" if data and read_header(data) else "other"
+    header = read_header(data) if data else None
+    if header is None:
+        return "other"
+    return "video" if header.format == "GIF" and header.frames > 1 else "photo"
 
 
 def beginning(path: Path) -> bytes:
@@ -184,13 +191,13 @@ def require_file(path: Path | str) -> None:
         if ADDRESS.match(text):
             text = text if "://" in text else text.replace(":/", "://", 1)
             raise InputError(
-                f"{text}: is an address, and addresses are not read. Save it as a file first: a "
-                "picture with a browser, a stream with ffmpeg -i ADDRESS clip.mkv."
+                f"{text}: is an address, and no file. `predict` reads addresses; in Python give "
+                "it as a text, not as a Path."
             ) from error
         if SEQUENCE.search(text):
             raise InputError(
-                f"{text}: is the pattern of an image sequence, and patterns are not read. Give the "
-                "folder of the pictures, or make a video of them with ffmpeg."
+                f"{text}: is the pattern of an image sequence, and no file. `predict` reads it as "
+                "a clip; elsewhere give the folder of the pictures."
             ) from error
         if isinstance(error, FileNotFoundError):
             raise InputError(f"{text}: does not exist.") from error

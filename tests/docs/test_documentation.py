@@ -79,7 +79,7 @@ def options_of():
 def command_lines(page):
     """`senet-landmark …` in the blocks and in code font, continued lines joined."""
     text = "\n".join(blocks(page, "bash")).replace("\\\n", " ")
-    lines = re.findall(r"senet-landmark [a-z-]+ .*", text)
+    lines = re.findall(r"senet-landmark [a-z][a-z-]* .*", text)
     return [*lines, *(span for span in spans(page) if re.match(r"senet-landmark [a-z]", span))]
 
 
@@ -104,6 +104,7 @@ def test_commands_in_code_font_exist_with_their_options(page, capsys, options_of
     """Such as `train --preset cnn`, and lone options such as `--train.patience`."""
     commands = sorted(commands_of_the_table())
     every = set().union(*(options_of(command, capsys) for command in commands))
+    every |= {"--tyro-print-completion", "--tyro-write-completion"}
     for span in spans(page):
         first = span.split()[0] if span.split() else ""
         if first in commands:
