@@ -150,7 +150,7 @@ def landmarks_csv(
     attributes: list[str] | None = None
     depths: list[str] = []
     for line in lines:
-        photo = _relative(folder / line["image"], out) if line["faces"] else ""
+        photo = relative_path(folder / line["image"], out) if line["faces"] else ""
         for fields in line["faces"]:
             face = face_from_json(fields)
             if attributes is None:
@@ -192,7 +192,7 @@ def dlib_xml(lines: Iterable[Mapping[str, Any]], out: Path, folder: Path = Path(
     for line in lines:
         empty = False
         photo = folder / line["image"]
-        file = _printable(_relative(photo, out))
+        file = printable_xml(relative_path(photo, out))
         form = _stored_form(photo) if line["faces"] else (1, 0, 0)
         image = ElementTree.Element("image", file=file)
         for fields in line["faces"]:
@@ -277,7 +277,7 @@ def full_object_detection(face: Face) -> Any:
     return dlib.full_object_detection(dlib_rectangle(face.box), points)
 
 
-def _relative(photo: Path, out: Path) -> str:
+def relative_path(photo: Path, out: Path) -> str:
     """The photo's path relative to the folder `out`; absolute if there is no relative path."""
     try:
         return Path(os.path.relpath(photo.resolve(), out.resolve())).as_posix()
@@ -285,7 +285,7 @@ def _relative(photo: Path, out: Path) -> str:
         return photo.resolve().as_posix()
 
 
-def _printable(text: str) -> str:
+def printable_xml(text: str) -> str:
     """XML has no form for bytes that are not UTF-8, nor for control characters: escaped."""
     text = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
