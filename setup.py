@@ -53,6 +53,7 @@ TOOLS = [
     "playwright>=1.45",
     "axe-playwright-python>=0.1.4",  # axe-core, which it brings
     "jsonschema>=4.21",
+    "pycocotools>=2.0.7",  # reads what predict writes
 ]
 
 setup(

@@ -95,8 +95,8 @@ def _of_one_scheme(file: AnnotatedFile) -> AnnotatedFile:
         else replace(
             face,
             scheme="",
-            problem=f"it has {len(face.landmarks)} points ({face.scheme}), most faces of the file "
-            f"have {get_scheme(most).points} ({most})",
+            problem=f"its {len(face.landmarks)} points are {face.scheme}, those of most faces of the "
+            f"file {most}",
         )
         for face in file.faces
     ]
@@ -120,16 +120,15 @@ def list_faces(root: Path, points: str, files: Iterable[Path], read: Reader) -> 
 
     def faces_of(path: Path) -> Iterator[Entry]:
         file = read(path)
-        photos = {
-            p for p in set(file.photos) if listed.setdefault(os.path.abspath(p), path) == path
-        }
         scheme = next((face.scheme for face in file.faces if face.scheme), "")
         if file.faces and not scheme:
             raise InputError(f"{path}: no face can be used; of the first, {file.faces[0].problem}.")
+        own = {p for p in set(file.photos) if listed.setdefault(os.path.abspath(p), path) == path}
+        own.add(path)  # of faces whose photo is not known
         if points != "auto" and get_scheme(points).points == get_scheme(scheme or points).points:
             scheme = points
         for index, face in enumerate(file.faces):
-            if face.photo in photos:
+            if face.photo in own:
                 source = name_of(face.photo, root)
                 subset = face.subset or path.stem
                 yield Entry(

@@ -156,7 +156,9 @@ def _points(shape: ElementTree.Element) -> np.ndarray:
     """The points [N, 2] of a shape in 0-based pixels."""
     try:
         pairs = [pair.split(",") for pair in shape.get("points", "").split(";")]
-        points = np.array(pairs, np.float64).reshape(-1, 2)
+        points = np.array(pairs, np.float64)
+        if points.shape[1:] != (2,):
+            raise ValueError("a point is x,y")
     except ValueError as error:
         raise InputError(f"its points hold something that is not a number ({error})") from error
     if not np.isfinite(points).all():
