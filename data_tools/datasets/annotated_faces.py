@@ -95,8 +95,8 @@ def _of_one_scheme(file: AnnotatedFile) -> AnnotatedFile:
         else replace(
             face,
             scheme="",
-            problem=f"its {len(face.landmarks)} points are {face.scheme}, those of most faces of the "
-            f"file {most}",
+            problem=f"its {len(face.landmarks)} points are {face.scheme}, those of most faces of "
+            f"the file {most}",
         )
         for face in file.faces
     ]
