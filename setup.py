@@ -61,6 +61,7 @@ TOOLS = [
     "jsonschema>=4.21",
     "nbclient>=0.10",
     "ipykernel>=6.29",
+    "pycocotools>=2.0.7",  # reads what predict writes
 ]
 
 setup(

@@ -72,8 +72,6 @@ _UNNAMED = re.compile(r"Unnamed: [0-9]+$")
 """How pandas calls a column without a name when it saves a table again."""
 
 
-POINTS = ("auto", "300w_68", TRUE_JAW)
-"""Which 68 points a table has; auto: those of the true jaw if it has their depth."""
 DEPTH = "depth.npz"
 """File beside the tables with the landmarks' depth."""
 

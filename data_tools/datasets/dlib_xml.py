@@ -31,11 +31,14 @@ from senet_landmark.data_tools.datasets.files import (
     changed_at,
     faces_in,
     files_with,
+    is_for_testing,
     name_of,
     numbers,
     photo_at,
+    refuse_entities,
     scheme_with,
 )
+from senet_landmark.data_tools.datasets.point_names import number_in, numbering
 from senet_landmark.data_tools.datasets.samples import (
     Entry,
     Sample,
@@ -44,13 +47,12 @@ from senet_landmark.data_tools.datasets.samples import (
     sample_of,
 )
 from senet_landmark.errors import InputError
-from senet_landmark.face.schemes import SCHEMES, get_scheme
+from senet_landmark.face.schemes import get_scheme
 from senet_landmark.io.images import read_file
 
 SAME_FACE = 0.7
 """Intersection over union from which boxes of one photo in two files are the same face."""
 
-_TEST = re.compile(r"(?i)(^|[^a-z])test(ing)?([^a-z]|$)")
 _EDGES = ("left", "top", "width", "height")
 _HEADER = re.compile(r"\s*<\?xml[^>]*?\?>")
 _ENCODING = re.compile(r"""encoding\s*=\s*['"]([\w.:-]+)['"]""")
@@ -88,12 +90,12 @@ def entries(root: Path, points: str = "auto") -> Iterator[Entry]:
                 scheme=scheme,
                 offset=index,
                 subset=path.stem,
-                test=bool(_TEST.search(path.stem)),
+                test=is_for_testing(path),
             )
 
     def order(path: Path) -> tuple[bool, int, Path]:
         # Of a list of all faces and its parts, the parts say more.
-        return not _TEST.search(path.stem), path.stat().st_size, path
+        return not is_for_testing(path), path.stat().st_size, path
 
     return faces_in(sorted(files_with(root, ".xml"), key=order), faces_of)
 
@@ -140,32 +142,11 @@ def _read_once(path: Path, changed: int) -> tuple[Boxes, int, int]:
         if box.get("ignore", "0") == "0"
     ]
     names = [part.get("name", "") for _, box in boxes for part in box.iter("part")]
-    named = {number for name in names if (number := _number(name)) is not None}
+    named = {number for name in names if (number := number_in(name)) is not None}
     if boxes and not named:
         problem = f"part names such as {names[0]!r} have no number" if names else "boxes lack parts"
         raise InputError(f"{path}: its {problem}, so which landmark is which cannot be known.")
-    return boxes, *_numbering(named)
-
-
-def _number(name: str) -> int | None:
-    """The last number in a part's name; None without one."""
-    numbers_in_name = re.findall(r"[0-9]{1,6}", name)
-    return int(numbers_in_name[-1]) if numbers_in_name else None
-
-
-def _numbering(named: set[int]) -> tuple[int, int]:
-    """(number of the first landmark, number of landmarks) of the numbers in all names of a file."""
-    if not named:
-        return 0, 0
-    sizes = {scheme.points for scheme in SCHEMES.values()}
-    for first in (0,) if 0 in named else (1, 0):
-        if max(named) + 1 - first in sizes:
-            return first, max(named) + 1 - first
-    first, last = min(named), max(named)
-    if len(named) <= last - first:  # with gaps: the last landmarks may be absent too
-        larger = [size for size in sizes if size > last]
-        return 0, min(larger, default=last + 1)
-    return min(first, 1), last + 1 - min(first, 1)
+    return boxes, *numbering(named)
 
 
 def load(entry: Entry) -> Sample:
@@ -181,7 +162,7 @@ def load(entry: Entry) -> Sample:
     try:
         for part in parts:
             name = part.attrib["name"]
-            number = _number(name)
+            number = number_in(name)
             if number is None or not 0 <= number - first < len(landmarks):
                 raise InputError(
                     f"{where}: the part {name!r} has no number from {first} to "
@@ -206,7 +187,7 @@ def _readable(data: bytes, path: Path) -> str:
     """The text of an XML file, for an XML parser; `_photo_of` reads the names of photos in it.
 
     Raises:
-      InputError: it declares entities: dlib does not, and a small file can become a huge one so.
+      InputError: as `refuse_entities`.
     """
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _checked(data.decode("utf-16", "replace"), path)
@@ -220,8 +201,7 @@ def _readable(data: bytes, path: Path) -> str:
 
 
 def _checked(text: str, path: Path) -> str:
-    if "<!ENTITY" in text:
-        raise InputError(f"{path}: declares entities, which dlib's files do not have. Remove them.")
+    refuse_entities(text, path)
     text = text[header.end() :] if (header := _HEADER.match(text)) else text
     return _BARE.sub("&amp;", text)
 

@@ -11,10 +11,15 @@ import numpy as np
 
 from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.errors import InputError
-from senet_landmark.face.schemes import SCHEMES
+from senet_landmark.face.schemes import SCHEMES, TRUE_JAW
 from senet_landmark.io.files import printable
 from senet_landmark.io.folders import Walk
 from senet_landmark.io.images import PHOTO_SUFFIXES
+
+CONTOURS = ("auto", "300w_68", TRUE_JAW)
+"""`points` of data sets of one's own: which 68 points they have; auto: as the file tells."""
+
+_TEST = re.compile(r"(?i)(^|[^a-z])test(ing)?([^a-z]|$)")
 
 
 def walk(root: Path, suffixes: Collection[str]) -> list[Path]:
@@ -32,6 +37,17 @@ def walk(root: Path, suffixes: Collection[str]) -> list[Path]:
 def files_with(root: Path, suffix: str) -> list[Path]:
     """The files in `root` itself with a suffix, in capitals too, sorted."""
     return sorted(path for path in root.iterdir() if path.suffix.lower() == suffix)
+
+
+def is_for_testing(path: Path) -> bool:
+    """Whether an annotation file's name says so: `testing_faces.xml`, `faces-test.json`."""
+    return bool(_TEST.search(path.stem))
+
+
+def refuse_entities(text: str, path: Path) -> None:
+    """Raises InputError where XML declares entities: a small file can become a huge one so."""
+    if "<!ENTITY" in text:
+        raise InputError(f"{path}: declares entities, which no tool writes here. Remove them.")
 
 
 def changed_at(path: Path) -> int:

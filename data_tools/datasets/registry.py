@@ -1,6 +1,5 @@
 """Name -> data set. A new data set is one file here and one line in `DATASETS`."""
 
-import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,12 @@ import numpy as np
 
 from senet_landmark.data_tools.datasets import (
     aflw2000,
+    coco,
     cofw,
     csv_files,
+    cvat,
     dlib_xml,
+    label_studio,
     mtfl,
     tfds_300w_lp,
     w300,
@@ -20,69 +22,19 @@ from senet_landmark.data_tools.datasets import (
     wflw,
     ytf,
 )
+from senet_landmark.data_tools.datasets.files import CONTOURS
+from senet_landmark.data_tools.datasets.orientation import (
+    as_annotated,
+    as_sized,
+    as_stored,
+    upright,
+)
 from senet_landmark.data_tools.datasets.samples import Entry, Sample
 from senet_landmark.errors import InputError, concerning
 from senet_landmark.face.attributes import ATTRIBUTES
-from senet_landmark.face.schemes import Scheme, get_scheme
+from senet_landmark.face.schemes import get_scheme
 from senet_landmark.io.files import require_folder
-from senet_landmark.io.images import (
-    decode_grey,
-    decode_photo,
-    read_file,
-    read_photo,
-    stored_form,
-    stored_points,
-)
-
-
-def _upright(entry: Entry) -> np.ndarray:
-    return read_photo(entry.photo)
-
-
-def as_stored(entry: Entry) -> np.ndarray:
-    """The photo without its EXIF orientation, which dlib's tools and MATLAB ignore."""
-    return read_photo(entry.photo, upright=False)
-
-
-def _as_annotated(load: Callable[[Entry], Sample]) -> Callable[[Entry], np.ndarray]:
-    """The photo upright, or as stored if the annotated face is upright in the photo as stored.
-
-    For data sets that are annotated with tools of both kinds; `load` reads the face.
-    """
-
-    def photo(entry: Entry) -> np.ndarray:
-        data = read_file(entry.photo)
-        upright = True
-        form = stored_form(data)
-        if form[0] > 1:
-            with contextlib.suppress(InputError):
-                sample = load(entry)
-                upright = not is_as_stored(sample.landmarks, get_scheme(sample.scheme), form)
-        return decode_photo(data, str(entry.photo), upright=upright)
-
-    return photo
-
-
-def is_as_stored(landmarks: np.ndarray, scheme: Scheme, form: tuple[int, int, int]) -> bool:
-    """Whether a face's landmarks [K, 2] are pixels of the photo as stored, rather than upright.
-
-    An upright face has its eyes above the middle of its landmarks, and the left eye at the left.
-    False where an eye is unknown.
-
-    Args:
-      landmarks: pixels, 0-based; NaN where unknown.
-      scheme: their scheme.
-      form: `stored_form` of the photo.
-    """
-    known = np.isfinite(landmarks).all(axis=1)
-    if not all(known[list(eye)].any() for eye in scheme.eyes):
-        return False
-    eyes = np.array([np.nanmean(landmarks[list(eye)], axis=0) for eye in scheme.eyes])
-    across, down = eyes[1] - eyes[0], landmarks[known].mean(axis=0) - eyes.mean(axis=0)
-    # The axes of the upright photo, in the pixels of the stored one.
-    origin, right, below = stored_points(np.array([[0, 0], [1, 0], [0, 1]]), form)
-    turned = across @ (right - origin) + down @ (below - origin)
-    return bool(turned > across[0] + down[1])
+from senet_landmark.io.images import decode_grey, read_file
 
 
 def _no_other(entry: Entry) -> str:
@@ -114,7 +66,7 @@ class Dataset:
     layout: str
     points: tuple[str, ...] = ("auto",)
     attributes: tuple[str, ...] = ()
-    photo: Callable[[Entry], np.ndarray] = _upright
+    photo: Callable[[Entry], np.ndarray] = upright
     research_only: bool = False
     photos_of: Callable[[Entry], str] = _no_other
 
@@ -135,7 +87,7 @@ DATASETS = {
         w300.entries,
         w300.load,
         "NAME.jpg with NAME.pts",
-        photo=_as_annotated(w300.load),
+        photo=as_annotated(w300.load),
         research_only=True,
     ),
     "aflw2000": Dataset(
@@ -158,7 +110,7 @@ DATASETS = {
         mtfl.load,
         "training.txt and testing.txt beside the photos' folders",
         attributes=mtfl.ATTRIBUTES,
-        photo=_as_annotated(mtfl.load),
+        photo=as_annotated(mtfl.load),
         research_only=True,
     ),
     "wflw": Dataset(
@@ -167,7 +119,7 @@ DATASETS = {
         "WFLW_images/ and list_98pt_rect_attr_train.txt, list_98pt_rect_attr_test.txt",
         wflw.POINTS,
         wflw.ATTRIBUTES,
-        photo=_as_annotated(wflw.load),
+        photo=as_annotated(wflw.load),
         research_only=True,
     ),
     "cofw": Dataset(
@@ -184,10 +136,31 @@ DATASETS = {
         csv_files.entries,
         csv_files.load,
         "NAME.csv beside the photos",
-        csv_files.POINTS,
+        CONTOURS,
         attributes=tuple(ATTRIBUTES),
-        photo=_as_annotated(csv_files.load),
+        photo=as_annotated(csv_files.load),
         photos_of=csv_files.labelled_dataset,
+    ),
+    "coco": Dataset(
+        coco.entries,
+        coco.load,
+        "COCO's NAME.json, there or in annotations/, with keypoints; photos as it names them",
+        CONTOURS,
+        photo=as_sized(coco.load, coco.size_of),
+    ),
+    "label_studio": Dataset(
+        label_studio.entries,
+        label_studio.load,
+        "Label Studio's export NAME.json with keypoints, and the photos",
+        CONTOURS,
+        photo=as_sized(label_studio.load, label_studio.size_of),
+    ),
+    "cvat": Dataset(
+        cvat.entries,
+        cvat.load,
+        "CVAT for images 1.1, NAME.xml, beside the photos",
+        CONTOURS,
+        photo=as_sized(cvat.load, cvat.size_of),
     ),
     "tfds_300w_lp": Dataset(
         tfds_300w_lp.entries,

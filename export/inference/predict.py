@@ -7,22 +7,23 @@ stopped.
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference import writers
 from senet_landmark.export.inference.align import LEAST_CHIP
 from senet_landmark.export.inference.inputs import Input, list_inputs
 from senet_landmark.export.inference.lines import photo_key
+from senet_landmark.export.inference.made_files import MADE, Format
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.results import Results, close_folder, results_folder
 from senet_landmark.export.inference.work import (
@@ -33,18 +34,10 @@ from senet_landmark.export.inference.work import (
     in_workers,
     make_predictor,
 )
-from senet_landmark.face.schemes import Scheme
 from senet_landmark.io.addresses import Limits
 
 LOG = logging.getLogger(__name__)
 """A record for each photo, for a log file."""
-
-Format = Literal["json", "csv", "pts", "dlib", "jsonl"]
-"""`landmarks.json`, `landmarks.csv`, a `.pts` for each face, dlib's `landmarks.xml`; and
-`landmarks.jsonl`, which is always written, alone."""
-
-FILES = {"json": "landmarks.json", "csv": "landmarks.csv", "dlib": "landmarks.xml"}
-"""Format -> file that is made of the lines."""
 
 MOST_NAMED = 1000
 """Photos without a face, and skipped photos, that a summary names; the others it only counts."""
@@ -129,9 +122,9 @@ def predict_photos(
     job = Job(out.absolute(), options, boxes, "pts" in write, pictures, chip_size, limits)
     workers = worker_count(workers, count) if options else 1
     settings = _settings(predictor, job)
-    files = [FILES[name] for name in write if name in FILES]
+    made = {file: make for name in write for file, make in MADE.get(name, {}).items()}
     summary = _Summary()
-    with results_folder(out, settings, files, overwrite) as results, stopping() as stopped:
+    with results_folder(out, settings, made, overwrite) as results, stopping() as stopped:
         order: dict[int, int] = {}
         tasks = _tasks(photos, results, job, order, summary)
         if run:
@@ -151,23 +144,13 @@ def predict_photos(
             reasons = "; ".join(skip["reason"] for skip in summary.skipped[:3])
             close_folder(results)
             raise InputError(f"No photo could be read. {reasons}")
-        for name in write:
-            if name in FILES:
-                results.install(FILES[name], _text(name, results, order, predictor.scheme))
+        lines = functools.partial(results.read, order)
+        for file, make in made.items():
+            results.install(file, make(lines, predictor.scheme, results.out, results.folder))
         if stopped.is_set():
             raise KeyboardInterrupt
         close_folder(results)
     return vars(summary)
-
-
-def _text(name: Format, results: Results, order: dict[int, int], scheme: Scheme) -> Iterator[str]:
-    """The content of a file that is made of the lines."""
-    lines = results.read(order)
-    if name == "json":
-        return writers.landmarks_json(lines)
-    if name == "csv":
-        return writers.landmarks_csv(lines, scheme, results.out, results.folder)
-    return writers.dlib_xml(lines, results.out, results.folder)
 
 
 def worker_count(workers: int, photos: int) -> int:

@@ -151,7 +151,7 @@ def landmarks_csv(
     attributes: list[str] | None = None
     depths: list[str] = []
     for line in lines:
-        photo = _relative(_photo_of(line, folder), out) if line["faces"] else ""
+        photo = relative_path(photo_of(line, folder), out) if line["faces"] else ""
         for fields in line["faces"]:
             face = face_from_json(fields)
             if attributes is None:
@@ -192,8 +192,8 @@ def dlib_xml(lines: Iterable[Mapping[str, Any]], out: Path, folder: Path = Path(
     empty = True
     for line in lines:
         empty = False
-        photo = _photo_of(line, folder)
-        file = _printable(_relative(photo, out))
+        photo = photo_of(line, folder)
+        file = printable_xml(relative_path(photo, out))
         form = _stored_form(photo) if line["faces"] else (1, 0, 0)
         image = ElementTree.Element("image", file=file)
         for fields in line["faces"]:
@@ -278,12 +278,12 @@ def full_object_detection(face: Face) -> Any:
     return dlib.full_object_detection(dlib_rectangle(face.box), points)
 
 
-def _photo_of(line: Mapping[str, Any], folder: Path) -> Path | str:
+def photo_of(line: Mapping[str, Any], folder: Path) -> Path | str:
     """The photo of a line: its path, or its address as a text."""
     return line["image"] if scheme_of(line["image"]) else folder / line["image"]
 
 
-def _relative(photo: Path | str, out: Path) -> str:
+def relative_path(photo: Path | str, out: Path) -> str:
     """The photo's path relative to the folder `out`; absolute if there is no relative path."""
     if isinstance(photo, str):
         return photo
@@ -293,7 +293,7 @@ def _relative(photo: Path | str, out: Path) -> str:
         return photo.resolve().as_posix()
 
 
-def _printable(text: str) -> str:
+def printable_xml(text: str) -> str:
     """XML has no form for bytes that are not UTF-8, nor for control characters: escaped."""
     text = text.encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

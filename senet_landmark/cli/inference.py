@@ -31,9 +31,9 @@ class PhotoOptions:
     """Options for photos."""
 
     write: tuple[WriterName, ...] = ()
-    """Files to write: landmarks.json, landmarks.csv, a .pts for each face, landmarks.xml of dlib;
-    by default json. landmarks.jsonl, a line a photo, is always written. A video always has
-    NAME_landmarks.csv, and no other."""
+    """Files to write: landmarks.json, landmarks.csv, a .pts for each face, landmarks.xml of dlib,
+    or what COCO's tools, Label Studio and CVAT read; by default json. landmarks.jsonl, a line a
+    photo, is always written. A video always has NAME_landmarks.csv, and no other."""
     align: int = 0
     """Also write upright pictures of the faces, this many pixels wide and high, for face
     recognition; 0: none."""

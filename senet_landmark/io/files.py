@@ -61,10 +61,10 @@ def read_json(path: Path | str) -> Any:
     """Reads a JSON file. Raises InputError that names the file when it is absent or not JSON."""
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))  # Windows' editors write a mark
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not valid JSON ({error}).") from error
 
 

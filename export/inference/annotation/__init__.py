@@ -1,0 +1,1 @@
+"""Faces as files of annotation tools: COCO, Label Studio, CVAT. Imports writers and the core."""
