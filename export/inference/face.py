@@ -8,6 +8,7 @@ import numpy as np
 from senet_landmark.errors import InputError
 from senet_landmark.face.boxes import canonical_box
 from senet_landmark.face.depth import landmarks_3d
+from senet_landmark.face.expressions import Expression, expression_of
 from senet_landmark.face.geometry import box_from_landmarks
 from senet_landmark.face.pose import pose_of, pose_of_3d
 
@@ -73,6 +74,20 @@ class Face:
         try:
             return np.array(pose_of(self.landmarks, self.scheme), np.float32)
         except ValueError:  # points that fit no head, or a scheme without a pose fit
+            return None
+
+    @cached_property
+    def expression(self) -> Expression | None:
+        """Aspect ratios of eyes and mouth, brow raise, smile width: see `Expression`.
+
+        None where the scheme has no points of eyelids, lips and brows, or is unknown; and where the
+        landmarks fit no head, or one that is turned away by more than 60 degrees.
+        """
+        if self.scheme is None:
+            return None
+        try:
+            return expression_of(self.landmarks, self.scheme)
+        except ValueError:  # an unknown scheme
             return None
 
     @cached_property

@@ -18,6 +18,7 @@ from senet_landmark.cli.prediction import (
     note_unused,
     print_photos,
     print_video,
+    save_events,
 )
 from senet_landmark.errors import InputError
 
@@ -60,6 +61,8 @@ class VideoOptions:
     """Seconds from one detection to the next; a lost face is looked for at once."""
     seconds: float = 0.0
     """Stop after this many seconds; 0: at the end of a video, and at Ctrl-C with a camera."""
+    events: Path | None = None
+    """Also write the blinks and yawns of all videos to this file, a .csv or .json."""
 
 
 def predict(
@@ -92,6 +95,7 @@ def predict(
       senet-landmark predict photo.jpg --box 120 80 310 290 --out boxed
       senet-landmark predict folder/ --no-pictures --write jsonl --workers 8
       senet-landmark predict clip.mp4
+      senet-landmark predict clip.mp4 --events events.csv
       senet-landmark predict 0 --seconds 60
 
     Args:
@@ -123,6 +127,7 @@ def predict(
     from senet_landmark.export.inference.inputs import survey
     from senet_landmark.export.inference.predict import predict_photos
     from senet_landmark.export.inference.predictor import Predictor
+    from senet_landmark.export.video.events import check_events
     from senet_landmark.export.video.video import camera_number, is_video, predict_video
     from senet_landmark.io.folders import counted
 
@@ -146,6 +151,9 @@ def predict(
     failed = [{"photo": "", "reason": problem} for problem in found.problems]
     places = [None] * len(cameras) + found.videos
     predictor = Predictor(**options) if places else None
+    tables: dict[str, str] = {}
+    if predictor and videos.events:
+        check_events(videos.events, predictor.scheme, photos.overwrite)
     sources_of_video: list[Any] = [*cameras, *(place.path for place in found.videos)]
     for video, place in zip(sources_of_video, places, strict=True):
         try:
@@ -160,9 +168,16 @@ def predict(
             failed.append({"photo": str(video), "reason": str(error)})
             continue
         print_video(str(video), summary)
+        tables[str(video)] = summary["csv"]
         if summary["interrupted"] and place is not None:
+            save_events(videos.events, tables)
             print_skipped(failed)
             raise KeyboardInterrupt
+    problem = None
+    try:
+        save_events(videos.events, tables)
+    except InputError as error:  # the photos are done all the same
+        problem = error
     if len(failed) == len(places) + len(found.problems) and not found.photos:
         if not failed:
             raise InputError("What is given is what predict wrote; give photos or videos.")
@@ -186,6 +201,8 @@ def predict(
         if summary["skipped_count"] > len(summary["skipped"]):
             print(f"Skipped {summary['skipped_count']} photos, the first are:", file=sys.stderr)
     print_skipped(failed)
+    if problem:
+        raise problem
 
 
 def _check_options(
@@ -199,7 +216,7 @@ def _check_options(
         },
         {
             "--no-smooth": not videos.smooth, "--every": videos.every != VideoOptions.every,
-            "--seconds": bool(videos.seconds),
+            "--seconds": bool(videos.seconds), "--events": videos.events is not None,
         },
         photo_count,
         video_count,

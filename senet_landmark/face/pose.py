@@ -39,6 +39,7 @@ __all__ = [
     "MEAN_FACE_3D",
     "STABLE_POINTS",
     "euler_angles",
+    "fitted_camera",
     "fitted_mean_face",
     "known_pose",
     "likely_face",
@@ -267,9 +268,22 @@ def fitted_mean_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.floa
     Args and errors are those of `pose_of`, except that 4 known points suffice: unlike the angles,
     the position and size of the face do not depend on depth.
     """
-    landmarks, model = _points_to_fit(points, scheme, least=4)
-    rotation, scale, translation = _fit_scaled_orthographic(landmarks, model)
+    rotation, scale, translation = fitted_camera(points, scheme)
     return scale * (MEAN_FACE_3D.astype(np.float64) @ rotation.T)[:, :2] + translation
+
+
+def fitted_camera(
+    points: ArrayLike, scheme: Scheme | str, fitted: NDArray[np.intp] = STABLE_POINTS
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    """How `MEAN_FACE_3D` is seen where it fits landmarks best.
+
+    Args and errors are those of `pose_of`, except that 4 known points suffice.
+
+    Returns:
+      Rotation R [3, 3], scale s in pixels and translation t [2] in pixels: a point X of the mean
+      face is seen at s (R X)_xy + t.
+    """
+    return _fit_scaled_orthographic(*_points_to_fit(points, scheme, 4, fitted))
 
 
 def likely_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
