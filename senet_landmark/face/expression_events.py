@@ -30,7 +30,7 @@ LEVEL_STEP = 0.2
 CLOSING = 0.92
 """A blink lasts as long as the aspect ratio is below this share of the level,"""
 
-CLOSED = 0.85
+CLOSED = 0.82
 """and falls below this share."""
 
 LONGEST_BLINK = 0.6
