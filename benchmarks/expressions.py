@@ -2,7 +2,8 @@
 
     python benchmarks/expressions.py --root 300W_LP
 
-The faces are those that `build-records` holds out of 300W-LP. Measures: those of predicted
+The faces are those of 300W-LP on which the models that ship were validated: held out as
+`build-records` did then, before it joined copies of a photo. Measures: those of predicted
 landmarks beside those of annotated ones, on the photos.
 
 Events: each head becomes a clip (`made_clips.py`) with sensor noise and MPEG-4. It sways, turns by
@@ -33,7 +34,7 @@ from tracking import FACE, HEIGHT, RATE, WIDTH, heads_of, write_clip
 
 SECONDS = 20
 HELD_OUT = 0.1
-"""Share of the faces that `build-records` holds out."""
+"""Share of the photos that are held out."""
 
 SKIPS = (1, 2, 3)
 """Of so many frames one is read."""

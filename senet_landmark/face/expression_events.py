@@ -18,29 +18,31 @@ __all__ = ["Span", "find_blinks", "find_yawns"]
 LONGEST_GAP = 0.5
 """Seconds between two known values that still belong to one stretch."""
 
-LEVEL_REACH = 1.5
-"""The level of open eyes at a time is that of so many seconds before and after it."""
-
-LEVEL_SHARE = 75
-"""The percentile of the aspect ratio there that counts as open: eyes may be shut for a part."""
+LEVEL_REACH, LEVEL_SHARE = 1.5, 75
+"""The level of open eyes at a time is this percentile of so many seconds before and after it: eyes
+may be shut for a part of them."""
 
 LEVEL_STEP = 0.2
-"""Seconds between two times for which the level is computed; it is interpolated in between."""
-
-CLOSING = 0.92
-"""A blink lasts as long as the aspect ratio is below this share of the level,"""
+"""Seconds between two times for which a level is computed; it is interpolated in between."""
 
 CLOSED = 0.82
-"""and falls below this share."""
+"""In a blink the aspect ratio falls below this share of the level."""
 
-LONGEST_BLINK = 0.6
-"""Seconds; eyes that stay shut for longer do not blink."""
+LONGEST_BLINK = 0.5
+"""Seconds for which it is below the middle between the level and its smallest value; eyes that stay
+shut for longer do not blink."""
 
 YAWN_OPEN = 0.35
-"""Aspect ratio of the inner lips above which the mouth is wide open."""
+"""Aspect ratio of the inner lips above which the mouth is wide open,"""
 
-SHORTEST_YAWN = 1.2
-"""Seconds for which it is so in a yawn; in speech it is not for half a second."""
+YAWN_RISE = 0.2
+"""if it is above the median of `YAWN_REACH` by this: some people's mouths are always open."""
+
+YAWN_REACH = 10.0
+"""Seconds before and after, of which the median is taken."""
+
+SHORTEST_YAWN, LONGEST_YAWN = 1.2, 10.0
+"""Seconds for which the mouth is wide open in a yawn; in speech it is not for half a second."""
 
 YAWN_WINDOW = 0.4
 """Seconds of the median that takes single frames out of the mouth's aspect ratio."""
@@ -57,7 +59,8 @@ class Span(NamedTuple):
 def find_blinks(times: ArrayLike, aspect: ArrayLike) -> list[Span]:
     """The blinks of a face, in order.
 
-    A blink that the series, or a gap in it, cuts off is left out.
+    It lasts as long as the aspect ratio is below the middle between the level of open eyes and its
+    smallest value. A blink that the series, or a gap in it, cuts off is left out.
 
     Args:
       times: [N] in seconds, growing.
@@ -70,12 +73,17 @@ def find_blinks(times: ArrayLike, aspect: ArrayLike) -> list[Span]:
     blinks = []
     for start, stop in _stretches(times, aspect):
         at, values = times[start:stop], aspect[start:stop]
-        share = values / np.maximum(_levels(at, values), 1e-9)
-        for first, last in _runs(share < CLOSING):
-            inside = first > 0 and last < len(share) - 1
-            extreme = first + int(share[first : last + 1].argmin())
-            if inside and share[extreme] < CLOSED and at[last] - at[first] <= LONGEST_BLINK:
-                blinks.append(Span(start + first, start + last, start + extreme))
+        levels = _levels(at, values, LEVEL_REACH, LEVEL_SHARE)
+        share = values / np.maximum(levels, 1e-9)
+        end = -1
+        for low, high in _runs(share < CLOSED):
+            if low <= end:  # within the last one
+                continue
+            extreme = low + int(share[low : high + 1].argmin())
+            first, end = _below(share, extreme, (1 + share[extreme]) / 2)
+            inside = first > 0 and end < len(share) - 1
+            if inside and at[end] - at[first] <= LONGEST_BLINK:
+                blinks.append(Span(start + first, start + end, start + extreme))
     return blinks
 
 
@@ -93,8 +101,10 @@ def find_yawns(times: ArrayLike, aspect: ArrayLike) -> list[Span]:
     yawns = []
     for start, stop in _stretches(times, aspect):
         at, values = times[start:stop], aspect[start:stop]
-        for first, last in _runs(_medians(at, values) > YAWN_OPEN):
-            if at[last] - at[first] >= SHORTEST_YAWN:
+        usual = _levels(at, values, YAWN_REACH, 50)
+        wide = np.maximum(YAWN_OPEN, usual + YAWN_RISE)
+        for first, last in _runs(_medians(at, values) > wide):
+            if SHORTEST_YAWN <= at[last] - at[first] <= LONGEST_YAWN:
                 extreme = first + int(values[first : last + 1].argmax())
                 yawns.append(Span(start + first, start + last, start + extreme))
     return yawns
@@ -128,12 +138,24 @@ def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(first), int(end) - 1) for first, end in edges.reshape(-1, 2)]
 
 
-def _levels(times: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The level of open eyes at each time."""
+def _below(values: NDArray[np.float64], index: int, limit: float) -> tuple[int, int]:
+    """First and last index around `index` up to which the values stay below a limit."""
+    first = last = index
+    while first > 0 and values[first - 1] < limit:
+        first -= 1
+    while last < len(values) - 1 and values[last + 1] < limit:
+        last += 1
+    return first, last
+
+
+def _levels(
+    times: NDArray[np.float64], values: NDArray[np.float64], reach: float, percent: float
+) -> NDArray[np.float64]:
+    """A percentile of the values within `reach` seconds of each time."""
     grid = np.arange(times[0], times[-1] + LEVEL_STEP, LEVEL_STEP)
-    starts = np.searchsorted(times, grid - LEVEL_REACH)
-    ends = np.searchsorted(times, grid + LEVEL_REACH, side="right")
-    levels = [np.percentile(values[a:b], LEVEL_SHARE) for a, b in zip(starts, ends, strict=True)]
+    starts = np.searchsorted(times, grid - reach)
+    ends = np.searchsorted(times, grid + reach, side="right")
+    levels = [np.percentile(values[a:b], percent) for a, b in zip(starts, ends, strict=True)]
     return np.interp(times, grid, levels)
 
 

@@ -98,6 +98,15 @@ def test_speech_and_a_short_cry_are_no_yawns():
     assert find_yawns(times, mouth) == []
 
 
+def test_a_mouth_that_is_always_open_does_not_yawn():
+    times, mouth = series(seconds=40, level=0.5)
+    assert find_yawns(times, mouth) == []
+    mouth[(times > 15) & (times < 19)] = 0.9
+    assert times_of(times, find_yawns(times, mouth)) == [
+        (pytest.approx(15, abs=0.3), pytest.approx(19, abs=0.3))
+    ]
+
+
 def test_a_yawn_at_the_end_of_the_clip_counts():
     times, mouth = series(level=0.05)
     mouth[times > 8] = 0.7
