@@ -21,7 +21,7 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Event:
 
     video: str
     identity: int
-    kind: Literal["blink", "yawn"]
+    kind: str
     start: float
     end: float
     first_frame: int

@@ -113,7 +113,8 @@ def expression_of(points: ArrayLike, scheme: Scheme | str) -> Expression | None:
         for eye, brow in zip(corners, _BROWS, strict=True)
     ]
     return Expression(
-        *(_aspect(frontal[list(eye)]) for eye in _EYES),
+        _aspect(frontal[list(_EYES[0])]),
+        _aspect(frontal[list(_EYES[1])]),
         _aspect(frontal[list(_MOUTH)]),
         float(np.mean(raises)) / eyes,
         float(np.linalg.norm(frontal[54] - frontal[48])) / eyes,

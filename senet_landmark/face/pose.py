@@ -99,6 +99,10 @@ MIN_DEPTH = 0.1
 have 0.49. A row of eyes or brows has less than this, and its depth is smaller than the noise."""
 
 
+MOST_GROWTH = 10.0
+"""Steps of a fit by which the logarithm of its scale changes by more lead nowhere."""
+
+
 def rotation_matrix(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     """The rotation of a head by angles in degrees, float64 [3, 3]; see the module's docstring.
 
@@ -377,6 +381,8 @@ def _fit_scaled_orthographic(
             raise ValueError("the known points lie in one plane that is seen from its edge")
         about_z = (zz * third + xz * first + yz * second) / determinant
         growth = (zz * fourth + yz * first - xz * second) / determinant
+        if not abs(growth) < MOST_GROWTH:
+            raise ValueError("landmarks fit no head: they are squeezed to a line")
         about_x = (first + xz * about_z + yz * growth) / zz
         about_y = (second + yz * about_z - xz * growth) / zz
         rotation = cv2.Rodrigues(np.array([about_x, about_y, about_z]))[0] @ rotation
