@@ -8,10 +8,11 @@ that a long clip takes no more memory than a short one. The same arguments give 
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from scipy.interpolate import RBFInterpolator
 
 from senet_landmark.data_tools.synthesis import turned_mesh
 from senet_landmark.face import geometry
@@ -24,6 +25,23 @@ REACH = 0.55
 
 FEATHER = 0.03
 """Width of a cropped head's soft edge, as a share of its side."""
+
+LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
+"""Landmarks of an upper lid and of the lower lid below it."""
+
+LID_MEETING = 0.8
+"""Where lids meet: this share of the way from the upper to the lower one."""
+
+MOUTH_OPENING = {
+    **dict.fromkeys((49, 50, 51, 52, 53, 61, 62, 63), -0.1),
+    **dict.fromkeys((48, 54, 60, 64), 0.25),
+    **dict.fromkeys((55, 56, 57, 58, 59, 65, 66, 67), 0.9),
+    **{3: 0.1, 4: 0.3, 5: 0.5, 6: 0.7, 7: 0.8, 8: 0.8, 9: 0.8, 10: 0.7, 11: 0.5, 12: 0.3, 13: 0.1},
+}
+"""Landmark -> how far it moves down while the inner lips part by 1."""
+
+INSIDE_OF_MOUTH = np.array([55, 20, 20])
+"""Its colour, RGB."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +65,11 @@ class HeadPosition:
       centre: centre of the landmarks' box, in pixels of the frame.
       size: square root of the area of that box before any turn, pixels.
       roll: turn in the image plane, degrees, clockwise for the viewer.
-      yaw: additional turn out of the plane, degrees, as in `senet_landmark.face.pose`; takes 10 ms
-        a face.
+      yaw: additional turn out of the plane, degrees, as in `senet_landmark.face.pose`.
       opacity: 0 (invisible) to 1.
+      eyes: opening of the eyes as a share of that in the photo, 0 (closed) to 1.
+      mouth: how far the mouth is opened beyond the photo, in widths of its inner lips. Turns and
+        expressions take 10 ms a face.
     """
 
     centre: tuple[float, float]
@@ -57,6 +77,8 @@ class HeadPosition:
     roll: float = 0.0
     yaw: float = 0.0
     opacity: float = 1.0
+    eyes: float = 1.0
+    mouth: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -153,8 +175,8 @@ def _draw_head(
 ) -> tuple[np.ndarray, tuple[slice, slice], np.ndarray]:
     """Draws a head into `frame`; returns its landmarks, its region, and its opacity there."""
     matrix = _to_frame(head, position)
-    if position.yaw:
-        head = turn_head(head, position.yaw)
+    if position.yaw or position.eyes != 1 or position.mouth:
+        head = change_head(head, position.yaw, position.eyes, position.mouth)
     points = geometry.apply(matrix, head.landmarks)
     side = head.picture.shape[0]
     corners = geometry.apply(matrix, np.array([[0, 0], [side, 0], [0, side], [side, side]]) - 0.5)
@@ -200,14 +222,56 @@ def _to_frame(head: Head, position: HeadPosition) -> np.ndarray:
     return np.column_stack([linear, position.centre - linear @ ((box[:2] + box[2:]) / 2)])
 
 
-def turn_head(head: Head, yaw: float) -> Head:
-    """The head turned further by `yaw` degrees, as `turned_mesh` turns photos."""
+def change_head(head: Head, yaw: float = 0.0, eyes: float = 1.0, mouth: float = 0.0) -> Head:
+    """The head turned further, with its eyes closed to a share, or its mouth opened.
+
+    It is turned as `turned_mesh` turns photos. The lids of an eye meet near the lower one. The jaw
+    drops with the lower lip, and what comes to light between the lips is dark.
+
+    Args:
+      head: the head.
+      yaw, eyes, mouth: as in `HeadPosition`.
+    """
     face = _fitted(head.landmarks.tobytes())
+    moved = face.source.copy()
+    moved[: len(_spread())] += _spread() @ _movement(head.landmarks, eyes, mouth)
     pose = (face.pose[0] + yaw, face.pose[1], face.pose[2])
-    points, depth = turned_mesh.turn_face(face, pose)
+    points, depth = turned_mesh.turn_face(replace(face, source=moved), pose)
     drawn = turned_mesh.draw_face(np.ascontiguousarray(head.picture[..., :3]), face, points, depth)
     contour, _ = turned_mesh.landmarks_of(points, pose)
+    if mouth:
+        inside = np.zeros(drawn.shape[:2], np.uint8)
+        cv2.fillPoly(inside, [np.rint(contour[60:68] * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+        inside = cv2.GaussianBlur(inside, (0, 0), 0.8)
+        cover = (min(1.0, mouth / 0.2) / 255) * inside[..., None].astype(np.float32)
+        drawn = np.rint(drawn + cover * (INSIDE_OF_MOUTH - drawn)).astype(np.uint8)
     return Head(np.dstack([drawn, head.picture[..., 3]]), contour)
+
+
+def _movement(landmarks: np.ndarray, eyes: float, mouth: float) -> np.ndarray:
+    """How an expression moves landmarks [68, 2] of a head, in its pixels."""
+    move = np.zeros_like(landmarks)
+    for upper, lower in LIDS:
+        closed = landmarks[upper] + LID_MEETING * (landmarks[lower] - landmarks[upper])
+        for lid in (upper, lower):
+            move[lid] = (1 - eyes) * (closed - landmarks[lid])
+    across = landmarks[45] - landmarks[36]
+    down = np.array([-across[1], across[0]]) / np.linalg.norm(across)
+    drop = mouth * np.linalg.norm(landmarks[64] - landmarks[60]) * down
+    for landmark, share in MOUTH_OPENING.items():
+        move[landmark] += share * drop
+    return move
+
+
+@functools.cache
+def _spread() -> np.ndarray:
+    """Maps movements of landmarks to all vertices of the head, [V, 68]; its outline is still."""
+    mesh = turned_mesh.load_template()
+    flat, still = mesh.points[:, :2], mesh.points[mesh.outline, :2]
+    controls = np.concatenate([flat[:68], still])
+    spread = RBFInterpolator(controls, np.eye(len(controls)), kernel="linear")(flat)[:, :68]
+    spread[:68] = np.eye(68)
+    return spread
 
 
 @functools.lru_cache(maxsize=16)

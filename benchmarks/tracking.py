@@ -35,6 +35,7 @@ import numpy as np
 import made_clips
 from identity_scores import score_identities
 from senet_landmark.data_tools.datasets.registry import list_entries, load_sample
+from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video import appearance, tracks
@@ -57,9 +58,10 @@ Points = dict[tuple[int, int], np.ndarray]
 """(frame, identity) -> landmarks [68, 2]."""
 
 
-def heads_of(root: Path, count: int, seed: int, predictor: Predictor) -> list[made_clips.Head]:
-    """Random heads of a 300W-LP tree that are complete and that the detector finds."""
-    entries = list_entries("300w_lp", root)
+def heads_of(
+    entries: list[Entry], count: int, seed: int, predictor: Predictor
+) -> list[made_clips.Head]:
+    """Random heads of 300W-LP's faces that are complete and that the detector finds."""
     generator = np.random.default_rng(seed)
     heads: list[made_clips.Head] = []
     for index in generator.permutation(len(entries)):
@@ -251,15 +253,15 @@ def main() -> None:
     options = parser.parse_args()
     predictor = Predictor()
     print(f"engine {predictor.engine}")
+    entries = list_entries("300w_lp", options.root)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if options.heads:
-            heads = heads_of(options.root, options.heads - 1, options.seed, predictor)
+            heads = heads_of(entries, options.heads - 1, options.seed, predictor)
             heads.append(made_clips.crop_head(*portrait()))
             measure_smoothing(heads, predictor, folder)
         clips = (
-            heads_of(options.root, 4, 100 + options.seed + i, predictor)
-            for i in range(options.clips)
+            heads_of(entries, 4, 100 + options.seed + i, predictor) for i in range(options.clips)
         )
         measure_identities(clips, options.seconds, options.yaw, predictor, folder)
     if options.ytf:

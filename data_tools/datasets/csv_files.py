@@ -20,7 +20,8 @@ Columns without a name, as an index, and empty lines are not read:
                         `senet_landmark.face.depth`; empty where unknown
     gender, smile, …    any name in `senet_landmark.face.attributes`, its class from 0; empty
                         where unknown
-    score, confidence   as `predict --write csv` writes them; not read, nor is `index`
+    score, confidence, eye_aspect_left, …   as `predict --write csv` writes them, the latter being
+                        `MEASURES` of `senet_landmark.face.expressions`; not read, nor is `index`
 
 The number of landmarks decides the scheme. 68 points are `300w_68`, whose contour follows the
 visible cheek. With `--points 300w_68_3d`, or where their depth is known, it is the true jaw. A
@@ -61,13 +62,14 @@ from senet_landmark.data_tools.datasets.samples import (
 )
 from senet_landmark.errors import InputError
 from senet_landmark.face.attributes import ATTRIBUTES, get_attribute
+from senet_landmark.face.expressions import MEASURES
 from senet_landmark.face.schemes import TRUE_JAW, get_scheme
 from senet_landmark.io.columns import BOX, POSE
 from senet_landmark.io.files import printable, read_json
 
 SEPARATORS = (",", ";", "\t")
 TEXTS = ("photo", "identity", "split", "subset")
-UNREAD = ("score", "confidence", "index")
+UNREAD = ("score", "confidence", "index", *MEASURES)
 _UNNAMED = re.compile(r"Unnamed: [0-9]+$")
 """How pandas calls a column without a name when it saves a table again."""
 

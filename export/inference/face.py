@@ -16,6 +16,7 @@ import numpy as np
 from senet_landmark.errors import InputError
 from senet_landmark.face.boxes import canonical_box
 from senet_landmark.face.depth import landmarks_3d
+from senet_landmark.face.expressions import Expression, expression_of
 from senet_landmark.face.geometry import box_from_landmarks
 from senet_landmark.face.pose import pose_of, pose_of_3d
 from senet_landmark.io.images import ColourOrder, Photo, as_rgb, encode_png
@@ -86,6 +87,20 @@ class Face:
         try:
             return np.array(pose_of(self.landmarks, self.scheme), np.float32)
         except ValueError:  # points that fit no head, or a scheme without a pose fit
+            return None
+
+    @cached_property
+    def expression(self) -> Expression | None:
+        """Aspect ratios of eyes and mouth, brow raise, smile width: see `Expression`.
+
+        None where the scheme has no points of eyelids, lips and brows, or is unknown; and where the
+        landmarks fit no head, or one that is turned away by more than 60 degrees.
+        """
+        if self.scheme is None:
+            return None
+        try:
+            return expression_of(self.landmarks, self.scheme)
+        except ValueError:  # an unknown scheme
             return None
 
     @cached_property
@@ -189,6 +204,7 @@ class Faces(list[Face]):
         if photo is None:
             raise InputError("The photo of these faces is not in memory; give it: draw(photo).")
         return as_rgb(photo, self._order)
+
 
 def kept_faces(faces: Sequence[Face], max_faces: int = 0, min_confidence: float = 0.0) -> list[int]:
     """The indices of the faces that are kept, in their order.

@@ -22,6 +22,7 @@ from senet_landmark.detectors.dlib_hog import dlib_rectangle
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference.face import Face
 from senet_landmark.face.attributes import ATTRIBUTES, get_attribute
+from senet_landmark.face.expressions import MEASURES, can_measure
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.io.addresses import scheme_of
 from senet_landmark.io.columns import BOX, POSE
@@ -42,8 +43,9 @@ def face_json(face: Face) -> dict[str, Any]:
 
     `box`, that of the landmarks (`Face.own_box`), `detector_box`, where the face was looked for,
     `landmarks`, their `depth` and `uncertainty` in photo pixels to a hundredth; `score` of the
-    detector; `confidence`, 0 to 1; `pose`: `yaw`, `pitch` and `roll` in degrees; `attributes`:
-    attribute -> `class` and `probability`.
+    detector; `confidence`, 0 to 1; `pose`: `yaw`, `pitch` and `roll` in degrees; `expression`: the
+    `MEASURES` of the landmarks as they are written; `attributes`: attribute -> `class` and
+    `probability`.
     """
     fields: dict[str, Any] = {
         "box": _rounded(face.own_box),
@@ -60,6 +62,10 @@ def face_json(face: Face) -> dict[str, Any]:
     if face.pose is not None:
         angles = zip(POSE, face.pose, strict=True)
         fields["pose"] = {name: round(float(angle), 2) for name, angle in angles}
+    written = replace(face, landmarks=np.array(fields["landmarks"], np.float32))
+    if written.expression is not None:
+        measures = vars(written.expression).items()
+        fields["expression"] = {n: round(v, 4) for n, v in measures if math.isfinite(v)}
     if face.attributes:
         fields["attributes"] = {
             name: {"class": label, "probability": round(probability, 4)}
@@ -146,7 +152,8 @@ def landmarks_csv(
       out: folder of the file; the photos' paths in it are relative to this folder.
       folder: folder in which relative paths of `lines` start.
     """
-    columns = ["photo", *BOX, "score", "confidence", *POSE]
+    measures = MEASURES if can_measure(scheme) else ()
+    columns = ["photo", *BOX, "score", "confidence", *POSE, *measures]
     points = [f"{axis}{i}" for i in range(scheme.points) for axis in "xy"]
     attributes: list[str] | None = None
     depths: list[str] = []
@@ -167,6 +174,8 @@ def landmarks_csv(
             ]
             numbers = [*face.box, face.score, face.confidence, *pose]
             row = [f"{v:.4f}" if math.isfinite(v) else "" for v in numbers]
+            known_measures = fields.get("expression", {})
+            row += [f"{known_measures[n]:.4f}" if n in known_measures else "" for n in measures]
             coordinates = [f"{v:.2f}" for v in face.landmarks.ravel().tolist()]
             if depths:
                 known = [] if face.depth is None else face.depth.tolist()

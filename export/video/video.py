@@ -14,6 +14,9 @@ It writes
         left, top, right, bottom      the tight box of the landmarks, pixels of the frame
         confidence         the model's, 0 to 1; empty if its contract has no curve
         yaw, pitch, roll   degrees, signs as in `senet_landmark.face.pose`; empty where unknown
+        eye_aspect_left, … the measures of the expression (`senet_landmark.face.expressions`), of
+                           the landmarks before smoothing; empty where unknown; of models that have
+                           the points
         x0, y0, x1, …      landmarks in 0-based pixels; smoothed, unless smoothing is off
         z0, z1, …          their depth in pixels (`senet_landmark.face.depth`), not smoothed; of
                            models that predict it
@@ -36,6 +39,7 @@ import numpy as np
 from tqdm import tqdm
 
 from senet_landmark.errors import InputError
+from senet_landmark.export.inference.face import Face
 from senet_landmark.export.inference.inputs import Input, input_of
 from senet_landmark.export.inference.lines import WORK
 from senet_landmark.export.inference.predict import predictor_settings, stopping
@@ -48,6 +52,7 @@ from senet_landmark.export.video.smoothing import OneEuro
 from senet_landmark.export.video.stream import VideoFile
 from senet_landmark.export.video.tracking import TrackedFace, Tracker
 from senet_landmark.face import geometry
+from senet_landmark.face.expressions import MEASURES, can_measure
 from senet_landmark.io.addresses import Limits, fetch_clip, file_name_of, is_web, kind_at, shown
 from senet_landmark.io.columns import BOX, POSE
 from senet_landmark.visualisation.drawing import draw_box, draw_label, draw_points
@@ -200,7 +205,7 @@ def _follow(
     unusable = 0
     with contextlib.ExitStack() as stack:
         stopped = stack.enter_context(stopping())
-        rows = stack.enter_context(_rows(results.table_now, _coordinates(predictor)))
+        rows = stack.enter_context(_rows(results.table_now, _landmark_columns(predictor)))
         annotated = (
             stack.enter_context(_annotated(results.video_now, encoder, clip)) if encoder else None
         )
@@ -248,11 +253,12 @@ def draw_tracked(picture: np.ndarray, faces: list[TrackedFace]) -> np.ndarray:
     return picture
 
 
-def _coordinates(predictor: Predictor) -> list[str]:
-    """The names of the landmarks' columns."""
+def _landmark_columns(predictor: Predictor) -> list[str]:
+    """The names of the columns that depend on the model."""
+    measures = MEASURES if can_measure(predictor.scheme) else ()
     points = range(predictor.scheme.points)
     depths = [f"z{i}" for i in points] if predictor.contract.depth else []
-    return [*(f"{axis}{i}" for i in points for axis in "xy"), *depths]
+    return [*measures, *(f"{axis}{i}" for i in points for axis in "xy"), *depths]
 
 
 def _row(frame: Frame, tracked: TrackedFace) -> list[str | int]:
@@ -264,15 +270,23 @@ def _row(frame: Frame, tracked: TrackedFace) -> list[str | int]:
         f"{frame.time:.4f}",
         tracked.identity,
         *(f"{v:.3f}" if math.isfinite(v) else "" for v in numbers),
+        *_measures(face),
         *(f"{v:.2f}" for v in tracked.smoothed.ravel().tolist()),
         *(f"{v:.2f}" for v in (() if face.depth is None else face.depth.tolist())),
     ]
 
 
+def _measures(face: Face) -> list[str]:
+    """The values of `MEASURES`, empty where unknown; none if the model lacks the points."""
+    if face.scheme is None or not can_measure(face.scheme):
+        return []
+    known = {} if face.expression is None else vars(face.expression)
+    values = [known.get(name, math.nan) for name in MEASURES]
+    return [f"{value:.4f}" if math.isfinite(value) else "" for value in values]
+
+
 @contextlib.contextmanager
-def _rows(
-    path: Path, coordinates: list[str]
-) -> Iterator[Callable[[Frame, list[TrackedFace]], None]]:
+def _rows(path: Path, columns: list[str]) -> Iterator[Callable[[Frame, list[TrackedFace]], None]]:
     """Yields a function that appends the rows of a frame to a CSV, all or none of them."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     size = 0
@@ -291,7 +305,7 @@ def _rows(
         size += written
 
     try:
-        append([["frame", "time", "identity", *BOX, "confidence", *POSE, *coordinates]])
+        append([["frame", "time", "identity", *BOX, "confidence", *POSE, *columns]])
         yield lambda frame, faces: append(_row(frame, face) for face in faces)
         with contextlib.suppress(OSError):
             os.fsync(file)

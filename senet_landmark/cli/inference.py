@@ -21,6 +21,7 @@ from senet_landmark.cli.prediction import (
     note_unused,
     print_photos,
     print_video,
+    save_events,
 )
 from senet_landmark.cli.sources import SourceOptions, Sources, limits_of, listed, sorted_sources
 from senet_landmark.errors import InputError
@@ -67,6 +68,8 @@ class VideoOptions:
     fps: float = 0.0
     """Frames a second of an image sequence; 0: 25. Several photos from standard input are the
     frames of a clip with it, and photos without."""
+    events: Path | None = None
+    """Also write the blinks and yawns of all videos to this file, a .csv or .json."""
 
 
 def predict(
@@ -106,6 +109,7 @@ def predict(
       senet-landmark predict photo.jpg --box 120 80 310 290 --out boxed
       senet-landmark predict folder/ --no-pictures --write jsonl --workers 8
       senet-landmark predict clip.mp4
+      senet-landmark predict clip.mp4 --events events.csv
       senet-landmark predict 0 --seconds 60
       senet-landmark predict "frames/frame_%04d.png" --fps 30
       senet-landmark predict https://example.org/photo.jpg rtsp://camera/stream
@@ -169,6 +173,7 @@ def _predict(
     from senet_landmark.export.inference.inputs import survey
     from senet_landmark.export.inference.predict import predict_photos
     from senet_landmark.export.inference.predictor import Predictor
+    from senet_landmark.export.video.events import check_events
     from senet_landmark.export.video.video import is_video, predict_video
     from senet_landmark.io.folders import counted
 
@@ -193,6 +198,9 @@ def _predict(
         note_unused(not_default, "with --box, which takes the detector's place", say)
     failed = [{"photo": "", "reason": problem} for problem in problems]
     predictor = Predictor(**options) if places else None
+    tables: dict[str, str] = {}
+    if predictor and videos.events:
+        check_events(videos.events, predictor.scheme, photos.overwrite)
     for video, place in places:
         try:
             summary = predict_video(
@@ -206,9 +214,16 @@ def _predict(
             failed.append({"photo": name_of(video, place), "reason": str(error)})
             continue
         print_video(name_of(video, place), summary, place is None, say)
+        tables[name_of(video, place)] = summary["csv"]
         if summary["interrupted"] and place is not None:
+            save_events(videos.events, tables, say)
             print_skipped(failed, say=say.problem)
             raise KeyboardInterrupt
+    problem = None
+    try:
+        save_events(videos.events, tables, say)
+    except InputError as error:  # the photos are done all the same
+        problem = error
     if len(failed) == len(places) + len(problems) and not found.photos:
         if not failed:
             raise InputError("What is given is what predict wrote; give photos or videos.")
@@ -232,6 +247,8 @@ def _predict(
         if summary["skipped_count"] > len(summary["skipped"]):
             say.problem(f"Skipped {summary['skipped_count']} photos, the first are:")
     print_skipped(failed, say=say.problem)
+    if problem:
+        raise problem
 
 
 def _check_options(
@@ -246,6 +263,7 @@ def _check_options(
         {
             "--no-smooth": not videos.smooth, "--every": videos.every != VideoOptions.every,
             "--seconds": bool(videos.seconds), "--fps": bool(videos.fps),
+            "--events": videos.events is not None,
         },
         photo_count,
         video_count,

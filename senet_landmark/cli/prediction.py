@@ -119,6 +119,30 @@ def print_video(video: str, summary: dict[str, Any], is_live: bool, say: Message
         say.result(f"  no face found. {TRY}.")
 
 
+def save_events(path: Path | None, tables: Mapping[str, str], say: Messages) -> None:
+    """Writes the blinks and yawns of videos, and prints how many there are.
+
+    Args:
+      path: the file; None: none is wanted.
+      tables: video -> its table, `NAME_landmarks.csv`.
+      say: where their number goes.
+
+    Raises:
+      InputError: a table is of an earlier version, or was changed; or the file is one of the
+        tables, or cannot be written.
+    """
+    if path is None or not tables:
+        return
+    from senet_landmark.export.video.events import events_of, write_events
+
+    if path.resolve() in [Path(table).resolve() for table in tables.values()]:
+        raise InputError(f"{path}: is the table of a video. Give another --events.")
+    events = [e for video, table in tables.items() for e in events_of(video, Path(table))]
+    write_events(path, events)
+    counts = [sum(event.kind == kind for event in events) for kind in ("blink", "yawn")]
+    say.result(f"{counts[0]} blinks, {counts[1]} yawns -> {path}")
+
+
 def has_photos_only(write: Sequence[str]) -> bool:
     """Whether files are asked for that only photos have: a video always has its CSV."""
     return any(name != "csv" for name in write)

@@ -39,6 +39,7 @@ __all__ = [
     "MEAN_FACE_3D",
     "STABLE_POINTS",
     "euler_angles",
+    "fitted_camera",
     "fitted_mean_face",
     "known_pose",
     "likely_face",
@@ -96,6 +97,10 @@ _FITTED_SCHEMES = ("300w_68", "cofw_29", "aflw_19", "mtfl_5")
 MIN_DEPTH = 0.1
 """Smallest over largest singular value of the 3D points that `pose_of` fits. The 5 points of MTFL
 have 0.49. A row of eyes or brows has less than this, and its depth is smaller than the noise."""
+
+
+MOST_GROWTH = 10.0
+"""Steps of a fit by which the logarithm of its scale changes by more lead nowhere."""
 
 
 def rotation_matrix(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
@@ -267,9 +272,22 @@ def fitted_mean_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.floa
     Args and errors are those of `pose_of`, except that 4 known points suffice: unlike the angles,
     the position and size of the face do not depend on depth.
     """
-    landmarks, model = _points_to_fit(points, scheme, least=4)
-    rotation, scale, translation = _fit_scaled_orthographic(landmarks, model)
+    rotation, scale, translation = fitted_camera(points, scheme)
     return scale * (MEAN_FACE_3D.astype(np.float64) @ rotation.T)[:, :2] + translation
+
+
+def fitted_camera(
+    points: ArrayLike, scheme: Scheme | str, fitted: NDArray[np.intp] = STABLE_POINTS
+) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
+    """How `MEAN_FACE_3D` is seen where it fits landmarks best.
+
+    Args and errors are those of `pose_of`, except that 4 known points suffice.
+
+    Returns:
+      Rotation R [3, 3], scale s in pixels and translation t [2] in pixels: a point X of the mean
+      face is seen at s (R X)_xy + t.
+    """
+    return _fit_scaled_orthographic(*_points_to_fit(points, scheme, 4, fitted))
 
 
 def likely_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
@@ -363,6 +381,8 @@ def _fit_scaled_orthographic(
             raise ValueError("the known points lie in one plane that is seen from its edge")
         about_z = (zz * third + xz * first + yz * second) / determinant
         growth = (zz * fourth + yz * first - xz * second) / determinant
+        if not abs(growth) < MOST_GROWTH:
+            raise ValueError("landmarks fit no head: they are squeezed to a line")
         about_x = (first + xz * about_z + yz * growth) / zz
         about_y = (second + yz * about_z - xz * growth) / zz
         rotation = cv2.Rodrigues(np.array([about_x, about_y, about_z]))[0] @ rotation

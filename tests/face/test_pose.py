@@ -6,6 +6,7 @@ import scipy.io
 
 from senet_landmark.data.augment import turned_poses
 from senet_landmark.data_tools.datasets.aflw2000 import facing_camera
+from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.face import pose
 from senet_landmark.face.pose import (
     MEAN_FACE_3D,
@@ -59,6 +60,16 @@ def test_landmarks_of_the_turned_mean_face_give_its_pose(angles):
     turned = pose.MEAN_FACE_3D @ pose.rotation_matrix(*angles).T
     points = turned[:, :2] * 80 + [300, 20]
     np.testing.assert_allclose(pose.pose_from_landmarks(points), angles, atol=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.03, 0.001])
+def test_points_that_are_squeezed_to_a_line_have_a_pose_or_are_told(share):
+    points = portrait()[1].astype(np.float64)
+    points[:, 0] = 200 + share * (points[:, 0] - 200)
+    try:
+        assert np.isfinite(pose.pose_from_landmarks(points)).all()
+    except ValueError as error:
+        assert "no head" in str(error) or "line" in str(error) or "edge" in str(error)
 
 
 def test_mirror_pose_matches_mirrored_landmarks():

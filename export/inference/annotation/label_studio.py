@@ -44,9 +44,9 @@ def label_studio_json(
     """`landmarks.label_studio.json`, piece by piece: a task for each photo.
 
     `data` has the photo as Label Studio serves local files, by its path from the root of the file
-    system, which is Label Studio's own default, or its address; and, for the data set `label_studio`, the path
-    relative to `out` and the scheme. A point outside the photo, which Label Studio cannot show, is
-    left out. Arguments as of `coco_json`.
+    system, which is Label Studio's own default, or its address; and, for the data set
+    `label_studio`, the path relative to `out` and the scheme. A point outside the photo, which
+    Label Studio cannot show, is left out. Arguments as of `coco_json`.
     """
     yield "["
     yield from json_items(_task(line, scheme, out, folder) for line in lines())

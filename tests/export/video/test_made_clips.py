@@ -8,8 +8,8 @@ from made_clips import (
     Actor,
     HeadPosition,
     Truth,
+    change_head,
     draw_frame,
-    turn_head,
 )
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.face.geometry import box_from_landmarks
@@ -30,7 +30,7 @@ def test_truth_of_made_clips(people, background, predictor):
         corners = np.linalg.norm(truth.landmarks[36] - truth.landmarks[45])
         error = np.linalg.norm(face.landmarks - truth.landmarks, axis=1).mean() / corners
         assert error < 0.06, place
-    assert turn_head(people[0], 25).landmarks[30, 0] != people[0].landmarks[30, 0]
+    assert change_head(people[0], 25).landmarks[30, 0] != people[0].landmarks[30, 0]
 
 
 def test_how_much_is_seen(people, background):
