@@ -12,8 +12,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import Engine, Outputs, in_batches
 from senet_landmark.frozen.contract import Contract
 from senet_landmark.frozen.graph import import_graph
-from senet_landmark.io.files import write_json
-from senet_landmark.io.temporaries import temporary_beside
+from senet_landmark.io.files import folder_written_whole, write_json
 from senet_landmark.runtime import written_by_tensorflow
 
 SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY
@@ -37,22 +36,10 @@ def saved_model_written_whole(out: Path, model: Path, contract: Contract) -> Ite
       model: the `.pb`.
       contract: the model's.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_beside(out, folder=True) as temporary:
-        folder = temporary / "made"
+    with folder_written_whole(out) as folder:
         with written_by_tensorflow(out):
             _write(folder, model, contract)
         yield folder
-        # A folder cannot be renamed to the name of a folder that is not empty.
-        older = temporary / "older"
-        if out.exists():
-            out.rename(older)
-        try:
-            folder.rename(out)
-        except OSError:
-            if older.exists():
-                older.rename(out)
-            raise
 
 
 def check_folder(out: Path) -> None:

@@ -43,6 +43,7 @@ __all__ = [
     "known_pose",
     "likely_face",
     "mirror_pose",
+    "points_to_fit",
     "pose_from_landmarks",
     "pose_from_para",
     "pose_of",
@@ -200,7 +201,7 @@ def pose_of(
       InputError (a ValueError): unknown scheme, or wrong shape.
       ValueError: an infinity, too few known points, or points that coincide.
     """
-    landmarks, model = _points_to_fit(points, scheme, least=5, fitted=fitted)
+    landmarks, model = points_to_fit(points, scheme, least=5, fitted=fitted)
     shape = model - model.mean(axis=0)
     spread = np.linalg.eigvalsh(shape.T @ shape)  # squares of the points' singular values
     if spread[0] < MIN_DEPTH**2 * spread[2]:
@@ -225,7 +226,7 @@ def pose_of_3d(points: ArrayLike, scheme: Scheme | str) -> Pose:
       InputError (a ValueError): unknown scheme, or wrong shape.
       ValueError: an infinity, too few known points, or points that coincide or lie on one line.
     """
-    landmarks, model = _points_to_fit(points, scheme, least=4, coordinates=3)
+    landmarks, model = points_to_fit(points, scheme, least=4, coordinates=3)
     shape, turned = model - model.mean(axis=0), landmarks - landmarks.mean(axis=0)
     u, singular, vt = np.linalg.svd(turned.T @ shape)
     if not singular[1] > 1e-6 * max(singular[0], 1e-9):
@@ -267,7 +268,7 @@ def fitted_mean_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.floa
     Args and errors are those of `pose_of`, except that 4 known points suffice: unlike the angles,
     the position and size of the face do not depend on depth.
     """
-    landmarks, model = _points_to_fit(points, scheme, least=4)
+    landmarks, model = points_to_fit(points, scheme, least=4)
     rotation, scale, translation = _fit_scaled_orthographic(landmarks, model)
     return scale * (MEAN_FACE_3D.astype(np.float64) @ rotation.T)[:, :2] + translation
 
@@ -284,7 +285,7 @@ def likely_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
     Raises:
       ValueError: fewer than 2 of the points that a pose is fitted to are known, or all coincide.
     """
-    landmarks, model = _points_to_fit(points, scheme, least=2)
+    landmarks, model = points_to_fit(points, scheme, least=2)
     place, shape = (p[:, :2] @ (1, 1j) for p in (landmarks, model))
     extent = np.linalg.svd(model[:, :2] - model[:, :2].mean(axis=0), compute_uv=False)
     if len(model) >= 4 and extent[1] > FLAT * extent[0]:
@@ -297,7 +298,7 @@ def likely_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
     return np.stack([face.real, face.imag], axis=1)
 
 
-def _points_to_fit(
+def points_to_fit(
     points: ArrayLike,
     scheme: Scheme | str,
     least: int,
