@@ -134,6 +134,7 @@ function reduce(photo, toPhoto, size, factor) {
   const [across, down] = spans;
   const data = new Uint8ClampedArray(4 * across.cells * down.cells);
   const sums = new Float64Array(3 * across.cells), count = across.wide * down.wide;
+  const up = count === 4 ? 0.5 : 0; // OpenCV rounds halves up for 2 x 2 pixels, else to even numbers
   for (let row = 0; row < down.cells; row += 1) {
     sums.fill(0);
     for (let inner = 0; inner < down.wide; inner += 1) {
@@ -147,7 +148,7 @@ function reduce(photo, toPhoto, size, factor) {
     }
     for (let column = 0; column < across.cells; column += 1)
       for (let channel = 0; channel < 3; channel += 1)
-        data[4 * (row * across.cells + column) + channel] = sums[3 * column + channel] / count;
+        data[4 * (row * across.cells + column) + channel] = (sums[3 * column + channel] + up) / count;
   }
   const toFull = [[across.wide, 0, across.first - 0.5 + across.wide / 2],
     [0, down.wide, down.first - 0.5 + down.wide / 2]];
