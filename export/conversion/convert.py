@@ -1,4 +1,4 @@
-"""`.pb` -> ONNX, TFLite, SavedModel or a page for browsers, each checked against the `.pb` first."""
+"""`.pb` -> ONNX, TFLite, SavedModel or a page for browsers, each compared with the `.pb` first."""
 
 import importlib.util
 import tempfile
@@ -82,8 +82,8 @@ def convert(
       to: the format. `tflite-int8` has 8-bit weights and activations except in its last layers, and
         float32 input and outputs.
       out: the file or folder to write; None: `MODEL.onnx`, `MODEL.tflite`, `MODEL-int8.tflite` or
-        the folder `MODEL_savedmodel` or `MODEL_web` beside the model; for a model that ships, in the
-        current folder.
+        the folder `MODEL_savedmodel` or `MODEL_web` beside the model; for a model that ships, in
+        the current folder.
       records: records for the check; by default varied crops of the embedded portrait.
         `tflite-int8` needs records: it is calibrated on their training split and measured on their
         held-out split.

@@ -13,7 +13,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 STYLE = "page.css"
 
 FIRST, OTHERS = "page.js", ("drawing.js", "camera.js", "photos.js")
-"""The scripts in their order: each uses what is in those before. Between `FIRST` and `OTHERS` belongs
+"""The scripts in their order: each uses what is in those before. Between `FIRST` and `OTHERS` comes
 the one by which the page gets its landmarks (`page.js` says what it must have)."""
 
 

@@ -52,8 +52,8 @@ NETWORKS = {
     "short": ("blazeface-short", "blazeface_short", None),
     "full": ("blazeface-full", "blazeface_full", blazeface.FULL_SCORE),
 }
-"""Network of the detector -> name of its file, of its map to face boxes, and its threshold; None: that
-of its contract."""
+"""Network of the detector -> name of its file, of its map to face boxes, and its threshold; None:
+that of its contract."""
 
 CONSTANTS = {
     blazeface: (

@@ -14,7 +14,7 @@ def convert(
     records: Path | None = None,
     onnxruntime_web: Annotated[Path | None, Value("FOLDER")] = None,
 ) -> None:
-    """Frozen .pb -> ONNX, TFLite (float or 8 bits), SavedModel, or a page for browsers, each checked.
+    """Frozen .pb -> ONNX, TFLite (float or 8 bits), SavedModel, or a page for browsers; checked.
 
     For example:
       senet-landmark convert --model model.pb --to onnx

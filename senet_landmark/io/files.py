@@ -37,7 +37,7 @@ def written_whole(path: Path | str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder_written_whole(out: Path) -> Iterator[Path]:
-    """Yields the path of a temporary folder, not yet made; renames it to `out` if the block succeeds.
+    """Yields the path of a folder to make, and renames it to `out` when the block succeeds.
 
     An older folder there is replaced. After an exception `out` is unchanged.
 

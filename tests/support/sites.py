@@ -52,7 +52,7 @@ def served_folder(folder):
 
 
 def called(page, module, body, *values):
-    """What JavaScript returns whose `module` is one of the folder's, and whose `values` are these."""
+    """What JavaScript returns; its `module` is one of the folder's, its `values` are these."""
     return page.evaluate(
         f'async values => {{ const module = await import("./{module}"); {body} }}', list(values)
     )

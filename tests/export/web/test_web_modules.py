@@ -86,7 +86,8 @@ def test_pixels_of_crops_are_equal(modules, side):
         modules, "geometry.js",
         PHOTO + """const crops = values[1].map((box, i) => {
           const region = module.cropBox(box, values[3], photo, values[2][i]);
-          return module.warp(photo, module.toCrop(region, values[2][i], module.centre(box)), [96, 128]);
+          const transform = module.toCrop(region, values[2][i], module.centre(box));
+          return module.warp(photo, transform, [96, 128]);
         });
         let text = "";
         for (const crop of crops) for (const value of crop) text += String.fromCharCode(value);
@@ -113,7 +114,8 @@ def test_corrections_and_overlaps_are_equal(modules):
     leans = [0.0, 30.0, 180.0] * 4
     correction = geometry.BoxCorrection((0.01, 0.12), (0.88, 1.1))
     found = corrected(modules, boxes, leans, correction)
-    expected = [geometry.correct_box(*pair) for pair in zip(boxes, [correction] * 12, leans)]
+    pairs = zip(boxes, leans, strict=True)
+    expected = [geometry.correct_box(box, correction, lean) for box, lean in pairs]
     np.testing.assert_allclose(found, expected, atol=1e-9)
     overlaps = called(
         modules, "geometry.js",

@@ -1,6 +1,7 @@
 """The folder in a browser, beside the predictor: real photos, turned faces, sizes, the camera."""
 
 import http.server
+import itertools
 import json
 import re
 import shutil
@@ -114,7 +115,7 @@ def test_other_models_give_what_they_predict(browser, tmp_path, name):
 
 
 def test_a_given_box_is_looked_into(page, predictor):
-    """As one that is dragged, or of the camera's last frame; the answer tells where to look next."""
+    """As one that is dragged, or of the last frame; the answer tells where to look next."""
     photo, points = portrait()
     answer = page.evaluate(
         """async box => {
@@ -275,8 +276,7 @@ def test_page_of_a_file_says_how_to_serve_it(browser, site):
 
 
 def test_camera_follows_a_face_and_finds_it_again(driver, site_url, predictor, tmp_path, capsys):
-    """A second of the portrait, then half a second of grey, over and over: the detector runs in each
-    15th frame, and until there is a face again."""
+    """A second of the portrait, then half a second of grey, over and over."""
     grey = cv2.imencode(".jpg", np.full((512, 512, 3), 128, np.uint8))[1].tobytes()
     film = filmed(tmp_path, PHOTO * 30 + grey * 15)
     truth = predictor.predict(PHOTO)[0].landmarks
@@ -287,7 +287,8 @@ def test_camera_follows_a_face_and_finds_it_again(driver, site_url, predictor, t
               const before = ask;
               window.ask = async (...given) => {
                 const answer = await before(...given), [face] = answer.faces;
-                seen.push([given[2].length, answer.faces.length, face?.landmarks, performance.now()]);
+                const now = performance.now();
+                seen.push([given[2].length, answer.faces.length, face?.landmarks, now]);
                 return answer;
               };
             }"""
@@ -305,7 +306,7 @@ def test_camera_follows_a_face_and_finds_it_again(driver, site_url, predictor, t
     with capsys.disabled():
         print(f"\nThe camera in the browser: {(len(seen) - 6) / span:.1f} frames a second "
               "(20 or more on an idle machine)")  # fmt: skip
-    for (_, found, *_), (given, *_) in zip(seen, seen[1:], strict=False):
+    for (_, found, *_), (given, *_) in itertools.pairwise(seen):
         assert not (given and not found)  # after a frame without a face the detector looks
     followed = [np.array(points) for given, found, points, _ in seen if given and found]
     errors = [np.linalg.norm(points - truth, axis=1).mean() for points in followed]
