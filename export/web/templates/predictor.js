@@ -28,7 +28,7 @@ export async function loadPredictor() {
     ...["short", "full"].map(name => loadNetwork(page.detector[name])),
   ]);
   if (model.contract.scheme !== page.scheme.name)
-    throw new Error(`${page.model}.json has the scheme ${model.contract.scheme}, page.json ` +
+    throw new Error(`model/${page.model}.json has the scheme ${model.contract.scheme}, page.json has ` +
       `${page.scheme.name}. Write the folder again.`);
   return makePredictor(page, model, {short, full});
 }

@@ -249,7 +249,10 @@ CONTRACT = f"model/{DEFAULT_MODEL}.json"
         (edited("page.json", format_version=9), "page.json is of another version"),
         (edited(CONTRACT, format_version=9), f"{CONTRACT} has format version 9, this page reads 1"),
         (edited(CONTRACT, conversions={}), f"{CONTRACT} belongs to another model"),
-        (edited(CONTRACT, scheme="wflw_98"), f"{CONTRACT} has the scheme wflw_98, page.json 300w"),
+        (
+            edited(CONTRACT, scheme="wflw_98"),
+            f"{CONTRACT} has the scheme wflw_98, page.json has 300w_68",
+        ),
         (
             lambda folder: (folder / "detector" / "blazeface-short.onnx").unlink(),
             "detector/blazeface-short.onnx is not beside the page. Copy the whole folder.",
