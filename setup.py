@@ -95,7 +95,9 @@ setup(
         "senet_landmark.export.evaluation": ["templates/*"],
         "senet_landmark.export.freezing": ["assets/*"],
         "senet_landmark.export.inference": ["assets/*"],
+        "senet_landmark.export.page": ["templates/*"],
         "senet_landmark.export.service": ["templates/*"],
+        "senet_landmark.export.web": ["templates/*"],
     },
     # What prediction needs.
     install_requires=[

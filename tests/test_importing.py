@@ -23,6 +23,7 @@ def test_service_and_its_sample_need_only_its_extra():
 
     program = (
         "import sys; from senet_landmark.export.service import app, page; page.load_page(); "
+        "from senet_landmark.export.page import page; "
         "assert page.sample_photo()[:2] == b'\\xff\\xd8'; "
         "assert not {'scipy', 'joblib', 'matplotlib', 'jinja2'} & set(sys.modules)"
     )

@@ -1,7 +1,8 @@
-"""`.pb` -> other formats, each checked against the `.pb` before it is written."""
+"""`.pb` -> ONNX, TFLite, SavedModel, Triton, or a page for browsers, compared with the `.pb`."""
 
 import contextlib
 import importlib.util
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,7 @@ import numpy as np
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.errors import InputError
 from senet_landmark.export.conversion import quantise, triton
-from senet_landmark.export.conversion.folders import folder_written_whole
-from senet_landmark.export.conversion.formats import NAMES, SUFFIXES, Format
+from senet_landmark.export.conversion.formats import NAMES, SUFFIXES, Format, default_path
 from senet_landmark.export.conversion.onnx_model import write_onnx
 from senet_landmark.export.conversion.photo_parity import photo_difference
 from senet_landmark.export.conversion.saved_model import (
@@ -25,10 +25,11 @@ from senet_landmark.export.engines.interface import Engine, EngineName
 from senet_landmark.export.engines.registry import ENGINES, load_engine
 from senet_landmark.export.freezing.parity import Outputs, differences
 from senet_landmark.export.freezing.recorded_faces import recorded_faces
+from senet_landmark.export.web.site import check_site_folder, ready_onnx, write_site
 from senet_landmark.face import geometry
 from senet_landmark.frozen.contract import Contract, contract_path, load_contract, save_contract
 from senet_landmark.frozen.models import find_model
-from senet_landmark.io.files import read_json, sha256, written_whole
+from senet_landmark.io.files import folder_written_whole, read_json, sha256, written_whole
 
 RUN_BY: dict[str, tuple[EngineName, ...]] = {
     ".onnx": ("onnxruntime", "opencv"),
@@ -45,12 +46,13 @@ class Conversion:
     """The result of a conversion, and of its parity check.
 
     Attributes:
-      path: the file, or the folder of a SavedModel or of a model of Triton's.
+      path: the file, or the folder of a SavedModel, of a page or of a model of Triton's.
       contract: the `.json` that goes with it.
       megabytes: size of the file, or of all files of the folder (10^6 bytes).
       differences: output -> the largest difference from the `.pb` over the crops, in the unit of
         `parity.TOLERANCES`.
-      crops: number of crops that were compared.
+      crops: number of crops that were compared; 0 for a page with an `.onnx` that was there, as it
+        was compared when it was made.
       checked_in: the engines that ran the new file.
       quantised: what 8 bits cost and gain; None for the other formats.
       photos: SavedModel with a signature for photos: the largest difference of its landmarks from
@@ -73,6 +75,7 @@ def convert(
     out: Path | str | None = None,
     *,
     records: Path | str | None = None,
+    onnxruntime_web: Path | str | None = None,
 ) -> Conversion:
     """Converts a frozen model.
 
@@ -86,11 +89,14 @@ def convert(
       to: the format. `tflite-int8` has 8-bit weights and activations except in its last layers, and
         float32 input and outputs.
       out: the file or folder to write; None: `MODEL.onnx`, `MODEL.tflite`, `MODEL-int8.tflite` or
-        the folder `MODEL_savedmodel` beside the model; for a model that ships, in the current
-        folder. `triton`: the model repository, which gets a folder `MODEL`; None: `MODEL_triton`.
+        the folder `MODEL_savedmodel` or `MODEL_web` beside the model; for a model that ships, in
+        the current folder. `triton`: the model repository, which gets a folder `MODEL`; None:
+        `MODEL_triton`.
       records: records for the check; by default varied crops of the embedded portrait.
         `tflite-int8` needs records: it is calibrated on their training split and measured on their
         held-out split.
+      onnxruntime_web: for `web`: the folder `dist` of this npm package; None: that of
+        `node_modules` in the current folder, or else npm fetches it.
 
     Returns:
       The conversion. An older file at `out` is replaced only after the check.
@@ -107,8 +113,10 @@ def convert(
     if pb.suffix != ".pb":
         raise InputError(f"{pb}: give the .pb that `senet-landmark freeze` wrote.")
     contract = load_contract(pb)
-    out = Path(out) if out is not None else _default_path(model, pb, to)
+    out = Path(out) if out is not None else default_path(model, pb, to)
     new_contract = contract
+    if to == "web":
+        return _page(pb, contract, out, records, onnxruntime_web)
     if to == "savedmodel":
         check_folder(out)
     elif to == "triton":
@@ -166,6 +174,28 @@ def _converter_errors(out: Path, pb: Path) -> Iterator[None]:
         raise InputError(
             f"{out}: not written. {pb} cannot be converted ({type(error).__name__}: {error})."
         ) from error
+
+
+def _page(
+    pb: Path,
+    contract: Contract,
+    out: Path,
+    records: Path | str | None,
+    onnxruntime_web: Path | str | None,
+) -> Conversion:
+    check_site_folder(out)
+    runtime = None if onnxruntime_web is None else Path(onnxruntime_web)
+    made: Conversion | None = None
+    with tempfile.TemporaryDirectory() as temporary:
+        onnx = ready_onnx(pb, contract)
+        if onnx is None:
+            onnx = Path(temporary, f"{pb.stem}.onnx")
+            made = _file(pb, contract, replace(contract, conversions={}), onnx, "onnx", records)
+            contract = load_contract(onnx)
+        path = write_site(onnx, contract, out, runtime).contract
+    if made:
+        return replace(made, path=out, contract=path, megabytes=_megabytes(out))
+    return Conversion(out, path, _megabytes(out), {}, 0, ())
 
 
 def _file(
@@ -236,11 +266,6 @@ def real_crops(contract: Contract, records: Path | str | None = None) -> np.ndar
         crop, _ = geometry.crop_face(photo, moved, contract.crop, contract.size)
         crops.append(crop[:, ::-1] if index % 2 else crop)
     return np.stack(crops)
-
-
-def _default_path(model: Path | str, pb: Path, to: Format) -> Path:
-    by_name = not Path(model).is_file()  # nothing is added to an installed package
-    return (Path() if by_name else pb.parent) / f"{pb.stem}{NAMES[to]}"
 
 
 def _beside(out: Path) -> list[str]:

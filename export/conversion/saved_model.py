@@ -10,12 +10,11 @@ import tensorflow.compat.v1 as tf
 
 from senet_landmark.config import to_json
 from senet_landmark.errors import InputError
-from senet_landmark.export.conversion.folders import folder_written_whole
 from senet_landmark.export.conversion.photo_graph import in_photos, photo_crops
 from senet_landmark.export.engines.interface import Engine, Outputs, in_batches
 from senet_landmark.frozen.contract import Contract
 from senet_landmark.frozen.graph import import_graph
-from senet_landmark.io.files import write_json
+from senet_landmark.io.files import folder_written_whole, write_json
 from senet_landmark.runtime import written_by_tensorflow
 
 SIGNATURE = tf.saved_model.signature_constants.DEFAULT_SERVING_SIGNATURE_DEF_KEY

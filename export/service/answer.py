@@ -18,7 +18,6 @@ from senet_landmark.export.inference.face import Face
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import photo_json
 from senet_landmark.export.service.input import Limits, check_boxes, decode_upload
-from senet_landmark.export.service.lines import LINES
 from senet_landmark.export.video.tracking import LEAST_CONFIDENCE, is_within
 from senet_landmark.face.boxes import LANDMARKS
 from senet_landmark.frozen.models import shipped_models
@@ -77,22 +76,6 @@ def choose_model(models: Models, name: str | None) -> Predictor:
         known = ", ".join(models.predictors)
         raise HTTPException(404, f"Unknown model {name[:100]!r}. Known: {known}.")
     return models.predictors[name]
-
-
-def describe(predictor: Predictor) -> dict[str, Any]:
-    """The entry of a model in `/v1/models`; `lines` are for drawing, as in `LINES`."""
-    contract = predictor.contract
-    width, height = contract.size
-    return {
-        "name": predictor.name,
-        "scheme": predictor.scheme.name,
-        "points": predictor.scheme.points,
-        "lines": LINES.get(predictor.scheme.name, ()),
-        "engine": predictor.engine,
-        "network": contract.network,
-        "input": {"width": width, "height": height},
-        "licence": contract.licence,
-    }
 
 
 def answer(

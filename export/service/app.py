@@ -17,7 +17,8 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.service.answer import Models, answer, choose_model, describe
+from senet_landmark.export.page.page import describe, sample_photo
+from senet_landmark.export.service.answer import Models, answer, choose_model
 from senet_landmark.export.service.guard import LOCAL_HOSTS, guarded, is_loopback, page_policy
 from senet_landmark.export.service.input import (
     Limits,
@@ -30,7 +31,7 @@ from senet_landmark.export.service.input import (
     upload_drained,
 )
 from senet_landmark.export.service.openapi import answers, describe_answers
-from senet_landmark.export.service.page import load_page, sample_photo
+from senet_landmark.export.service.page import load_page
 
 
 def make_app(models: Models, limits: Limits | None = None, local: bool = True) -> ASGIApp:
@@ -85,7 +86,10 @@ def make_app(models: Models, limits: Limits | None = None, local: bool = True) -
         """The models, the default model, and the limits of a photo."""
         return {
             "default": next(iter(models.predictors)),
-            "models": [describe(predictor) for predictor in models.predictors.values()],
+            "models": [
+                describe(name, predictor.contract, predictor.engine)
+                for name, predictor in models.predictors.items()
+            ],
             "limits": {"megabytes": limits.megabytes, "megapixels": limits.megapixels},
         }
 

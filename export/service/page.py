@@ -1,27 +1,25 @@
-"""The page of the service as one document, and the photo that it offers to try."""
+"""The page of the service as one document."""
 
-import importlib.resources
 from pathlib import Path
 
-TEMPLATES = Path(__file__).parent / "templates"
+from senet_landmark.export.page.page import FIRST, OTHERS, STYLE, filled_page, read_template
 
-SCRIPTS = ("serve.js", "drawing.js", "camera.js", "photos.js")
-"""In their order: each uses what is in those before."""
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def load_page() -> str:
     """The page with its style and scripts in it: a browser asks for nothing else."""
-    page = (TEMPLATES / "serve.html").read_text(encoding="utf-8")
-    style = (TEMPLATES / "serve.css").read_text(encoding="utf-8")
-    script = "\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    page = page.replace("<style></style>", f"<style>\n{style}</style>")
-    return page.replace("<script></script>", f"<script>\n{script}</script>")
-
-
-def sample_photo() -> bytes:
-    """The portrait of `synthetic_tree.py`, a JPEG.
-
-    It is read without that module, which needs more than the service does.
-    """
-    synthesis = importlib.resources.files("senet_landmark.data_tools.synthesis")
-    return (synthesis / "assets" / "portrait.jpg").read_bytes()
+    scripts = [
+        read_template(FIRST),
+        read_template("serve.js", TEMPLATES),
+        *map(read_template, OTHERS),
+    ]
+    return filled_page(
+        {
+            "head": f"<style>\n{read_template(STYLE)}</style>",
+            "privacy": "They are sent to this service only, and are not\nstored.",
+            "noscript": "Without it you can send photos to POST /v1/landmarks.",
+            "program": read_template("program.html", TEMPLATES).rstrip("\n"),
+            "script": "<script>\n{}</script>".format("\n".join(scripts)),
+        }
+    )

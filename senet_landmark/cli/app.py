@@ -71,7 +71,7 @@ GROUPS: dict[str, dict[str, Command]] = {
     },
     "ship": {
         "freeze": Command("model", "training run -> one frozen .pb with its contract"),
-        "convert": Command("conversion", "frozen .pb -> ONNX, TFLite or SavedModel"),
+        "convert": Command("conversion", "frozen .pb -> ONNX, TFLite, SavedModel, a web page"),
         "evaluate": Command("model", "models on annotated faces -> errors and pictures"),
         "compare": Command("model", "size, speed and error of several models, in one table"),
         "bench": Command("inference", "latency and throughput of models in every engine"),

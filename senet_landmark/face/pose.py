@@ -44,6 +44,7 @@ __all__ = [
     "known_pose",
     "likely_face",
     "mirror_pose",
+    "points_to_fit",
     "pose_from_landmarks",
     "pose_from_para",
     "pose_of",
@@ -205,7 +206,7 @@ def pose_of(
       InputError (a ValueError): unknown scheme, or wrong shape.
       ValueError: an infinity, too few known points, or points that coincide.
     """
-    landmarks, model = _points_to_fit(points, scheme, least=5, fitted=fitted)
+    landmarks, model = points_to_fit(points, scheme, least=5, fitted=fitted)
     shape = model - model.mean(axis=0)
     spread = np.linalg.eigvalsh(shape.T @ shape)  # squares of the points' singular values
     if spread[0] < MIN_DEPTH**2 * spread[2]:
@@ -230,7 +231,7 @@ def pose_of_3d(points: ArrayLike, scheme: Scheme | str) -> Pose:
       InputError (a ValueError): unknown scheme, or wrong shape.
       ValueError: an infinity, too few known points, or points that coincide or lie on one line.
     """
-    landmarks, model = _points_to_fit(points, scheme, least=4, coordinates=3)
+    landmarks, model = points_to_fit(points, scheme, least=4, coordinates=3)
     shape, turned = model - model.mean(axis=0), landmarks - landmarks.mean(axis=0)
     u, singular, vt = np.linalg.svd(turned.T @ shape)
     if not singular[1] > 1e-6 * max(singular[0], 1e-9):
@@ -287,7 +288,7 @@ def fitted_camera(
       Rotation R [3, 3], scale s in pixels and translation t [2] in pixels: a point X of the mean
       face is seen at s (R X)_xy + t.
     """
-    return _fit_scaled_orthographic(*_points_to_fit(points, scheme, 4, fitted))
+    return _fit_scaled_orthographic(*points_to_fit(points, scheme, 4, fitted))
 
 
 def likely_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
@@ -302,7 +303,7 @@ def likely_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
     Raises:
       ValueError: fewer than 2 of the points that a pose is fitted to are known, or all coincide.
     """
-    landmarks, model = _points_to_fit(points, scheme, least=2)
+    landmarks, model = points_to_fit(points, scheme, least=2)
     place, shape = (p[:, :2] @ (1, 1j) for p in (landmarks, model))
     extent = np.linalg.svd(model[:, :2] - model[:, :2].mean(axis=0), compute_uv=False)
     if len(model) >= 4 and extent[1] > FLAT * extent[0]:
@@ -315,7 +316,7 @@ def likely_face(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.float64]:
     return np.stack([face.real, face.imag], axis=1)
 
 
-def _points_to_fit(
+def points_to_fit(
     points: ArrayLike,
     scheme: Scheme | str,
     least: int,

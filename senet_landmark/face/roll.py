@@ -36,14 +36,14 @@ def roll_of(points: np.ndarray, scheme: str) -> float:
         points = convert(np.asarray(points, np.float64), scheme, "300w_68")
     else:
         points = fitted_mean_face(points, scheme)
-    across, down = (_face_down() @ points[STABLE_POINTS]).tolist()
+    across, down = (face_down() @ points[STABLE_POINTS]).tolist()
     if not (math.isfinite(across + down) and math.hypot(across, down) > 1e-6):
         raise ValueError("the landmarks have no vertical: they coincide, or are not finite")
     return math.degrees(math.atan2(-across, down))
 
 
 @functools.cache
-def _face_down() -> np.ndarray:
+def face_down() -> np.ndarray:
     """Weights [M] of `STABLE_POINTS`: their sum is the affine image of the face's unit down."""
     model = MEAN_FACE_3D[STABLE_POINTS].astype(np.float64)
     return np.asarray(np.linalg.pinv(model - model.mean(axis=0))[1])

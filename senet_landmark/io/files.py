@@ -35,6 +35,31 @@ def written_whole(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
 
 
+@contextlib.contextmanager
+def folder_written_whole(out: Path) -> Iterator[Path]:
+    """Yields the path of a folder to make, and renames it to `out` when the block succeeds.
+
+    An older folder there is replaced. After an exception `out` is unchanged.
+
+    Raises:
+      OSError: it cannot be written; its `filename` is `out`.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_beside(out, folder=True) as temporary:
+        folder = temporary / "made"
+        yield folder
+        # A folder cannot be renamed to the name of a folder that is not empty.
+        older = temporary / "older"
+        if out.exists():
+            out.rename(older)
+        try:
+            folder.rename(out)
+        except OSError:
+            if older.exists():
+                older.rename(out)
+            raise
+
+
 def write_bytes(path: Path | str, data: bytes) -> None:
     """Writes `data` to `path`, whole or not at all."""
     with written_whole(path) as temporary:

@@ -104,3 +104,19 @@ def dispatch(page, kind, *files):
         }""",
         [kind, [(name, base64.b64encode(data).decode()) for name, data in files]],
     )
+
+
+def filmed(folder, frames):
+    """What the browser's camera shows, over and over."""
+    film = folder / "camera.mjpeg"
+    film.write_bytes(frames)
+    return film
+
+
+def camera(film):
+    """Options with which Chromium's camera is that film, and is allowed."""
+    return (
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-video-capture={film}",
+    )

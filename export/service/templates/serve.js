@@ -1,25 +1,8 @@
-"use strict";
-// What all parts of the page share, and how it asks the service.
+// How the page asks the service.
 
-const at = id => document.getElementById(id);
-const models = new Map();
-let limits = null;
-let shown = null; // {picture, answer, name, mirrored}: what the canvas shows
-
-const say = text => { if (at("status").textContent !== text) at("status").textContent = text; };
-const fail = text => { at("error").textContent = text; };
-const later = milliseconds => new Promise(done => setTimeout(done, milliseconds));
-
-class ServiceError extends Error {
-  constructor(message, status, retryAfter) {
-    super(message);
-    this.status = status;
-    this.retryAfter = retryAfter;
-  }
-}
+const UNREACHED = "the service does not answer. Is it still running?";
 
 // What a person can do about an answer; the service's own words are for whoever writes a program.
-const FORMATS = "Choose a JPEG, PNG, WebP, BMP or TIFF file.";
 function inWords(status, message) {
   if (status === 400) return "did not arrive whole. Try it again.";
   if (status === 404) return "was not looked at: the service no longer has this model. Reload the page.";
@@ -37,14 +20,14 @@ async function answerOf(request) {
   try {
     response = await request;
   } catch (error) {
-    throw new ServiceError("was not sent: the service does not answer. Is it still running?", 0, 0);
+    throw new PhotoError(`was not sent: ${UNREACHED}`);
   }
   const text = await response.text();
   let answer = {};
   try { answer = JSON.parse(text); } catch { /* not the service's own answer: its status says enough */ }
   if (!response.ok) {
     const wait = Number(response.headers.get("Retry-After")) || 1;
-    throw new ServiceError(inWords(response.status, answer.error || ""), response.status, wait);
+    throw new PhotoError(inWords(response.status, answer.error || ""), response.status, wait);
   }
   return answer;
 }
@@ -62,23 +45,18 @@ function ask(blob, name, places = [], follow = false) {
   return answerOf(fetch("v1/landmarks?" + query, {method: "POST", body: blob, headers: {"Content-Type": type}}));
 }
 
+// A frame of the camera as it is sent: a JPEG.
+const packed = canvas => new Promise(done => canvas.toBlob(done, "image/jpeg", 0.9));
+
 async function loadModels() {
-  const answer = await answerOf(fetch("v1/models"));
+  const answer = await answerOf(fetch("v1/models")).catch(() => { throw new Error(UNREACHED); });
   limits = answer.limits;
-  for (const model of answer.models) {
-    models.set(model.name, model);
-    at("model").append(new Option(`${model.name}, ${model.points} points`, model.name));
-  }
+  answer.models.forEach(offer);
   at("model").value = answer.default;
   describeModel();
 }
 
-function describeModel() {
-  const model = models.get(at("model").value);
-  if (!model) return;
-  at("about").textContent = `${model.name}: network ${model.network}, ` +
-    `${model.input.width}x${model.input.height} pixels, ${model.points} points (${model.scheme}), ` +
-    `run by ${model.engine}. ${model.licence}`;
+function describeExample(model) {
   at("example").textContent = 'curl --data-binary @photo.jpg -H "Content-Type: image/jpeg" \\\n  "' +
     `${location.origin}/v1/landmarks?model=${encodeURIComponent(model.name)}"`;
 }

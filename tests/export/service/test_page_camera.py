@@ -10,10 +10,12 @@ import pytest
 
 from browsers import chromium
 from pages import (
+    camera,
     choose,
     downloaded,
     error,
     expected,
+    filmed,
     green_share,
     opened,
     pixels,
@@ -27,21 +29,6 @@ from senet_landmark.export.video.smoothing import smooth, start_smoothing
 from served import PHOTO, running, with_detector
 
 pytestmark = pytest.mark.slow
-
-
-def filmed(folder, frames):
-    """What the browser's camera shows, over and over."""
-    film = folder / "camera.mjpeg"
-    film.write_bytes(frames)
-    return film
-
-
-def camera(film):
-    return (
-        "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream",
-        f"--use-file-for-fake-video-capture={film}",
-    )
 
 
 def test_smoothing_is_that_of_videos(page):

@@ -14,8 +14,8 @@ from PIL import Image
 
 from schema import check_results
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
+from senet_landmark.export.page.lines import LINES
 from senet_landmark.export.service.input import Limits
-from senet_landmark.export.service.lines import LINES
 from senet_landmark.face.geometry import box_from_landmarks
 from senet_landmark.face.schemes import SCHEMES
 from senet_landmark.frozen.models import DEFAULT_MODEL

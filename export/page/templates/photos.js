@@ -40,7 +40,7 @@ async function work(item) {
     if (!stream && (item === current || !picked)) await show(item);
   } catch (error) {
     item.state = "failed";
-    item.error = error instanceof ServiceError ? error.message : "cannot be shown: the browser failed.";
+    item.error = error instanceof PhotoError ? error.message : "cannot be shown: the browser failed.";
     if (!stream) {
       fail(`${item.name} ${item.error}`);
       if (shown) report(shown); // the last photo stays
@@ -57,14 +57,14 @@ async function work(item) {
 // Raises what is wrong with a file before it is sent.
 async function check({blob}) {
   if (limits && blob.size > limits.megabytes * 1e6)
-    throw new ServiceError(`is too large: it has ${(blob.size / 1e6).toFixed(1)} MB; at most ` +
-      `${limits.megabytes} MB are accepted. Choose a smaller copy.`, 413, 0);
+    throw new PhotoError(`is too large: it has ${(blob.size / 1e6).toFixed(1)} MB; at most ` +
+      `${limits.megabytes} MB are accepted. Choose a smaller copy.`, 413);
   try {
     await blob.slice(0, 1).arrayBuffer();
   } catch (error) {
-    throw new ServiceError("cannot be read. If it is a folder, choose the photos in it.", 0, 0);
+    throw new PhotoError("cannot be read. If it is a folder, choose the photos in it.");
   }
-  if (!blob.size) throw new ServiceError("is empty. Choose another photo.", 0, 0);
+  if (!blob.size) throw new PhotoError("is empty. Choose another photo.");
 }
 
 async function landmarksOf(item) {
@@ -277,7 +277,7 @@ at("sample").addEventListener("click", async () => {
     if (!response.ok) throw new Error();
     take([new File([await response.blob()], "sample.jpg", {type: "image/jpeg"})]);
   } catch (error) {
-    fail("The sample did not come: the service does not answer. Is it still running?");
+    fail(`The sample did not come: ${UNREACHED}`);
   }
 });
 at("camera").addEventListener("click", () => stream ? stopCamera() : startCamera());
@@ -307,4 +307,4 @@ addEventListener("drop", event => {
   take([...event.dataTransfer.files]);
 });
 addEventListener("paste", event => take([...event.clipboardData.files]));
-loadModels().catch(() => fail("The models did not come: the service does not answer. Is it still running?"));
+loadModels().catch(error => fail(`The models did not come: ${error.message}`));

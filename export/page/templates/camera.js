@@ -1,4 +1,4 @@
-// The camera: one frame at a time; the next one is sent after the answer to the last. A face is looked
+// The camera: one frame at a time; the next one is asked after the answer to the last. A face is looked
 // for where it was in the last frame; the detector runs now and then, and if a face is lost.
 
 const CAMERA_SIDE = 640;  // a camera's frames are reduced to this side: faces are large in them
@@ -94,15 +94,15 @@ async function startCamera() {
   let last = performance.now(), interval = 0, followed = [], sinceDetection = 0, side = "";
   let coming = takeFrame();
   while (stream === camera) {
-    const {frame, blob, time} = await coming;
+    const {frame, sent, time} = await coming;
     if (stream !== camera) return;
     if (side !== (side = `${frame.width}x${frame.height}`)) followed = []; // a phone is turned
-    coming = nextFrame().then(takeFrame); // while the service is at work on this one
+    coming = nextFrame().then(takeFrame); // while this one is at work
     const start = performance.now();
     try {
       if (sinceDetection >= DETECT_EVERY) followed = [];
       sinceDetection = followed.length ? sinceDetection + 1 : 1;
-      const answer = await ask(blob, "camera.jpg", followed, true);
+      const answer = await ask(sent, "camera.jpg", followed, true);
       if (stream !== camera) return;
       const lost = followed.length && answer.follow.includes(null);
       followed = lost ? [] : apart(answer.follow.filter(face => face));
@@ -121,10 +121,10 @@ async function startCamera() {
   }
 }
 
-// Takes the video's frame: {frame, a canvas; blob, its JPEG; time in seconds}. Three canvases take
-// turns: one is shown with its points, one is at the service, and one gets the next frame.
+// Takes the video's frame: {frame, a canvas; sent, what is asked with; time in seconds}. Three canvases
+// take turns: one is shown with its points, one is at work, and one gets the next frame.
 function frameTaker(video) {
-  // The frame is read back for each JPEG: from the memory of a graphics card that takes longer.
+  // The frame is read back: from the memory of a graphics card that takes longer.
   const contexts = [0, 1, 2].map(() =>
     document.createElement("canvas").getContext("2d", {willReadFrequently: true}));
   return async () => {
@@ -134,8 +134,7 @@ function frameTaker(video) {
     frame.width = Math.round(video.videoWidth * scale);
     frame.height = Math.round(video.videoHeight * scale);
     context.drawImage(video, 0, 0, frame.width, frame.height);
-    const blob = await new Promise(done => frame.toBlob(done, "image/jpeg", 0.9));
-    return {frame, blob, time};
+    return {frame, sent: await packed(frame), time};
   };
 }
 
