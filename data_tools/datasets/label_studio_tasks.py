@@ -64,6 +64,9 @@ class Face:
 def tasks_in(content: Any, path: Path) -> list[Task]:
     """The tasks of a file's content; none if it is of another kind.
 
+    One that nobody and no model has annotated, or with the numbers of its predictions alone, as
+    exports have them, is left out.
+
     Raises:
       InputError: it is Label Studio's JSON-MIN.
     """
@@ -77,7 +80,8 @@ def tasks_in(content: Any, path: Path) -> list[Task]:
     return [
         _task(task, path)
         for task in tasks
-        if isinstance(task.get("data"), dict) and ("annotations" in task or "predictions" in task)
+        if isinstance(task.get("data"), dict)
+        and (_objects(task.get("annotations")) or _objects(task.get("predictions")))
     ]
 
 

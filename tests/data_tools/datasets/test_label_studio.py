@@ -1,6 +1,8 @@
 """Label Studio's JSON export: which annotation counts, which points are a face's, the photos."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +32,23 @@ def samples_of(root, *tasks, points="auto"):
 
 def near(landmarks, expected):
     np.testing.assert_allclose(landmarks, expected, atol=1e-3)
+
+
+def test_an_export_of_label_studio_itself(tmp_path):
+    """Version 1.23.2: predictions were imported, in the browser one point was deleted and one
+    marked hidden, and the annotation was submitted. Since then the photo's path was changed, and
+    who did it was taken out."""
+    photo_in(tmp_path / "photos")
+    (tmp_path / "labels").mkdir()
+    export = Path(__file__).parent / "assets" / "label_studio_1_23_2.json"
+    shutil.copy(export, tmp_path / "labels" / "project-3.json")
+    (entry,) = list_entries("label_studio", tmp_path / "labels")
+    sample = load_sample("label_studio", entry)
+    assert load_photo("label_studio", entry).shape == (512, 512, 3)
+    assert list(np.flatnonzero(np.isnan(sample.landmarks).any(axis=1))) == [0]
+    assert list(np.flatnonzero(~sample.visible)) == [0, 3]
+    distances = np.linalg.norm(sample.landmarks - TRUTH, axis=1)
+    assert np.nanmean(distances) < 3 and sample.box is not None
 
 
 def test_points_box_and_hidden_ones(tmp_path):
@@ -124,6 +143,9 @@ def test_a_mended_export_replaces_the_predictions_beside_it(tmp_path):
     near(sample.landmarks, TRUTH + 2)
     with pytest.raises(InputError, match="holds no photo of label_studio"):
         samples_of(tmp_path, task([]))
+    # Of tasks that nobody looked at, exports have the numbers of the predictions.
+    unseen = {**task([]), "annotations": [], "predictions": [7]}
+    near(samples_of(tmp_path, unseen)[0].landmarks, TRUTH)
 
 
 @pytest.mark.parametrize(
