@@ -53,7 +53,7 @@ class Tracking:
         if now != before:
             try:
                 write_json(self._run / IDENTIFIERS, now)
-            except OSError as error:
+            except (OSError, TypeError, ValueError) as error:  # TypeError: of no JSON value
                 _warn(f"{self._run / IDENTIFIERS} could not be written: {error}")
 
     def log(
