@@ -4,8 +4,8 @@
     python benchmarks/browser.py --page page
 
 The processor time is that of the page's process by Chromium's own metrics, so that other programs
-on the machine hardly count. The camera is a film of 30 frames a second of the embedded portrait; its
-rate is the page's own and needs an idle machine. Needs Playwright (`.[dev]`) and Chromium.
+on the machine hardly count. The camera is a film of the embedded portrait with 30 frames a second;
+its rate is the page's own and needs an idle machine. Needs Playwright (`.[dev]`) and Chromium.
 """
 
 import argparse
