@@ -43,8 +43,8 @@ def photo_crops(photos: Any, boxes: Any, contract: Contract) -> Crops:
 
     Args:
       photos: string [N]: JPEG or PNG. They are turned upright by their EXIF.
-      boxes: float32 [N, F, 4], at least one a photo, canonical face boxes in pixels of the upright photo; None: the model
-        takes whole photos, and F is 1.
+      boxes: float32 [N, F, 4], canonical face boxes in pixels of the upright photo, at least one;
+        None: the model takes whole photos, and F is 1.
       contract: the model's; its crop and size.
     """
     width, height = contract.size
