@@ -43,8 +43,8 @@ def photo_crops(photos: Any, boxes: Any, contract: Contract) -> Crops:
 
     Args:
       photos: string [N]: JPEG or PNG. They are turned upright by their EXIF.
-      boxes: float32 [N, F, 4], canonical face boxes in pixels of the upright photo; None: the model
-        takes whole photos, and F is 1.
+      boxes: float32 [N, F, 4], canonical face boxes in pixels of the upright photo, at least one;
+        None: the model takes whole photos, and F is 1.
       contract: the model's; its crop and size.
     """
     width, height = contract.size
@@ -199,6 +199,7 @@ def _checks(boxes: Any, size: Any) -> list[Any]:
     sides = boxes[:, 2:] - boxes[:, :2]
     within = (boxes[:, 2:] > 0) & (boxes[:, :2] < size - 1)
     rules = (
+        (tf.shape(boxes)[0] > 0, "boxes: a photo has at least one"),  # a network needs a crop
         (sides >= LEAST_SIDE, f"boxes: a face has at least {LEAST_SIDE:g} pixels a side"),
         (within, "boxes: a box is outside of its photo"),
         (sides <= 10 * size + 100, "boxes: a box is far larger than its photo"),

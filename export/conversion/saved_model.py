@@ -87,9 +87,12 @@ def signature_runner(folder: Path, name: str) -> Callable[[dict[str, Any]], Outp
     with tf.Graph().as_default() as graph:
         session = tf.Session(graph=graph)
         try:
-            signature = tf.saved_model.load(session, SERVING, str(folder)).signature_def[name]
+            signatures = tf.saved_model.load(session, SERVING, str(folder)).signature_def
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(f"{folder}: is no SavedModel of this project ({error}).") from error
+    if name not in signatures:
+        raise InputError(f"{folder}: has no signature {name}, only {', '.join(signatures)}.")
+    signature = signatures[name]
     inputs = {key: tensor.name for key, tensor in signature.inputs.items()}
     outputs = {key: tensor.name for key, tensor in signature.outputs.items()}
 
