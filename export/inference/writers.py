@@ -43,9 +43,9 @@ def face_json(face: Face) -> dict[str, Any]:
 
     `box`, that of the landmarks (`Face.own_box`), `detector_box`, where the face was looked for,
     `landmarks`, their `depth` and `uncertainty` in photo pixels to a hundredth; `score` of the
-    detector; `confidence`, 0 to 1; `pose`: `yaw`, `pitch` and `roll` in degrees; `expression`: the
-    `MEASURES` of the landmarks as they are written; `attributes`: attribute -> `class` and
-    `probability`.
+    detector; `confidence`, 0 to 1; `pose`: `yaw`, `pitch` and `roll` in degrees, and `pose_3d`, the
+    same fitted to landmarks with depth; `expression`: the `MEASURES` of the landmarks as they are
+    written; `attributes`: attribute -> `class` and `probability`.
     """
     fields: dict[str, Any] = {
         "box": _rounded(face.own_box),
@@ -59,9 +59,10 @@ def face_json(face: Face) -> dict[str, Any]:
             fields[name] = round(value, 4)
     if face.uncertainty.size and np.isfinite(face.uncertainty).all():
         fields["uncertainty"] = _rounded(face.uncertainty)
-    if face.pose is not None:
-        angles = zip(POSE, face.pose, strict=True)
-        fields["pose"] = {name: round(float(angle), 2) for name, angle in angles}
+    for name, pose in (("pose", face.pose), ("pose_3d", face.pose_3d)):
+        if pose is not None:
+            angles = zip(POSE, pose, strict=True)
+            fields[name] = {axis: round(float(angle), 2) for axis, angle in angles}
     written = replace(face, landmarks=np.array(fields["landmarks"], np.float32))
     if written.expression is not None:
         measures = vars(written.expression).items()

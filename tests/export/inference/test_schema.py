@@ -53,6 +53,18 @@ def test_box_is_the_landmarks_own_and_the_detectors_has_its_name(out):
     assert np.abs(np.subtract(face["box"], face["detector_box"])).max() > 1
 
 
+def test_faces_with_depth_are_as_the_schema_says():
+    (face,) = Predictor("senet-68-3d").predict(portrait()[0])
+    fields = face_json(face)
+    check_results(
+        {"image": None, "version": VERSION, "model": "senet-68-3d", "scheme": face.scheme}
+        | {"width": 512, "height": 512, "faces": [fields]}
+    )
+    assert len(fields["depth"]) == 68
+    for angle, of_both in fields["pose_3d"].items():
+        assert of_both == pytest.approx(fields["pose"][angle], abs=15)
+
+
 @pytest.mark.parametrize(
     "change",
     [
