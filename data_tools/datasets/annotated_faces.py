@@ -78,7 +78,7 @@ def kept(read: Callable[[Path], AnnotatedFile]) -> Reader:
     @functools.lru_cache(maxsize=4)
     def read_once(path: Path, changed: int) -> AnnotatedFile:
         del changed
-        return _of_one_scheme(read(path))
+        return _sized(_of_one_scheme(read(path)))
 
     return lambda path: read_once(path, changed_at(path))
 
@@ -99,6 +99,15 @@ def _of_one_scheme(file: AnnotatedFile) -> AnnotatedFile:
             f"the file {most}",
         )
         for face in file.faces
+    ]
+    return AnnotatedFile(file.photos, faces)
+
+
+def _sized(file: AnnotatedFile) -> AnnotatedFile:
+    """Gives faces with a problem the size of their photo, which the first one of a photo tells."""
+    sizes = {face.photo: face.size for face in file.faces if face.size}
+    faces = [
+        face if face.size else replace(face, size=sizes.get(face.photo)) for face in file.faces
     ]
     return AnnotatedFile(file.photos, faces)
 
@@ -152,7 +161,7 @@ def load_face(entry: Entry, read: Reader) -> Sample:
     """Reads one face. Raises InputError that names the file and the photo."""
     path = annotation_of(entry)
     face = _face_of(entry, read)
-    where = f"{path}, photo {entry.source}"
+    where = f"{path}, photo {entry.source}" if entry.photo != path else str(path)
     if face is None:
         raise InputError(f"{where}: is not in the file any more.")
     if face.problem:

@@ -176,6 +176,17 @@ def test_a_bad_file_is_named_and_the_other_files_are_read(tmp_path, text, messag
         load_sample("coco", bad)
 
 
+def test_the_size_is_checked_where_the_first_face_is_bad(tmp_path):
+    photo_in(tmp_path)
+    content = with_values(coco(), ("images", 0, "width"), 640)
+    content["annotations"].insert(0, {"id": 2, "image_id": 7, "category_id": 99})
+    write_json(tmp_path / "faces.json", content)
+    first, second = list_entries("coco", tmp_path)
+    assert first.shot == second.shot
+    with pytest.raises(InputError, match=r"has 512x512 pixels.*says 640x512"):
+        load_photo("coco", first)
+
+
 def test_json_of_another_kind_is_passed_over(tmp_path):
     for number, text in enumerate(("[]", "3", '{"images": []}', '[{"image": "a", "faces": []}]')):
         (tmp_path / f"{number}.json").write_text(text)
