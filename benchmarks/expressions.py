@@ -155,7 +155,7 @@ def main() -> None:
     """Prints both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, required=True, help="a 300W-LP tree")
-    parser.add_argument("--heads", type=int, default=16, help="number of clips, a face each")
+    parser.add_argument("--heads", type=int, default=6, help="number of clips, a face each")
     options = parser.parse_args()
     predictor = Predictor()
     entries = split_entries(list_entries("300w_lp", options.root), HELD_OUT).sides["validation"]
