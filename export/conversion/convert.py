@@ -109,6 +109,8 @@ def convert(
     """
     if to not in NAMES:
         raise InputError(f"Unknown format {to!r}. Known: {', '.join(NAMES)}.")
+    if onnxruntime_web is not None and to != "web":
+        raise InputError(f"--onnxruntime-web goes with --to web; {to} does not need it.")
     pb = find_model(model)
     if pb.suffix != ".pb":
         raise InputError(f"{pb}: give the .pb that `senet-landmark freeze` wrote.")

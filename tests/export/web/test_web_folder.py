@@ -152,6 +152,12 @@ def test_folder_that_is_not_onnxruntime_web_is_refused(capsys, tmp_path):
     assert not (tmp_path / "page").exists()
 
 
+def test_option_of_pages_alone(tmp_path, capsys):
+    command = ["convert", "--model", "senet-68", "--to", "onnx", "--onnxruntime-web", str(tmp_path)]
+    assert main(command) == 2
+    assert "--onnxruntime-web goes with --to web; onnx does not" in capsys.readouterr().err
+
+
 def test_without_npm_or_when_it_fails(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     commands = tmp_path / "commands"

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import threading
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -31,7 +32,10 @@ from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import face_json
-from senet_landmark.frozen.models import DEFAULT_MODEL, shipped_models
+from senet_landmark.export.web.site import write_site
+from senet_landmark.face.geometry import CropSpec, box_from_landmarks, expand
+from senet_landmark.frozen.contract import load_contract, save_contract
+from senet_landmark.frozen.models import DEFAULT_MODEL, find_model, shipped_models
 from senet_landmark.io.images import read_photo
 from served import PHOTO
 from sites import runtime_files, served_folder
@@ -112,6 +116,28 @@ def test_other_models_give_what_they_predict(browser, tmp_path, name):
     path = write(tmp_path / "turned.png", turned_photo(*portrait(), 40)[0])
     with served_folder(out) as url, opened(browser, url) as page:
         assert agrees(page, Predictor(name), path) == 1
+
+
+@pytest.mark.parametrize(
+    "crop",
+    [
+        CropSpec((0.0, 0.0, 0.0, 0.0), of="photo"),
+        CropSpec((0.2, 0.1, 0.2, 0.15), square=False, clip=True),
+    ],
+    ids=["photo", "clipped"],
+)
+def test_other_crops_give_what_they_predict(browser, tmp_path, crop):
+    """A model of whole photos, which has no detector; and crops that end at the photo's border."""
+    onnx = shutil.copy(find_model(DEFAULT_MODEL).with_suffix(".onnx"), tmp_path / "m.onnx")
+    contract = replace(load_contract(find_model(DEFAULT_MODEL)), crop=crop)
+    save_contract(onnx, contract)
+    site = write_site(onnx, contract, tmp_path / "page", runtime_files())
+    photo, points = portrait()
+    left, top, right, bottom = expand(box_from_landmarks(points), 0.125).round().astype(int)
+    near = photo[top:bottom, left:right] if crop.of == "photo" else photo[:280, 90:360]
+    path = write(tmp_path / "face.png", near)
+    with served_folder(site.folder) as url, opened(browser, url) as page:
+        assert agrees(page, Predictor(onnx), path) == 1
 
 
 def test_a_given_box_is_looked_into(page, predictor):
