@@ -17,8 +17,8 @@ LEAST, MOST = 0.8, 1.25
 """Of the expected over the true error."""
 
 INNER = slice(17, 68)
-"""300W's points without the contour, which follows the visible cheek in some sets and models and the
-true jaw in others. Where they differ, the other points count."""
+"""300W's points without the contour, which follows the visible cheek in some sets and models, and
+the true jaw in others. Where they differ, these points count."""
 
 
 def expected_and_true(model: str, dataset: str, root: Path, subset: str = "") -> np.ndarray:

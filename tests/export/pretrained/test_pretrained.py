@@ -22,8 +22,8 @@ LIMITS = {"senet-68": 3.5, "senet-68-3d": 3.2, "senet-68-attributes": 3.6, "sene
 whose contour is another, that of the other 51 points."""
 
 TURNED = {"senet-68": (2.3, 3.0, 3.5), "senet-68-3d": (2.9, 3.9, 4.9)}
-"""NME by the box's size, percent, on the exact faces of `aflw2000_3d` with a yaw of up to 30, 60 and
-90 degrees; for `senet-68`, whose contour is another, that of the other 51 points."""
+"""NME by the box's size, percent, on the exact faces of `aflw2000_3d` with a yaw of up to 30, 60
+and 90 degrees; for `senet-68`, whose contour is another, that of the other 51 points."""
 
 
 @pytest.fixture(scope="module")
