@@ -46,6 +46,9 @@ pytestmark = pytest.mark.slow
 TOLERANCE = 0.5
 """Pixels of the photo."""
 
+NOT_IN_THE_PAGE = {"expression", "pose_3d"}
+"""What the page does not work out (docs/web.md)."""
+
 
 @pytest.fixture(scope="module")
 def predictor():
@@ -66,7 +69,7 @@ def agrees(page, predictor, photo):
     check_results(answer)
     assert answer["image"] == photo.name and len(answer["faces"]) == len(expected)
     for ours, theirs in zip(answer["faces"], expected, strict=True):
-        assert ours.keys() == theirs.keys()
+        assert theirs.keys() - ours.keys() <= NOT_IN_THE_PAGE and ours.keys() <= theirs.keys()
         for name in ("landmarks", "box", "detector_box", "uncertainty", "depth"):
             if name in theirs:
                 np.testing.assert_allclose(ours[name], theirs[name], atol=TOLERANCE, err_msg=name)
