@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,16 +39,20 @@ def pictures(cells):
 
 
 @pytest.mark.slow
-def test_it_runs_from_top_to_bottom(tmp_path, monkeypatch):
+def test_it_runs_from_top_to_bottom(tmp_path, monkeypatch, request):
     """In a kernel of its own, in another folder; it leaves nothing behind."""
     reason = "needs nbclient and ipykernel (the extra [dev])"
     pytest.importorskip("ipykernel", reason=reason)
     nbclient = pytest.importorskip("nbclient", reason=reason)
     import nbformat
 
-    places = {name: tmp_path / name for name in ("current", "temporary", "jupyter")}
+    # Sockets of processes lie in the temporary folder, and their paths have at most 107 bytes.
+    short = tempfile.TemporaryDirectory(prefix="tour")
+    request.addfinalizer(short.cleanup)
+    places = {name: tmp_path / name for name in ("current", "jupyter")}
     for place in places.values():
         place.mkdir()
+    places["temporary"] = Path(short.name)
     # Not a kernel or a profile of the user's.
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(places["jupyter"]))
