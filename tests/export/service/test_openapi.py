@@ -84,15 +84,16 @@ def test_errors_are_as_the_document_says(url, status, options):
 def test_slow_and_busy_are_as_the_document_says(models):
     def pieces():
         yield PHOTO[:100]
-        blocker.wait(3)
+        blocker.wait(20)
         yield PHOTO[100:]
 
-    blocker = threading.Event()
-    with running(models, Limits(workers=1, queue=0, seconds=0.5)) as url:
+    blocker, photo = threading.Event(), encode_png(portrait()[0])
+    # So long that a busy machine, too, asks while the upload holds the only place.
+    with running(models, Limits(workers=1, queue=0, seconds=3)) as url:
         slow = []
         thread = threading.Thread(target=lambda: slow.append(ask(url, pieces())))
         thread.start()
-        while not slow and (busy := ask(url, encode_png(portrait()[0]))).status_code != 503:
+        while not slow and (busy := ask(url, photo)).status_code != 503:
             pass
         thread.join()
     assert (busy.status_code, slow[0].status_code) == (503, 408)
