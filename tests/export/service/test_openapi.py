@@ -84,7 +84,7 @@ def test_errors_are_as_the_document_says(url, status, options):
 def test_slow_and_busy_are_as_the_document_says(models):
     def pieces():
         yield PHOTO[:100]
-        blocker.wait(20)
+        blocker.wait(5)
         yield PHOTO[100:]
 
     blocker, photo = threading.Event(), encode_png(portrait()[0])
