@@ -17,7 +17,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import CDPSession, sync_playwright
 
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
 
@@ -53,12 +53,14 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def process_seconds(session) -> float:
+def process_seconds(session: CDPSession) -> float:
+    """The processor time of the page's process so far, in seconds, by Chromium's own metrics."""
     metrics = session.send("Performance.getMetrics")["metrics"]
     return next(metric["value"] for metric in metrics if metric["name"] == "ProcessTime")
 
 
 def main() -> None:
+    """Prints the processor time of each part of the page, and the camera's frames a second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--page", type=Path, required=True)
     parser.add_argument("--chromium", default=shutil.which("chromium"))

@@ -98,23 +98,28 @@ def span_times(track: Track, spans: list[Span]) -> list[tuple[float, float]]:
     return [(float(track.times[s.first]), float(track.times[s.last]) + 1e-3) for s in spans]
 
 
-def print_measures(entries: list[Entry], predictor: Predictor) -> None:
-    """Prints how far measures of predicted landmarks are from those of annotated ones."""
+def measure_pairs(dataset: str, entries: list[Entry], predictor: Predictor) -> np.ndarray:
+    """The measures of annotated and of predicted landmarks, [2, measures, faces that have both]."""
     pairs = []
     for entry in entries:
-        sample = load_sample("300w_lp", entry)
+        sample = load_sample(dataset, entry)
         photo = read_photo(sample.photo)
         (face,) = predictor.faces(photo, box_from_landmarks(sample.landmarks)[None], "landmarks")
         truth = expression_of(sample.landmarks, sample.scheme)
         if truth and face.expression:
             pairs.append([list(vars(e).values()) for e in (truth, face.expression)])
-    truth, predicted = np.array(pairs).transpose(1, 2, 0)
+    return np.array(pairs).transpose(1, 2, 0)
+
+
+def print_measures(entries: list[Entry], predictor: Predictor) -> None:
+    """Prints how far measures of predicted landmarks are from those of annotated ones."""
+    truth, predicted = measure_pairs("300w_lp", entries, predictor)
     rows = [
         [name, f"{np.median(a):.2f}", f"{a.std():.3f}", f"{np.sqrt(((a - b) ** 2).mean()):.3f}",
          f"{np.corrcoef(a, b)[0, 1]:.2f}"]
         for name, a, b in zip(MEASURES, truth, predicted, strict=True)
     ]  # fmt: skip
-    print(f"{len(pairs)} faces")
+    print(f"{truth.shape[1]} faces")
     print(markdown_table(["measure", "median", "sd", "error, RMS", "correlation"], rows, texts=1))
 
 

@@ -296,8 +296,8 @@ def _model_for(landmarks_type: LandmarksType, model: Path | str | None) -> Path:
     """
     needs = f"LandmarksType.{landmarks_type.name} needs {_NEEDS[landmarks_type]}"
     how = (
-        "Give one with FaceAlignment(…, model=…): a name, or the path of a .pb; "
-        "`senet-landmark train --preset senet_3d` makes one with depth and the true jaw "
+        "Give one with FaceAlignment(…, model=…): a name, such as senet-68-3d, or the path of "
+        "a .pb; `senet-landmark train --preset senet_3d` makes one with depth and the true jaw "
         "(docs/training.md). LandmarksType.TWO_D needs none."
     )
     for path in map(find_model, shipped_models() if model is None else [model]):

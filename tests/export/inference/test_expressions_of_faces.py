@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from expressions import measure_pairs
 from schema import check_results
 from senet_landmark.data_tools.datasets.registry import list_entries, load_sample
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
@@ -15,10 +16,8 @@ from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.service.answer import answer
 from senet_landmark.export.service.input import Limits
 from senet_landmark.face.expressions import MEASURES, expression_of
-from senet_landmark.face.geometry import box_from_landmarks
 from senet_landmark.face.pose import MEAN_FACE_3D, rotation_matrix
 from senet_landmark.face.schemes import get_scheme
-from senet_landmark.io.images import read_photo
 
 pytestmark = pytest.mark.slow
 
@@ -56,16 +55,8 @@ def test_a_photo_has_it_in_python_in_json_and_from_the_service(predictor):
 def test_people_in_test_photos(predictor, shared_data):
     """Measures of predicted landmarks follow those of annotated ones: who smiles, whose mouth."""
     entries = list_entries("300w", shared_data("300w", "helen", "testset"))[:24]
-    pairs = []
-    for entry in entries:
-        sample = load_sample("300w", entry)
-        photo = read_photo(sample.photo)
-        (face,) = predictor.faces(photo, box_from_landmarks(sample.landmarks)[None], "landmarks")
-        truth = expression_of(sample.landmarks, sample.scheme)
-        if truth and face.expression:
-            pairs.append((values_of(truth), values_of(face.expression)))
-    truth, predicted = np.array(pairs).transpose(1, 2, 0)
-    assert len(pairs) >= 20 and np.abs(truth - predicted).mean() < 0.06
+    truth, predicted = measure_pairs("300w", entries, predictor)
+    assert truth.shape[1] >= 20 and np.abs(truth - predicted).mean() < 0.06
     for name in ("mouth_aspect", "smile_width"):
         row = MEASURES.index(name)
         assert np.corrcoef(truth[row], predicted[row])[0, 1] > 0.8, name
