@@ -17,14 +17,13 @@ from senet_landmark.errors import InputError
 from senet_landmark.export.engines.interface import EngineName
 from senet_landmark.export.engines.registry import choose_engine, load_engine
 from senet_landmark.export.inference.align import TEMPLATE_SIDE, align_face
-from senet_landmark.export.inference.confidence import expected_errors, face_confidence, with_spread
 from senet_landmark.export.inference.face import Face, Faces, check_kept, kept_faces
+from senet_landmark.export.inference.forward_pass import ForwardPass
 from senet_landmark.export.inference.passes import Cropping, make_passes
 from senet_landmark.face import geometry
 from senet_landmark.face.attributes import get_attribute, split_probabilities
 from senet_landmark.face.boxes import ANNOTATION, LANDMARKS, canonical_box, check_boxes
-from senet_landmark.face.depth import centred, depth_unit
-from senet_landmark.face.roll import roll_of, turned_pose
+from senet_landmark.face.roll import roll_of
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import load_contract
 from senet_landmark.frozen.models import find_model
@@ -88,7 +87,8 @@ class Predictor:
         self.contract = load_contract(self._path)
         check_kept(max_faces, min_confidence, self.contract.confidence is not None)
         self.engine = choose_engine(self._path, self.contract, engine).engine
-        self._run = load_engine(self._path, self.contract, self.engine, threads)
+        run = load_engine(self._path, self.contract, self.engine, threads)
+        self._forward = ForwardPass(self.contract, run)
         self._whole_photo = self.contract.crop.of == "photo"
         if self._whole_photo:
             detector, passes = whole_photo, 1
@@ -382,47 +382,3 @@ class Predictor:
             return roll_of(landmarks, self.scheme.name)
         except ValueError:
             return float("nan")
-
-    def _forward(
-        self, photo: np.ndarray, crops: np.ndarray, with_confidence: bool
-    ) -> dict[str, np.ndarray]:
-        """One forward pass on crops [N, 5] (`passes.py`); results as in `_outputs`."""
-        spec, size = self.contract.crop, (photo.shape[1], photo.shape[0])
-        rolls = crops[:, 4].tolist()
-        regions = np.stack(
-            [
-                geometry.crop_box(crop[:4], spec, size, roll)
-                for crop, roll in zip(crops, rolls, strict=True)
-            ]
-        )
-        transforms = [
-            geometry.to_crop(region, roll, (crop[:2] + crop[2:4]) / 2)
-            for region, crop, roll in zip(regions, crops, rolls, strict=True)
-        ]
-        pixels = np.stack([geometry.warp(photo, t, self.contract.size) for t in transforms])
-        spread = None
-        if with_confidence or self.contract.variance:
-            outputs, spread = with_spread(self._run, pixels, self.scheme)
-        else:
-            outputs = self._run(pixels)
-        # Copies: the arrays of some runtimes are read-only.
-        outputs = {name: np.array(values, np.float32) for name, values in outputs.items()}
-        outputs.pop("variance", None)
-        in_photo = [
-            geometry.apply(geometry.invert(transform), points)
-            for transform, points in zip(transforms, outputs["landmarks"], strict=True)
-        ]
-        outputs["landmarks"] = np.stack(in_photo).astype(np.float32)
-        if "depth" in outputs:  # the same whichever way the crop is turned
-            units = depth_unit(regions[:, 2:] - regions[:, :2], spec)
-            outputs["depth"] = centred(outputs["depth"]) * units[:, None].astype(np.float32)
-        if "pose" in outputs:
-            poses = zip(outputs["pose"], rolls, strict=True)
-            outputs["pose"] = np.stack([turned_pose(pose, roll) for pose, roll in poses])
-        if spread is not None:
-            outputs["confidence"] = face_confidence(self.contract.confidence, spread)
-            # The side of a crop that is not square is the geometric mean of its two sides.
-            sides = np.sqrt((regions[:, 2:] - regions[:, :2]).prod(1))
-            errors = expected_errors(self.contract.expected_error, spread)
-            outputs["uncertainty"] = (errors * sides[:, None]).astype(np.float32)
-        return outputs

@@ -121,7 +121,7 @@ def test_one_photo_has_the_same_landmarks_in_every_engine(formats, of_checkpoint
         path = formats["pb"].with_suffix(SUFFIX.get(name, ".pb"))
         predictor = Predictor(path, name.partition(".")[0], passes=1)
         if name == "opencv.pb":
-            predictor._run = engine_of(formats["pb"], name)
+            predictor._forward.run = engine_of(formats["pb"], name)
         found[name] = predictor.landmarks(photo, boxes, "landmarks")
     for name, landmarks in found.items():
         assert landmarks.shape == (1, 68, 2)
@@ -173,7 +173,7 @@ def test_opencv_without_its_tensorflow_importer_takes_the_onnx(formats, monkeypa
     assert choose_engine(model, contract) == ("opencv", model.with_suffix(".onnx"))
     predictor = Predictor(model)
     assert predictor.engine == "opencv"
-    found = predictor._run(crops)
+    found = predictor._forward.run(crops)
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-4)
     alone = replace(contract, conversions={})
