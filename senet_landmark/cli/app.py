@@ -38,14 +38,14 @@ class Command:
 
 GROUPS: dict[str, dict[str, Command]] = {
     "use": {
-        "predict": Command("inference", "photos, videos, a camera -> landmarks and pictures"),
+        "predict": Command("predict", "photos, videos, a camera -> landmarks and pictures"),
         "serve": Command("service", "a web page and an HTTP endpoint that find landmarks"),
     },
     "data": {
         "build-records": Command("data", "photos and annotations -> records", preset=True),
         "inspect": Command("data", "records -> a page of pictures, figures and suspects"),
         "turn-views": Command("data", "more poses: turn the faces of a 300W-LP tree"),
-        "pseudo-label": Command("inference", "label a data set with models that are trained"),
+        "pseudo-label": Command("labelling", "label a data set with models that are trained"),
     },
     "train": {
         "quickstart": Command("training", "try the whole pipeline, in about three minutes"),
@@ -74,7 +74,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "convert": Command("conversion", "frozen .pb -> ONNX, TFLite, SavedModel, a web page"),
         "evaluate": Command("model", "models on annotated faces -> errors and pictures"),
         "compare": Command("model", "size, speed and error of several models, in one table"),
-        "bench": Command("inference", "latency and throughput of models in every engine"),
+        "bench": Command("speed", "latency and throughput of models in every engine"),
     },
 }  # fmt: skip
 """Heading -> its commands, in the order of the help."""

@@ -44,7 +44,7 @@ def quickstart(
         data set that is there.
       root: Folder of a data set of yours, laid out as published; by default faces are made.
     """
-    from senet_landmark.cli.prediction import note_unused
+    from senet_landmark.cli.predict_messages import note_unused
     from senet_landmark.runtime import start_tensorflow
 
     if root is not None:

