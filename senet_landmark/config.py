@@ -97,6 +97,8 @@ class AugmentConfig:
     """Strength of the change of each colour's gain; 0: none."""
     grey: float = 0.1
     """Share of faces made grey."""
+    lips: float = 0.0
+    """Share of faces whose lips get other tones than they had, each lip and its rim its own."""
     blur: float = 0.1
     """Share of faces blurred, or reduced and enlarged."""
     occlusion: float = 0.2

@@ -23,6 +23,7 @@ from senet_landmark.data.augment import (
     tone_curves,
     turned_poses,
 )
+from senet_landmark.data.lips import change_lips
 from senet_landmark.data.record_store import RecordStore
 from senet_landmark.face import geometry
 from senet_landmark.face.attributes import face_classes, mirror_attributes
@@ -169,7 +170,7 @@ class BatchMaker:
         widths = np.array([record.region[2] - record.region[0] for record in records])
         depth = centred(depth) * (widths / depth_unit(crop_sizes, self.crop))[:, None]
         batch: Batch = {
-            "image": self._pictures(pictures, transforms, mirrored, generator),
+            "image": self._pictures(pictures, transforms, mirrored, landmarks, generator),
             "landmarks": landmarks,
             "depth": depth.astype(np.float32),
             "pose": poses,
@@ -194,9 +195,10 @@ class BatchMaker:
         recorded: Sequence[np.ndarray],
         transforms: np.ndarray,
         mirrored: np.ndarray,
+        landmarks: np.ndarray,
         generator: np.random.Generator,
     ) -> np.ndarray:
-        """The crops, uint8 [N, H, W, 3]."""
+        """The crops, uint8 [N, H, W, 3]; `landmarks` [N, K, 2] change with the lips."""
         count, changed = len(recorded), self.augment != NO_AUGMENTATION
         images = np.empty((count, self.size[1], self.size[0], 3), np.uint8)
         if changed:
@@ -211,6 +213,8 @@ class BatchMaker:
             image = geometry.warp(picture, transforms[n], self.size)
             if mirrored[n]:
                 image = cv2.flip(image, 1)
+            if self.augment.lips and generator.random() < self.augment.lips:
+                image, landmarks[n] = change_lips(image, landmarks[n], self.store.scheme, generator)
             if changed:
                 donor = images[donors[n]] if donors[n] < n else image
                 image = change_picture(image, self.augment, generator, donor, curves[n])

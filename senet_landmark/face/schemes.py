@@ -21,6 +21,8 @@ class Scheme:
         convention its errors are normalised by the inter-pupil distance.
       eyes: indices of the points of the eye at the image's left, and of the eye at its right. Their
         mean is the pupil: one point where the scheme has the pupil or eye centre, else the outline.
+      lips: indices of the 12 points of the outer and of the 8 points of the inner contour of the
+        lips, each from the corner at the image's left over the upper lip; None without them.
 
     "Left" in names of points means the image's left, as in AFLW and MTFL.
     """
@@ -31,6 +33,7 @@ class Scheme:
     groups: dict[str, tuple[int, ...]]
     outer_eye_corners: tuple[int, int]
     eyes: tuple[tuple[int, ...], tuple[int, ...]]
+    lips: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
     @property
     def mirror_index(self) -> np.ndarray:
@@ -175,6 +178,7 @@ SCHEMES = {
         },
         outer_eye_corners=(36, 45),
         eyes=(tuple(range(36, 42)), tuple(range(42, 48))),
+        lips=(tuple(range(48, 60)), tuple(range(60, 68))),
     ),
     "wflw_98": Scheme(
         name="wflw_98",
@@ -189,6 +193,7 @@ SCHEMES = {
         },
         outer_eye_corners=(60, 72),
         eyes=((96,), (97,)),
+        lips=(tuple(range(76, 88)), tuple(range(88, 96))),
     ),
     "jd_106": Scheme(
         name="jd_106",
@@ -203,6 +208,7 @@ SCHEMES = {
         },
         outer_eye_corners=(66, 79),
         eyes=((104,), (105,)),
+        lips=(tuple(range(84, 96)), tuple(range(96, 104))),
     ),
 }
 
