@@ -29,8 +29,14 @@ from senet_landmark.export.evaluation.face_sources import (
     Records,
     face_source_of,
 )
+from senet_landmark.export.evaluation.paired import beside_first
 from senet_landmark.export.evaluation.peers import PEERS
-from senet_landmark.export.evaluation.tables import percent, squared
+from senet_landmark.export.evaluation.tables import (
+    DIFFERENCE_TITLES,
+    differences,
+    percent,
+    squared,
+)
 from senet_landmark.export.inference.landmarker import Landmarker
 from senet_landmark.export.inference.predictor import PASSES, Predictor
 from senet_landmark.face.boxes import LANDMARKS
@@ -79,7 +85,8 @@ def evaluate_models(
       The figures of the first model with the first boxes (see
       `senet_landmark.evaluation.measuring`), and `model`, `dataset`, `boxes`, `corrected`,
       `passes`, `notes`; `skipped`: the faces that could not be read, with the reason; `models`: the
-      figures of every model with every source of boxes.
+      figures of every model with every source of boxes, and `beside_first`, the difference to the
+      first model face by face (`paired.beside_first`).
 
     Raises:
       InputError: there is nothing to measure, or a model's landmarks cannot be compared with those
@@ -135,7 +142,8 @@ def evaluate_sets(
     """`evaluate_models` on several data sets, each with its own folder below `out`.
 
     Also writes `out/table.md`, ready for a README: a table with a line for each model and source of
-    boxes, one with a line for each group of faces, by yaw and attribute, and the squared errors.
+    boxes, one with a line for each group of faces, by yaw and attribute, the squared errors, and
+    the differences to the first model.
 
     Args:
       models, sets, out: as in `evaluate_models`, with `sets` for `faces`.
@@ -167,7 +175,7 @@ def unique_names(names: Sequence[tuple[str, str]]) -> list[str]:
 def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
     """The content of `table.md`: inter-ocular NME, its interval, NME by box size, missed faces.
 
-    Below it the errors of groups of faces, and last the squared errors.
+    Below it the errors of groups of faces, the squared errors, and the differences between models.
     """
     firsts = [metrics["models"][0] for metrics in results]
     counts = [first["n"] + first["missed_faces"] for first in firsts]
@@ -180,7 +188,12 @@ def _markdown(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
             cells.append(_cell(figures, figures["interval_95"]["nme_inter_ocular"]) + missed)
         lines.append([row[0]["model"], row[0]["boxes"], *cells])
     table = markdown_table(["model", "boxes", *titles], lines)
-    tables = [table, _groups_table(names, results), _squares_table(names, results)]
+    tables = [
+        table,
+        _groups_table(names, results),
+        _squares_table(names, results),
+        _differences_table(names, results),
+    ]
     return "\n".join(text for text in tables if text)
 
 
@@ -193,6 +206,19 @@ def _squares_table(names: Sequence[str], results: Sequence[dict[str, Any]]) -> s
     ]
     titles = ["set", "model", "boxes", "MSE, photo pixels²", "sum of squared distances"]
     return markdown_table(titles, lines)
+
+
+def _differences_table(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
+    """The models beside the first one, face by face; empty with one model."""
+    lines = [
+        [name, figures["model"], figures["boxes"], *differences(beside)]
+        for name, metrics in zip(names, results, strict=True)
+        for figures in metrics["models"]
+        if (beside := figures["beside_first"])
+    ]
+    first = results[0]["models"][0]["model"]
+    titles = ["set", f"model beside {first}", "boxes", *DIFFERENCE_TITLES]
+    return markdown_table(titles, lines) if lines else ""
 
 
 def _groups_table(names: Sequence[str], results: Sequence[dict[str, Any]]) -> str:
@@ -307,6 +333,8 @@ def _metrics(
             first = f" First skipped: {skipped[0]['reason']}" if skipped else ""
             raise InputError(f"{result.name}, {result.boxes} boxes: {error}{first}") from error
         figures_of_all.append({"model": result.name, "boxes": result.boxes, **figures})
+    for figures, beside in zip(figures_of_all, beside_first(results, scheme), strict=True):
+        figures["beside_first"] = beside
     return {**figures_of_all[0], "models": figures_of_all}
 
 

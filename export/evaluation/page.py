@@ -128,6 +128,8 @@ def render(results: list[Measured], metrics: dict[str, Any], face_source: FaceSo
         ],
         faces_of_landmarks=_landmarks(results, figures, labels, boxes, face_source.scheme),
         groups=tables.by_group(figures, labels),
+        differences=tables.beside_first(figures, labels),
+        difference_titles=tables.DIFFERENCE_TITLES,
         parts=tables.by_part(figures, labels),
         auxiliary=tables.auxiliary(figures, labels),
         rankings=[

@@ -7,6 +7,7 @@ from typing import Any
 from senet_landmark.evaluation.measuring import Measured
 from senet_landmark.evaluation.metrics import NORMALISERS, Kind
 from senet_landmark.evaluation.statistics import LIMITS, SQUARED
+from senet_landmark.export.evaluation.paired import FIGURES
 from senet_landmark.face.schemes import Scheme
 
 HIGHER_IS_BETTER = tuple(f"auc_{x:.2f}" for x in LIMITS)
@@ -44,6 +45,43 @@ def squared(figures: dict[str, Any]) -> list[str]:
         within = "" if ends is None else " ({} to {})".format(*(_number(end, key) for end in ends))
         texts.append(_number(figures[key], key) + within)
     return texts
+
+
+DIFFERENCE_TITLES = (
+    "n",
+    "landmarks",
+    "NME, points",
+    "NME by the box's size, points",
+    "MSE, photo pixels²",
+    "sum of squared distances",
+)
+"""Titles of `differences`."""
+
+
+def differences(beside: dict[str, Any]) -> list[str]:
+    """The differences of `paired.beside_first` as texts with their intervals and a sign."""
+    texts = [f"{beside['n']:,}", str(beside["landmarks"])]
+    for key in FIGURES:
+        if key not in beside["difference"]:
+            texts.append("–")
+            continue
+        digits = 4 if key == "squared_distance_sum" else 2
+        values = (beside["difference"][key], *beside["interval_95"][key])
+        texts.append("{} ({} to {})".format(*(f"{value:+.{digits}f}" for value in values)))
+    return texts
+
+
+def beside_first(figures: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of the models beside the first one; none with one model."""
+    return [
+        {
+            "label": label,
+            "boxes": entry["boxes"],
+            "cells": differences(entry["beside_first"]),
+        }
+        for entry, label in zip(figures, labels, strict=True)
+        if entry["beside_first"]
+    ]
 
 
 def about_partial(figures: dict[str, Any]) -> str:

@@ -137,7 +137,7 @@ def evaluate(
 
 def print_figures(metrics: dict[str, Any]) -> None:
     """Prints an evaluation's errors: of all faces, by subset, by yaw and by attribute."""
-    from senet_landmark.export.evaluation.tables import about_partial, squared
+    from senet_landmark.export.evaluation.tables import about_partial, differences, squared
 
     print(metrics["dataset"])
     for figures in metrics["models"]:
@@ -147,6 +147,12 @@ def print_figures(metrics: dict[str, Any]) -> None:
         print(f"  95% bootstrap interval: NME {low:.2f} to {high:.2f}%; missed faces: {missed}")
         mse, distances = squared(figures)
         print(f"  MSE {mse} pixels² of the photo; sum of squared distances {distances}")
+        if beside := figures["beside_first"]:
+            *_, nme, _, mse, distances = differences(beside)
+            print(
+                f"  minus {beside['model']}, on the same {beside['n']} faces: NME {nme} points, "
+                f"MSE {mse}, sum of squared distances {distances}"
+            )
         if partial := about_partial(figures):
             print(f"  {partial}")
         parts = [*figures["by_subset"].items(), *figures["by_yaw"].items()]

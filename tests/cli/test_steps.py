@@ -108,6 +108,14 @@ def test_evaluate_on_several_data_sets(frozen, synthetic_tree, tmp_path):
     assert squares.count(f"| {figures['mse_photo_pixels']:.2f} (") == 2
 
 
+def test_evaluate_beside_the_first_model(frozen, synthetic_tree, tmp_path):
+    on = f"300w_lp={synthetic_tree}"
+    text = printed("evaluate", "--model", "senet-68", frozen[0], "--on", on, "--out", tmp_path)
+    assert re.search(r"minus senet-68, on the same 24 faces: NME \+[\d.]+ \(\+[\d.]+ to", text)
+    *_, differences = (tmp_path / "table.md").read_text().split("\n\n")
+    assert "model beside senet-68" in differences and differences.count("| landmarks |") == 1
+
+
 def test_compare(trained, frozen, synthetic_tree, tmp_path):
     on = ("--on", f"300w_lp={synthetic_tree}")
     text = printed("compare", trained[0], frozen[0], *on, "--out", tmp_path, "--rounds", 1)

@@ -13,6 +13,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.evaluation.measuring import AnnotatedFace, Measured, metrics_of
 from senet_landmark.export.evaluation import page as evaluation_page
 from senet_landmark.export.evaluation.page import write_page
+from senet_landmark.export.evaluation.paired import beside_first
 from senet_landmark.face.schemes import get_scheme
 
 SCHEME = get_scheme("300w_68")
@@ -77,7 +78,10 @@ class Photos:
 
 
 def metrics_for(results: list[Measured], **more) -> dict:
-    models = [{"model": r.name, "boxes": r.boxes, **metrics_of(r, SCHEME)} for r in results]
+    models = [
+        {"model": r.name, "boxes": r.boxes, **metrics_of(r, SCHEME), "beside_first": beside}
+        for r, beside in zip(results, beside_first(results, SCHEME), strict=True)
+    ]
     return {
         "models": models, "dataset": "made up", "corrected": True, "notes": {}, "skipped": [],
         **more,
@@ -158,6 +162,21 @@ def test_summary_has_the_figures_of_the_metrics(written):
             assert cell == f"{own[key]:.{digits}f} {low:.{digits}f}–{high:.{digits}f}"
     assert rows[0][0].endswith("68 of 68 landmarks") and rows[3][0].endswith("51 of 68 landmarks")
     assert "does not predict landmarks 0–16 (jaw)" in written.page
+
+
+def test_differences_are_those_of_the_metrics(written):
+    rows = cells(section(written.page, "differences"))
+    second = written.metrics["models"][2:]
+    assert len(rows) == len(second) == 2
+    for row, own in zip(rows, second, strict=True):
+        beside = own["beside_first"]
+        assert row[:4] == [own["model"], own["boxes"], str(beside["n"]), str(beside["landmarks"])]
+        (low, high), value = (
+            beside["interval_95"]["nme_inter_ocular"],
+            beside["difference"]["nme_inter_ocular"],
+        )
+        assert row[4] == f"{value:+.2f} ({low:+.2f} to {high:+.2f})"
+    assert beside["landmarks"] == 51
 
 
 def test_best_is_bold_among_equals(tmp_path):
