@@ -99,5 +99,7 @@ def build_model(
         outputs["pose"] = tf.identity(end_points["pose"], name="pose")
     if logits:
         probabilities = [heads.class_probabilities(value) for value in logits.values()]
-        outputs["attributes"] = tf.concat(probabilities, 1, name="attributes")
+        # `tf.concat` of a single tensor does not keep the name.
+        together = tf.concat(probabilities, 1) if len(probabilities) > 1 else probabilities[0]
+        outputs["attributes"] = tf.identity(together, name="attributes")
     return Model(image, outputs["landmarks"], outputs, end_points)

@@ -14,6 +14,7 @@ from senet_landmark.config import (
 from senet_landmark.errors import InputError
 from senet_landmark.networks.model import build_model
 from senet_landmark.networks.registry import NETWORKS, get_network, resolved
+from senet_landmark.presets import PRESETS, get_preset
 
 pytestmark = pytest.mark.slow
 
@@ -112,3 +113,15 @@ def test_head_that_a_network_lacks_is_refused():
             built(NetworkConfig(name=name, head="soft_argmax"))
     with pytest.raises(InputError, match="senet_original"):
         get_network("resnet")
+
+
+PUBLISHED = sorted({get_preset(name).network for name in PRESETS}, key=str)
+
+
+@pytest.mark.parametrize("config", PUBLISHED, ids=range(len(PUBLISHED)))
+def test_outputs_of_every_preset_have_the_names_of_the_contract(config):
+    """Freezing takes them by these names; one attribute alone needs its name as several do."""
+    graph, model = built(config, is_training=False)
+    for name, tensor in model.outputs.items():
+        assert tensor is graph.get_tensor_by_name(f"{name}:0")
+        assert tensor.op.type != "Placeholder"
