@@ -98,7 +98,8 @@ class AugmentConfig:
     grey: float = 0.1
     """Share of faces made grey."""
     lips: float = 0.0
-    """Share of faces whose lips get other tones than they had, each lip and its rim its own."""
+    """Share of faces whose lips get other tones and another height, and half of these darker skin
+    (`senet_landmark/data/lips.py`)."""
     blur: float = 0.1
     """Share of faces blurred, or reduced and enlarged."""
     occlusion: float = 0.2
