@@ -87,7 +87,7 @@ def change_rows(text: str, title: str, change: Callable[[list[str]], Sequence[st
         "| " + " | ".join(change([cell.strip() for cell in row[1:-1].split("|")])) + " |"
         for row in rows
     ]
-    changed = [row.replace("|  |", "| |") for row in changed]
+    changed = [re.sub(r"\|  (?=\|)", "| ", row) for row in changed]
     return text[:start] + "\n".join([first, rule, *changed]) + text[end:]
 
 

@@ -70,8 +70,22 @@ mixed records records records records-turned-far records-ytf records-ytf records
 train --train.more-records records records-turned-far records-ytf records-aflw "${unmirrored[@]}" \
   --run far --train.start-from far-mirrored --steps 1300 --schedule.initial 5e-4 --augment.light 0.45
 freeze far
-[ -e senet-68.pb ] || python "$here/../../benchmarks/average_models.py" second.pb far.pb \
-  --out senet-68.pb --records records records-turned-far records-ytf
+average() { # BEFORE AFTER SHARE OUT
+  [ -e "$4" ] || python "$here/../../benchmarks/average_models.py" "$1" "$2" --share "$3" --out "$4" \
+    --records records records-turned-far records-ytf
+}
+average second.pb far.pb 0.5 third.pb
+
+# Lips of other tones and heights, and the mean again.
+lips() { # OUT START STEPS RATE SHARE
+  train --train.more-records records records-turned-far records-ytf records-aflw records-aflw \
+    "${unmirrored[@]}" --augment.light 0.45 --run "$1" --train.start-from "$PWD/$2" --steps "$3" \
+    --schedule.initial "$4" --augment.lips "$5"
+  freeze "$1"
+}
+lips lips-first third.pb 1800 7e-4 0.5
+lips lips lips-first.pb 1600 6e-4 0.6
+average third.pb lips.pb 0.7 senet-68.pb
 senet-landmark train --preset senet_3d --records records-aflw --run senet-68-3d \
   --train.start-from "$PWD/second.pb" --steps 2500 --schedule.initial 1e-3 --schedule.final 1e-5 \
   --train.more-records records-aflw records-aflw records-turned-3d records
