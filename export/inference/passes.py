@@ -102,7 +102,8 @@ def make_passes(
     turned = {name: values[rows] for name, values in turned.items()}
     confidence = _pass_again(forward, turned_crops[rows], turned, cropping, passes)
     assert confidence is not None  # `last` was not
-    clear = confidence >= SURE
+    # Clear, and clearer than upright: a turned crop may look like a face before its last pass only.
+    clear = (confidence >= SURE) & (confidence > last[faces[rows]])
     for name, values in turned.items():
         outputs[name][faces[rows][clear]] = values[clear]
     return outputs

@@ -52,7 +52,8 @@ export async function makePasses(forward, box, roll, correction, view, passes) {
   }
   if (!(best.outputs.confidence > upright.last)) return upright.outputs;
   const turned = await passAgain(forward, best.crop, best.outputs, view, passes);
-  return turned.last >= constants.SURE ? turned.outputs : upright.outputs;
+  const isClear = turned.last >= constants.SURE && turned.last > upright.last;
+  return isClear ? turned.outputs : upright.outputs;
 }
 
 // {outputs, last}: the outputs after the further passes, and the confidence in the last crop. The

@@ -98,3 +98,42 @@ def test_models_without_maps_are_asked_twice(full_run, tmp_path):
     mirrored = run(crops[:, :, ::-1])["landmarks"][0][model.scheme.mirror_index]
     own = np.linalg.norm(mirrored * (-1, 1) + (1, 0) - run(crops)["landmarks"][0], axis=1)
     np.testing.assert_allclose(spread[0], own, atol=1e-5)
+
+
+@pytest.mark.parametrize("after, accepted", [(0.958, False), (0.999, True)])
+def test_turned_crop_counts_only_where_it_stays_clearer_than_the_upright_one(after, accepted):
+    """Upright the face is clear but for a hair; turned it is clearer at first, and then `after`."""
+    _, truth = portrait()
+    rolls = []
+
+    def forward(crops):
+        rolls.append(crops[:, 4].tolist())
+        turned = crops[:, 4] == 120
+        landmarks = np.stack(
+            [
+                geometry.apply(
+                    roll_about(crop[4], (crop[:2] + crop[2:4]) / 2), truth + 3 * is_turned
+                )
+                for crop, is_turned in zip(crops, turned, strict=True)
+            ]
+        )
+        confidence = np.where(turned, 0.997 if len(rolls) == 2 else after, 0.1)
+        confidence[crops[:, 4] == 0] = 0.9899
+        return {"landmarks": landmarks.astype(np.float32), "confidence": confidence}
+
+    cropping = passes_module.Cropping("300w_68", geometry.CropSpec(), (512, 512))
+    box = geometry.box_from_landmarks(truth)[None]
+    found = passes_module.make_passes(
+        forward, box, np.array([np.nan]), geometry.BoxCorrection(), cropping, 3
+    )
+    assert len(rolls[1]) == len(passes_module.TRIED) and 120 in np.concatenate(rolls[2:])
+    upright = np.linalg.norm(found["landmarks"][0] - truth, axis=1).max() < 1e-3
+    assert upright != accepted
+    assert found["confidence"][0] == (0.9899 if upright else pytest.approx(min(after, 0.997)))
+
+
+def roll_about(degrees, centre):
+    """The turn by `degrees` clockwise about `centre`, as an affine [2, 3]."""
+    angle = np.deg2rad(degrees)
+    linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.c_[linear, np.asarray(centre) - linear @ centre]
