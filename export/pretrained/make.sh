@@ -105,9 +105,18 @@ train --preset senet_small --run small-start --steps 3500
 mixed records records-300w records-300w records-turned records-ytf records-ytf records-mtfl \
   --preset senet_small --run small-mirrored --train.start-from small-start --steps 35000 \
   --schedule.initial 4e-3 --schedule.final 1e-5
-last --preset senet_small --run senet-68-small --train.start-from small-mirrored --steps 1500 \
+last --preset senet_small --run small-before --train.start-from small-mirrored --steps 1500 \
   --schedule.initial 4e-4
-freeze senet-68-small
+freeze small-before
+small=(--preset senet_small --augment.light 0.45 --augment.lips 0.4 --train.no-keep-best)
+mixed records-300w records-300w records-turned-far records-ytf records-ytf records-mtfl records-aflw \
+  records-aflw "${small[@]}" --run small-lips-mirrored --train.start-from "$PWD/small-before.pb" \
+  --steps 6000 --schedule.initial 2.5e-3 --schedule.final 1e-5
+train --train.more-records records records-turned-far records-ytf records-aflw "${small[@]}" \
+  "${unmirrored[@]}" --run small-lips --train.start-from small-lips-mirrored --steps 1200 \
+  --schedule.initial 4e-4
+freeze small-lips
+average small-before.pb small-lips.pb 0.5 senet-68-small.pb
 
 for name in senet-68 senet-68-small senet-68-3d senet-68-attributes; do
   senet-landmark convert --model $name.pb --to onnx
