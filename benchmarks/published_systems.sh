@@ -48,8 +48,11 @@ for name in senet_original senet_original_augmented asmnet asmnet_without_asm as
   pfld_025 pfld_025_unaugmented pfld_025_wing; do on_helen+=("$name.pb"); done
 senet-landmark evaluate --model "${on_helen[@]}" senet-68 --on "300w=$data/300w/helen/testset" \
   --out figures-300w
-senet-landmark evaluate --model tcdcn.pb tcdcn_attributes.pb tcdcn_pose.pb tcdcn_landmarks.pb \
-  --on records=records-photo --out figures-mtfl
+# The first is what the others are beside.
+for split in test validation; do
+  senet-landmark evaluate --model tcdcn_landmarks.pb tcdcn_pose.pb tcdcn_attributes.pb tcdcn.pb \
+    --records records-photo --split $split --out figures-mtfl-$split
+done
 senet-landmark evaluate --model tcdcn_augmented.pb tcdcn_attributes_augmented.pb \
   tcdcn_pose_augmented.pb tcdcn_landmarks_augmented.pb --on records=records-mtfl \
   --out figures-mtfl-augmented
