@@ -90,7 +90,7 @@ def test_random_cut_has_no_room_about_a_face():
 
 
 def test_no_strength_changes_nothing():
-    none = AugmentConfig(False, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    none = NO_AUGMENTATION
     generator = np.random.default_rng(4)
     image = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
     changed = augment.change_picture(image, none, generator, image)

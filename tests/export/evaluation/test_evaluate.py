@@ -25,6 +25,7 @@ from senet_landmark.face.attributes import predicted_classes
 from senet_landmark.face.boxes import canonical_box
 from senet_landmark.face.pose import known_pose, pose_of
 from senet_landmark.face.schemes import get_scheme
+from senet_landmark.frozen.models import DEFAULT_MODEL, find_model
 from senet_landmark.io.images import write_picture
 
 pytestmark = pytest.mark.slow
@@ -235,14 +236,29 @@ def test_peer_beside_the_models_own(shared_data, tmp_path):
     assert metrics["models"][3]["nme_inter_ocular"] < 6
 
 
-def test_uncorrected_boxes_cost_something(shared_data, tmp_path):
+def test_boxes_are_corrected_by_the_contract_or_not_at_all(shared_data, tmp_path):
+    """A model with a false correction loses by it, and is the shipped one without it."""
     faces = Photos("dlib_xml", shared_data("groups"))
-    given = [
-        evaluate_models([None], faces, tmp_path, boxes=["dlib"], correct=correct, page=False)
+    shipped = find_model(DEFAULT_MODEL)
+    shutil.copy(shipped, tmp_path / "m.pb")
+    contract = json.loads(shipped.with_suffix(".json").read_text())
+    contract["box_corrections"]["dlib"]["shift"] = [0.8, 0.0]
+    (tmp_path / "m.json").write_text(json.dumps(contract))
+    models = [shipped, tmp_path / "m.pb"]
+    given = {
+        correct: evaluate_models(
+            models, faces, tmp_path / str(correct), boxes=["dlib"], correct=correct, page=False
+        )
         for correct in (True, False)
-    ]
-    assert given[0]["nme_inter_ocular"] < given[1]["nme_inter_ocular"]
-    assert [m["corrected"] for m in given] == [True, False]
+    }
+    assert all(m["corrected"] is correct for correct, m in given.items())
+    errors = {
+        correct: [model["nme_inter_ocular"] for model in metrics["models"]]
+        for correct, metrics in given.items()
+    }
+    assert errors[True][1] > 2 * errors[True][0]
+    assert errors[False][1] == pytest.approx(errors[False][0], abs=1e-3)  # other engines
+    assert errors[False][0] != errors[True][0]
 
 
 def test_nothing_to_measure_is_an_error_and_writes_nothing(small_run, tmp_path):

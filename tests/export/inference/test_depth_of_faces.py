@@ -81,7 +81,7 @@ def test_face_in_three_dimensions_is_in_pixels_of_the_photo(model, monkeypatch, 
     """The same face whichever way the crop was turned; its pose turns with it."""
     predictor = Predictor(model, passes=1)
     angles = (30.0, -10.0, 0.0)
-    monkeypatch.setattr(predictor, "_run", OneFace(predictor.contract, angles))
+    monkeypatch.setattr(predictor._forward, "run", OneFace(predictor.contract, angles))
     box = np.array([[100.0, 150, 300, 350]])  # 200 pixels, of any roll
     (face,) = predictor.predict(portrait()[0], box, roll=np.array([float(roll)]))
     assert face.scheme == TRUE_JAW and face.landmarks_3d.shape == (68, 3)
@@ -179,7 +179,7 @@ def test_interface_of_face_alignment_gives_three_dimensions(model, monkeypatch, 
     for one in (deep, flat):
         predictor = one.face_detector.predictor
         frontal = OneFace(predictor.contract, (0.0, 0.0, 0.0))
-        monkeypatch.setattr(predictor, "_run", frontal)
+        monkeypatch.setattr(predictor._forward, "run", frontal)
     (points,), (scores,), _ = deep.get_landmarks(photo, [box], return_landmark_score=True)
     assert points.shape == (68, 3) and points.dtype == np.float32 and scores.shape == (68,)
     assert np.argmax(points[:, 2]) == 30 and np.argmin(points[:, 2]) in (0, 16)

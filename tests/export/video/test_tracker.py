@@ -1,6 +1,7 @@
 """The tracker: when it detects, what it gives, and frames that are late or bad."""
 
-from dataclasses import replace
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video.smoothing import OneEuro
 from senet_landmark.export.video.tracking import Tracker
 from senet_landmark.face.geometry import box_from_landmarks
+from senet_landmark.frozen.models import DEFAULT_MODEL, find_model
 
 pytestmark = pytest.mark.slow
 
@@ -81,9 +83,13 @@ def test_a_bad_frame_does_not_harm_the_tracker(people, background, predictor, wa
     assert [face.identity for face in tracker.update(frame, 0.3)] == [1]
 
 
-def test_a_model_without_confidence_tracks_too(people, background, watcher):
-    predictor = Predictor(engine="opencv", detector=watcher)
-    predictor.contract = replace(predictor.contract, confidence=None)
+def test_a_model_without_confidence_tracks_too(people, background, watcher, tmp_path):
+    shipped, model = find_model(DEFAULT_MODEL), tmp_path / "m.pb"
+    shutil.copy(shipped, model)
+    contract = json.loads(shipped.with_suffix(".json").read_text())
+    del contract["confidence"]
+    model.with_suffix(".json").write_text(json.dumps(contract))
+    predictor = Predictor(model, engine="opencv", detector=watcher)
     actors = [
         Actor(people[0], going((80, 130), (120, 130))),
         Actor(people[1], lambda time: HeadPosition((240, 130), 80.0, opacity=float(time < 0.4))),
