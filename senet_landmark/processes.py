@@ -5,6 +5,7 @@ two threads can gain about 1.7, and many threads 2.4. A worker whose parent is g
 and one that is killed (out of memory, or by a fault in a library) is replaced.
 """
 
+import atexit
 import contextlib
 import multiprocessing
 import pickle
@@ -15,7 +16,7 @@ import threading
 import traceback
 import types
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, TypeVar
 
@@ -81,12 +82,14 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         # Daemons: they end with a process that ends in the ordinary way, too.
         self.process = context.Process(target=_work, args=(theirs, start, job), daemon=True)
-        # A worker would run the caller's script again, to know the classes that it defines.
-        with contextlib.nullcontext() if b"__main__" in pickle.dumps((start, job)) else _no_main():
-            self.process.start()
-        theirs.close()  # so that both sides see when the other one is gone
         self.items: deque[tuple[int, Any]] = deque()
         self.ready = False
+        # A worker would run the caller's script again, to know the classes that it defines.
+        its_main = b"__main__" in pickle.dumps((start, job))
+        with _signals_after(), contextlib.nullcontext() if its_main else _no_main():
+            self.process.start()
+            _running.add(self)
+        theirs.close()  # so that both sides see when the other one is gone
 
     def give(self, number: int, item: Any) -> None:
         self.items.append((number, item))
@@ -100,6 +103,50 @@ class _Worker:
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+        _running.discard(self)
+
+
+_running: set[_Worker] = set()
+
+
+@atexit.register
+def _end_all(workers: Iterable[_Worker] = _running) -> None:
+    """Ends workers, side by side.
+
+    At exit, too: an error in the body of a caller's loop leaves `in_processes` where it is, and
+    multiprocessing, whose own function at exit comes after this one, would wait for them for ever.
+    """
+    workers = list(workers)
+    for worker in workers:
+        with contextlib.suppress(OSError):
+            worker.connection.close()
+    for worker in workers:
+        worker.end()
+
+
+@contextlib.contextmanager
+def _signals_after() -> Iterator[None]:
+    """Puts Ctrl-C and SIGTERM off until the block has ended.
+
+    A worker that is half started when its parent gives up writes a traceback.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread
+        yield
+        return
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is not None:  # one that was not set from Python stays
+            signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 @contextlib.contextmanager
@@ -145,7 +192,7 @@ def in_processes(
     again: deque[tuple[int, Item]] = deque()  # items whose worker was lost
     losses: dict[int, int] = {}
     taken = given = failed_starts = 0
-    pool = [_Worker(context, start, job) for _ in range(workers)]
+    pool: list[_Worker] = []
 
     def feed(worker: _Worker) -> None:
         nonlocal taken
@@ -159,6 +206,8 @@ def in_processes(
                 return
 
     try:
+        for _ in range(workers):
+            pool.append(_Worker(context, start, job))
         while True:
             for worker in pool:
                 feed(worker)
@@ -198,10 +247,7 @@ def in_processes(
                     again.append((number, suspect))
                 pool[pool.index(worker)] = _Worker(context, start, job)
     finally:
-        for worker in pool:
-            worker.connection.close()
-        for worker in pool:
-            worker.end()
+        _end_all(pool)
 
 
 def _work(connection: Connection, start: Callable[[Any], Any], job: Any) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from senet_landmark import processes
 from senet_landmark.data_tools.parallel import as_completed, in_order
 from senet_landmark.errors import InputError
 
@@ -89,26 +90,40 @@ def test_error_in_a_worker_is_the_callers():
 
 PROGRAM = """
 import time
+from senet_landmark import processes
 from senet_landmark.data_tools.parallel import in_order
 def lost(*_): ...
 print("begun", flush=True)
-for _ in in_order(time.sleep, [(0.1,)] * 1000, 2, lost):
+results = in_order(time.sleep, [(0.1,)] * 1000, 2, lost)
+for _ in results:
     print("done", flush=True)
+    {}
 """
 
 
+@pytest.mark.parametrize("body", ["", "time.sleep(30)"], ids=["in_workers", "in_the_loop"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_workers_end_with_their_parent(tmp_path, number):
+def test_workers_end_with_their_parent(tmp_path, number, body):
+    """Wherever the signal comes; a script still holds its results when it ends by an error."""
     psutil = pytest.importorskip("psutil")
     program = tmp_path / "program.py"
-    program.write_text(PROGRAM)  # as people write it: without `if __name__ == "__main__":`
+    # As people write it: without `if __name__ == "__main__":`.
+    program.write_text(PROGRAM.format(body))
     with subprocess.Popen(
         [sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
-        assert [process.stdout.readline() for _ in range(3)] == ["begun\n", "done\n", "done\n"]
+        assert [process.stdout.readline() for _ in range(2)] == ["begun\n", "done\n"]
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 2
         process.send_signal(number)
         process.wait(20)
         _, alive = psutil.wait_procs(children, timeout=10)
         assert not alive
+
+
+def test_signal_while_a_worker_starts_comes_after():
+    started = []
+    with pytest.raises(KeyboardInterrupt), processes._signals_after():
+        signal.raise_signal(signal.SIGINT)
+        started.append(True)
+    assert started and signal.getsignal(signal.SIGINT) is signal.default_int_handler

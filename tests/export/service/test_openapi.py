@@ -1,6 +1,7 @@
 """`/openapi.json` says what is really answered, the errors too."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import jsonschema
@@ -90,10 +91,10 @@ def test_slow_and_busy_are_as_the_document_says(models):
     blocker, photo = threading.Event(), encode_png(portrait()[0])
     # So long that a busy machine, too, asks while the upload holds the only place.
     with running(models, Limits(workers=1, queue=0, seconds=3)) as url:
-        slow = []
-        thread = threading.Thread(target=lambda: slow.append(ask(url, pieces())))
-        thread.start()
-        while not slow and (busy := ask(url, photo)).status_code != 503:
-            pass
-        thread.join()
-    assert (busy.status_code, slow[0].status_code) == (503, 408)
+        codes = (200, 503)
+        while codes == (200, 503):  # a photo came first, and the upload was refused
+            slow = ThreadPoolExecutor().submit(ask, url, pieces())
+            while (busy := ask(url, photo)).status_code != 503 and not slow.done():
+                pass
+            codes = (busy.status_code, slow.result().status_code)
+    assert codes == (503, 408)
