@@ -36,7 +36,7 @@ def commands(synthetic_tree, small_run):
         "inspect": (records, "--out"),
         "train": (
             *("--records", records, "--preset", "tcdcn_landmarks", "--steps", "2"),
-            *("--train.batch-size", "4", "--train.no-report", "--run"),
+            *("--train.epochs", "0", "--train.batch-size", "4", "--train.no-report", "--run"),
         ),
         "freeze": ("--run", small_run.run, "--out"),
         "onnx": ("--model", model, "--to", "onnx", "--out"),

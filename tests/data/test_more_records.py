@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made_records import changed_records, open_store
-from runs import short
+from runs import plain, short
 from senet_landmark.data.records import load_records_info
 from senet_landmark.errors import InputError
 from senet_landmark.export.evaluation.face_sources import faces_at
@@ -137,10 +137,10 @@ def test_contour_of_the_other_convention_is_unknown(synthetic_records, others, t
 
 
 def test_run_trains_on_all_and_does_not_go_on_with_less(synthetic_records, others, tmp_path):
-    both = short(steps=2, more_records=(str(others),))
+    both = plain(steps=2, more_records=(str(others),))
     assert train(both, synthetic_records, tmp_path / "run").steps == 2
     with pytest.raises(InputError, match="another configuration"):
-        train(short(steps=4), synthetic_records, tmp_path / "run")
+        train(plain(steps=4), synthetic_records, tmp_path / "run")
 
 
 def test_photos_unseen_by_records_are_of_other_identities(

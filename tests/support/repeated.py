@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from runs import short
+from runs import plain
 from senet_landmark.config import NO_AUGMENTATION, ScheduleConfig
 from senet_landmark.training import checkpoints
 from senet_landmark.training.run_log import curves
@@ -18,8 +18,8 @@ STEPS = 60
 
 def recipe(steps=STEPS, **options):
     """Of one thread: what it computes is the same to the last bit."""
-    loop = {"threads": 1, "epochs": 0, "batch_size": 4, "validate_every": 5, "summary_every": 1}
-    config = short("tcdcn_landmarks", steps=steps, **(loop | {"ema_decay": 0.9} | options))
+    loop = {"threads": 1, "batch_size": 4, "validate_every": 5, "summary_every": 1}
+    config = plain(steps, **(loop | {"ema_decay": 0.9} | options))
     return dataclasses.replace(
         config,
         augment=dataclasses.replace(NO_AUGMENTATION, mirror=True, rotation=20, light=0.3),

@@ -54,6 +54,13 @@ def short(preset: str = "senet", steps: int = 4, **train_options):
     from senet_landmark.presets import get_preset
 
     config = get_preset(preset)
-    options = {"steps": steps, "batch_size": 4, "validate_every": 3, "summary_every": 2}
-    options["report"] = False  # seconds a run; `test_training_report` has it
+    options = {
+        "steps": steps, "epochs": 0, "batch_size": 4, "validate_every": 3, "summary_every": 2,
+        "report": False,  # seconds a run; `test_training_report` has it
+    }  # fmt: skip
     return replace(config, train=replace(config.train, **(options | train_options)))
+
+
+def plain(steps: int = 4, **train_options):
+    """`short` of a network whose graph is made in a second, for what any network shows."""
+    return short("tcdcn_landmarks", steps, **train_options)

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from made_records import open_store
 from run_summaries import scalars
-from runs import short
+from runs import plain, short
 from senet_landmark.config import (
     LossConfig,
     NetworkConfig,
@@ -121,7 +121,7 @@ def test_figures_of_a_run_are_of_all_its_tasks(runs_of_tasks):
 def test_run_keeps_the_shape_model_of_its_asm_copies(synthetic_records, tmp_path):
     def config(steps=1, **options):
         return dataclasses.replace(
-            short("tcdcn_landmarks", steps=steps, epochs=0, batch_size=2, validate_every=1),
+            plain(steps, batch_size=2, validate_every=1),
             loss=LossConfig(name="l2", asm_weight=2.0, **options),
         )
 

@@ -12,7 +12,7 @@ import pytest
 from made_records import open_store
 from repeated import recipe
 from run_summaries import scalars
-from runs import short
+from runs import plain, short
 from senet_landmark.config import (
     NetworkConfig,
     ScheduleConfig,
@@ -48,7 +48,7 @@ def test_steps_are_counted_in_epochs_where_there_are_such(synthetic_records, tmp
     def config(epochs):
         options = {"batch_size": 8, "validate_every": 50}
         return dataclasses.replace(
-            short("tcdcn_landmarks", steps=1, epochs=epochs, **options),
+            plain(steps=1, epochs=epochs, **options),
             schedule=ScheduleConfig(initial=1e-4, final=1e-4),
         )
 
@@ -64,16 +64,18 @@ def test_option_that_the_network_does_not_heed_ends_a_run(synthetic_records, tmp
     assert not (tmp_path / "run").exists()
 
 
-def test_finished_run_does_nothing_more(small_run):
-    before = checkpoints.latest_checkpoint(small_run.run)
-    result = train(short(steps=6), small_run.records, small_run.run)
-    assert result.steps == 6 and checkpoints.latest_checkpoint(small_run.run) == before
-    assert result.loss is None and "NaN" not in (small_run.run / "result.json").read_text()
+def test_finished_run_does_nothing_more(synthetic_records, tmp_path):
+    run = tmp_path / "run"
+    train(plain(steps=6), synthetic_records, run)
+    before = checkpoints.latest_checkpoint(run)
+    result = train(plain(steps=6), synthetic_records, run)
+    assert result.steps == 6 and checkpoints.latest_checkpoint(run) == before
+    assert result.loss is None and "NaN" not in (run / "result.json").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_saves_and_ends(synthetic_records, tmp_path, number):
-    config = short(steps=100_000, validate_every=100_000, summary_every=1)
+    config = plain(steps=100_000, validate_every=100_000, summary_every=1)
 
     def kill_once_it_trains():
         # The first summary is flushed some steps after the first one is written.
@@ -90,12 +92,12 @@ def test_signal_saves_and_ends(synthetic_records, tmp_path, number):
 
 
 def test_minutes_end_a_run(synthetic_records, tmp_path):
-    result = train(short(steps=10**6, minutes=0.05), synthetic_records, tmp_path / "run")
+    result = train(plain(steps=10**6, minutes=0.05), synthetic_records, tmp_path / "run")
     assert not result.interrupted and result.steps < 10**6 and result.minutes >= 0.05
 
 
 def test_nan_loss_stops_and_names_the_photos(synthetic_records, tmp_path):
-    config = short(steps=40)
+    config = plain(steps=40)
     schedule = dataclasses.replace(config.schedule, initial=float("inf"), warmup_steps=0)
     config = dataclasses.replace(config, schedule=schedule)
     with pytest.raises(InputError, match=r"loss is no longer finite.*SYNTH/SYNTH_0"):

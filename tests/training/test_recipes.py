@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("name", ["tcdcn", "cnn", "pfld", "asmnet"])
 def test_published_recipe_trains(task_records, tmp_path, name):
-    options = {"batch_size": 2, "epochs": 0, "validate_every": 1}
+    options = {"batch_size": 2, "validate_every": 1}
     config = short(name, steps=1, **options)
     if name == "tcdcn":
         network = dataclasses.replace(config.network, attributes=("gender", "smile", "head_pose"))

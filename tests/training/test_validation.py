@@ -199,11 +199,11 @@ def test_training_faces_are_measured_whole_and_not_augmented(synthetic_records, 
 
 def test_training_loss_is_beside_that_of_the_validation(task_records, tmp_path):
     run = tmp_path / "run"
-    config = of_task_records(short("tcdcn", steps=2, epochs=0, measure_training=3))
+    config = of_task_records(short("tcdcn", steps=2, measure_training=3))
     result = train(config, task_records, run)
     tags = scalars(run)
     for name in ("loss", "mse_pixels", "mse_photo_pixels", "accuracy_smile"):
         for key in (name, f"training_{name}"):
             assert np.isfinite(result.figures[key]) and f"validation/{key}" in tags
-    resumed = of_task_records(short("tcdcn", steps=3, epochs=0))  # without them: they may change
+    resumed = of_task_records(short("tcdcn", steps=3))  # without them: they may change
     assert train(resumed, task_records, run).steps == 3

@@ -165,7 +165,7 @@ def test_training_says_that_its_records_are_not_the_presets(synthetic_records, t
     from runs import short
     from senet_landmark.training.train import train
 
-    config = short("tcdcn_landmarks", steps=1, epochs=0)
+    config = short("tcdcn_landmarks", steps=1)
     train(config, synthetic_records, tmp_path / "run")
     told = capsys.readouterr().err
     assert told.count("not those of the preset tcdcn_landmarks") == 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from repeated import recipe
-from runs import short
+from runs import plain
 from senet_landmark.cli.app import main
 from senet_landmark.config import Config
 from senet_landmark.errors import InputError
@@ -159,10 +159,10 @@ def test_tensorboard_reads_what_two_sessions_wrote(tmp_path):
 def test_tracker_of_ones_own_gets_what_the_event_files_hold(synthetic_records, tmp_path):
     run = tmp_path / "run"
     recorder = Recorder()
-    train(short(steps=4), synthetic_records, run, trackers=[recorder])
-    train(short(steps=6), synthetic_records, run, trackers=[recorder])
+    train(plain(steps=4), synthetic_records, run, trackers=[recorder])
+    train(plain(steps=6), synthetic_records, run, trackers=[recorder])
     begun = [call for call in recorder.calls if call[0] in ("begin", "end")]
-    tracked = "recorder-run-senet"
+    tracked = "recorder-run-tcdcn_landmarks"
     assert begun == [("begin", 0, ""), ("end", "done"), ("begin", 4, tracked), ("end", "done")]
     log = read_log(run)
     assert recorder.curves.keys() == log.curves.keys()
@@ -190,7 +190,7 @@ def test_training_ends_well_with_failing_trackers(synthetic_records, tmp_path, c
 @pytest.mark.slow
 def test_faulty_training_tells_its_trackers(synthetic_records, tmp_path):
     recorder = Recorder()
-    config = short(steps=40)
+    config = plain(steps=40)
     schedule = dataclasses.replace(config.schedule, initial=float("inf"), warmup_steps=0)
     config = dataclasses.replace(config, schedule=schedule)
     with pytest.raises(InputError, match="no longer finite"):
@@ -206,7 +206,7 @@ def test_names_are_checked_before_anything_is_written(synthetic_records, tmp_pat
     says = "'tensorboard' is not one of wandb, mlflow. TensorBoard needs none"
     assert says in capsys.readouterr().err
     with pytest.raises(InputError, match="a: two trackers have this name"):
-        train(short(), synthetic_records, run, trackers=[Recorder("a"), Recorder("a")])
+        train(plain(), synthetic_records, run, trackers=[Recorder("a"), Recorder("a")])
     assert not run.exists()
 
 
