@@ -94,6 +94,18 @@ def shape_model(records: Path, out: Path = Path("shape_model.json"), share: floa
     )
 
 
+def _of_one_length(given: TrainConfig, preset: TrainConfig) -> TrainConfig:
+    """Steps that were asked for take the place of the epochs that a preset has."""
+    if given.steps == preset.steps or not given.epochs:
+        return given
+    if given.epochs != preset.epochs:
+        raise InputError(
+            f"--steps {given.steps} and --train.epochs {given.epochs} are two lengths of one run. "
+            "Give one of them."
+        )
+    return replace(given, epochs=0)
+
+
 def make_train(default: Config) -> Callable[..., None]:
     """The `train` command; a preset gives the defaults of its options."""
 
@@ -140,7 +152,7 @@ def make_train(default: Config) -> Callable[..., None]:
             augment=augment,
             loss=loss,
             schedule=schedule,
-            train=train,
+            train=_of_one_length(train, default.train),
         )
         result = start(config, records, run)
         if result.ended in ("worker", "ps"):

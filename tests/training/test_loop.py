@@ -13,13 +13,12 @@ from made_records import open_store
 from repeated import recipe
 from run_summaries import scalars
 from runs import plain, short
-from senet_landmark.config import (
-    NetworkConfig,
-    ScheduleConfig,
-)
+from senet_landmark.cli.app import main
+from senet_landmark.config import NetworkConfig, ScheduleConfig
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.metrics import NORMALISERS
 from senet_landmark.evaluation.statistics import SQUARED
+from senet_landmark.presets import get_preset
 from senet_landmark.training import checkpoints
 from senet_landmark.training.train import train
 
@@ -55,6 +54,29 @@ def test_steps_are_counted_in_epochs_where_there_are_such(synthetic_records, tmp
     assert len(open_store(synthetic_records)) == 22
     assert train(config(1), synthetic_records, tmp_path / "run").steps == 3
     assert train(config(2), synthetic_records, tmp_path / "run").steps == 6  # 44 faces by 8
+
+
+def test_steps_asked_for_take_the_place_of_a_presets_epochs(monkeypatch, tmp_path, capsys):
+    lengths = []
+
+    def note(config, *_):
+        lengths.append((config.train.steps, config.train.epochs))
+        raise InputError("seen")
+
+    monkeypatch.setattr("senet_landmark.training.train.train", note)
+    command = ["train", "--preset", "cnn", "--records", "r", "--run", str(tmp_path / "run")]
+    preset = get_preset("cnn").train
+    for options, wanted in (
+        ([], (preset.steps, 10)),
+        (["--steps", "7"], (7, 0)),
+        (["--train.epochs", "3"], (preset.steps, 3)),
+        (["--steps", "7", "--train.epochs", "0"], (7, 0)),
+    ):
+        assert main(command + options) == 2
+        assert lengths.pop() == wanted
+    assert main([*command, "--steps", "7", "--train.epochs", "3"]) == 2
+    assert "two lengths of one run. Give one of them" in capsys.readouterr().err
+    assert not lengths
 
 
 def test_option_that_the_network_does_not_heed_ends_a_run(synthetic_records, tmp_path):
