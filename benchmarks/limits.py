@@ -47,7 +47,7 @@ FAR = 4.0
 SCHEME = get_scheme("300w_68")
 
 Case = tuple[str, np.ndarray, np.ndarray, np.ndarray]
-"""Title, photo RGB uint8 [H, W, 3], landmarks [68, 2] with the visible contour and of `TRUE_JAW`."""
+"""Title, photo RGB uint8 [H, W, 3], true landmarks [68, 2] as seen and of `TRUE_JAW`."""
 
 
 def upright() -> tuple[np.ndarray, np.ndarray]:
