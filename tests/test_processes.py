@@ -89,7 +89,8 @@ def test_error_in_a_worker_is_the_callers():
 
 
 PROGRAM = """
-import time
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 from senet_landmark import processes
 from senet_landmark.data_tools.parallel import in_order
 def lost(*_): ...
@@ -122,8 +123,12 @@ def test_workers_end_with_their_parent(tmp_path, number, body):
 
 
 def test_signal_while_a_worker_starts_comes_after():
-    started = []
-    with pytest.raises(KeyboardInterrupt), processes._signals_after():
-        signal.raise_signal(signal.SIGINT)
-        started.append(True)
-    assert started and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        started = []
+        with pytest.raises(KeyboardInterrupt), processes._signals_after():
+            signal.raise_signal(signal.SIGINT)
+            started.append(True)
+        assert started and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
