@@ -91,7 +91,6 @@ def test_error_in_a_worker_is_the_callers():
 PROGRAM = """
 import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
-from senet_landmark import processes
 from senet_landmark.data_tools.parallel import in_order
 def lost(*_): ...
 print("begun", flush=True)
@@ -102,9 +101,11 @@ for _ in results:
 """
 
 
-@pytest.mark.parametrize("body", ["", "time.sleep(30)"], ids=["in_workers", "in_the_loop"])
+@pytest.mark.parametrize(
+    ("body", "done"), [("", 2), ("time.sleep(30)", 1)], ids=["in_workers", "in_the_loop"]
+)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_workers_end_with_their_parent(tmp_path, number, body):
+def test_workers_end_with_their_parent(tmp_path, number, body, done):
     """Wherever the signal comes; a script still holds its results when it ends by an error."""
     psutil = pytest.importorskip("psutil")
     program = tmp_path / "program.py"
@@ -113,7 +114,8 @@ def test_workers_end_with_their_parent(tmp_path, number, body):
     with subprocess.Popen(
         [sys.executable, program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
-        assert [process.stdout.readline() for _ in range(2)] == ["begun\n", "done\n"]
+        lines = [process.stdout.readline() for _ in range(1 + done)]
+        assert lines == ["begun\n"] + ["done\n"] * done
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 2
         process.send_signal(number)

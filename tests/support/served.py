@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from cropping import write_cropping
+from changed_models import write_cropping
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import face_json

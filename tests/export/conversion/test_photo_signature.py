@@ -13,8 +13,8 @@ import pytest
 import tensorflow.compat.v1 as tf
 from PIL import Image
 
+from changed_models import write_cropping
 from converted import SHIPPED, copy_of, large_photo
-from cropping import write_cropping
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.errors import InputError
 from senet_landmark.export.conversion import photo_graph, photo_parity

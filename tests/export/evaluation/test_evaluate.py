@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from changed_models import write_changed
 from made_records import write_csv
 from senet_landmark.cli.app import main
 from senet_landmark.cli.model import print_figures
@@ -25,7 +26,7 @@ from senet_landmark.face.attributes import predicted_classes
 from senet_landmark.face.boxes import canonical_box
 from senet_landmark.face.pose import known_pose, pose_of
 from senet_landmark.face.schemes import get_scheme
-from senet_landmark.frozen.models import DEFAULT_MODEL, find_model
+from senet_landmark.frozen.models import find_model
 from senet_landmark.io.images import write_picture
 
 pytestmark = pytest.mark.slow
@@ -239,12 +240,11 @@ def test_peer_beside_the_models_own(shared_data, tmp_path):
 def test_boxes_are_corrected_by_the_contract_or_not_at_all(shared_data, tmp_path):
     """A model with a false correction loses by it, and is the shipped one without it."""
     faces = Photos("dlib_xml", shared_data("groups"))
-    shipped = find_model(DEFAULT_MODEL)
-    shutil.copy(shipped, tmp_path / "m.pb")
-    contract = json.loads(shipped.with_suffix(".json").read_text())
-    contract["box_corrections"]["dlib"]["shift"] = [0.8, 0.0]
-    (tmp_path / "m.json").write_text(json.dumps(contract))
-    models = [shipped, tmp_path / "m.pb"]
+    false = {"shift": [0.8, 0.0]}
+    models = [
+        find_model(),
+        write_changed(tmp_path / "m.pb", lambda v: v["box_corrections"]["dlib"].update(false)),
+    ]
     given = {
         correct: evaluate_models(
             models, faces, tmp_path / str(correct), boxes=["dlib"], correct=correct, page=False

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from cropping import write_cropping
+from changed_models import write_cropping
 from face_errors import nme
 from senet_landmark.cli.app import main
 from senet_landmark.config import RecordsConfig

@@ -1,11 +1,9 @@
 """The tracker: when it detects, what it gives, and frames that are late or bad."""
 
-import json
-import shutil
-
 import numpy as np
 import pytest
 
+from changed_models import write_changed
 from followed import HEIGHT, RATE, WIDTH, follow, going, score
 from made_clips import (
     Actor,
@@ -18,7 +16,6 @@ from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video.smoothing import OneEuro
 from senet_landmark.export.video.tracking import Tracker
 from senet_landmark.face.geometry import box_from_landmarks
-from senet_landmark.frozen.models import DEFAULT_MODEL, find_model
 
 pytestmark = pytest.mark.slow
 
@@ -84,11 +81,7 @@ def test_a_bad_frame_does_not_harm_the_tracker(people, background, predictor, wa
 
 
 def test_a_model_without_confidence_tracks_too(people, background, watcher, tmp_path):
-    shipped, model = find_model(DEFAULT_MODEL), tmp_path / "m.pb"
-    shutil.copy(shipped, model)
-    contract = json.loads(shipped.with_suffix(".json").read_text())
-    del contract["confidence"]
-    model.with_suffix(".json").write_text(json.dumps(contract))
+    model = write_changed(tmp_path / "m.pb", lambda values: values.pop("confidence"))
     predictor = Predictor(model, engine="opencv", detector=watcher)
     actors = [
         Actor(people[0], going((80, 130), (120, 130))),
