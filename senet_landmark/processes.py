@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, NamedTuple, TypeVar
 
 from senet_landmark.errors import InputError
+from senet_landmark.signals import STOPS, put_off
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -86,7 +87,8 @@ class _Worker:
         self.ready = False
         # A worker would run the caller's script again, to know the classes that it defines.
         its_main = b"__main__" in pickle.dumps((start, job))
-        with _signals_after(), contextlib.nullcontext() if its_main else _no_main():
+        # A worker that is half started when its parent gives up writes a traceback.
+        with put_off(), contextlib.nullcontext() if its_main else _no_main():
             self.process.start()
             _running.add(self)
         theirs.close()  # so that both sides see when the other one is gone
@@ -122,31 +124,6 @@ def _end_all(workers: Iterable[_Worker] = _running) -> None:
             worker.connection.close()
     for worker in workers:
         worker.end()
-
-
-@contextlib.contextmanager
-def _signals_after() -> Iterator[None]:
-    """Puts Ctrl-C and SIGTERM off until the block has ended.
-
-    A worker that is half started when its parent gives up writes a traceback.
-    """
-    if threading.current_thread() is not threading.main_thread():  # signals reach the main thread
-        yield
-        return
-    came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        if before[number] is not None:  # one that was not set from Python stays
-            signal.signal(number, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            if handler is not None:
-                signal.signal(number, handler)
-        for late in came:
-            signal.raise_signal(late)
 
 
 @contextlib.contextmanager
@@ -253,8 +230,8 @@ def in_processes(
 def _work(connection: Connection, start: Callable[[Any], Any], job: Any) -> None:
     """A worker: reads what an item needs while it is at work on the one before."""
     # Ctrl-C reaches all processes of a terminal: the parent decides, and workers end with it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):  # the parent is gone
         try:
             _do_all(connection, *start(job))

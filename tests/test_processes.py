@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from senet_landmark import processes
 from senet_landmark.data_tools.parallel import as_completed, in_order
 from senet_landmark.errors import InputError
 
@@ -122,15 +121,3 @@ def test_workers_end_with_their_parent(tmp_path, number, body, done):
         process.wait(20)
         _, alive = psutil.wait_procs(children, timeout=10)
         assert not alive
-
-
-def test_signal_while_a_worker_starts_comes_after():
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        started = []
-        with pytest.raises(KeyboardInterrupt), processes._signals_after():
-            signal.raise_signal(signal.SIGINT)
-            started.append(True)
-        assert started and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)

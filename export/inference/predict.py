@@ -9,8 +9,6 @@ import contextlib
 import dataclasses
 import functools
 import logging
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +33,7 @@ from senet_landmark.export.inference.work import (
     make_predictor,
 )
 from senet_landmark.io.addresses import Limits
+from senet_landmark.signals import stopping
 
 LOG = logging.getLogger(__name__)
 """A record for each photo, for a log file."""
@@ -269,28 +268,3 @@ _LATER = ("max_faces", "min_confidence")
 
 _NO_SETTINGS = ("model", "engine", "threads")
 """Arguments of a predictor that are in the header in another form, or change no result."""
-
-
-@contextlib.contextmanager
-def stopping() -> Iterator[threading.Event]:
-    """Yields an event that Ctrl-C and SIGTERM set; a second one ends the process as usual."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped  # only the main thread may set handlers
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def stop(*_: Any) -> None:
-        restore()
-        stopped.set()
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield stopped
-    finally:
-        restore()

@@ -42,7 +42,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.export.inference.face import Face
 from senet_landmark.export.inference.inputs import Input, input_of
 from senet_landmark.export.inference.lines import WORK
-from senet_landmark.export.inference.predict import predictor_settings, stopping
+from senet_landmark.export.inference.predict import predictor_settings
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video.clip import Clip, Frame, camera_number, is_video
 from senet_landmark.export.video.encoders import Encoder, choose_encoder
@@ -55,6 +55,7 @@ from senet_landmark.face import geometry
 from senet_landmark.face.expressions import MEASURES, can_measure
 from senet_landmark.io.addresses import Limits, fetch_clip, file_name_of, is_web, kind_at, shown
 from senet_landmark.io.columns import BOX, POSE
+from senet_landmark.signals import stopping
 from senet_landmark.visualisation.drawing import draw_box, draw_label, draw_points
 
 __all__ = ["Clip", "camera_number", "draw_tracked", "is_video", "open_clip", "predict_video"]

@@ -1,18 +1,16 @@
 """`senet-landmark COMMAND`: the table of the commands, and the messages when a command fails."""
 
-import contextlib
 import difflib
 import importlib
 import re
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from senet_landmark import __version__
 from senet_landmark.errors import InputError
+from senet_landmark.signals import sigterm_as_ctrl_c
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
         # A name that the terminal or file cannot take, in any encoding, is shown escaped.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with _sigterm_as_ctrl_c():
+        with sigterm_as_ctrl_c():
             _run(arguments)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -127,19 +125,6 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
-
-
-@contextlib.contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """SIGTERM, by which Kubernetes and Slurm stop a job, ends a command in the way of Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _run(arguments: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -100,8 +101,8 @@ class Loop:
         if checkpoint:  # a killed session may have saved best weights after this checkpoint
             self._keep_best()
 
-    def run(self, stopped: list[int]) -> TrainResult:
-        """Trains until the run is done or `stopped` is no longer empty."""
+    def run(self, stopped: threading.Event) -> TrainResult:
+        """Trains until the run is done or `stopped` is set."""
         try:
             with Progress(self._step, self._options.batch_size) as progress:
                 if not self._process.run_sessions(
@@ -127,7 +128,7 @@ class Loop:
         self._report()
         return result
 
-    def _run_session(self, progress: Progress, stopped: list[int]) -> None:
+    def _run_session(self, progress: Progress, stopped: threading.Event) -> None:
         """One session: trains to the end of the run."""
         try:
             with self._session() as session:
@@ -165,7 +166,7 @@ class Loop:
         if self._start is not None and not self._restored:
             assign_start(session, self._start, self._graph.average)
 
-    def _train(self, session: tf.Session, progress: Progress, stopped: list[int]) -> str:
+    def _train(self, session: tf.Session, progress: Progress, stopped: threading.Event) -> str:
         """Trains to the end and saves; returns how it ended (`TrainResult.ended`)."""
         options, ended = self._options, ""
         while not ended:
@@ -173,7 +174,7 @@ class Loop:
                 ended = "done"
             elif self._patience_is_over():
                 ended = "early_stopped"
-            elif stopped or (rate := self._train_step(session)) is None:
+            elif stopped.is_set() or (rate := self._train_step(session)) is None:
                 ended = "interrupted"
             else:
                 progress.stepped()

@@ -4,16 +4,15 @@ If TF_CONFIG is set (`distributed/cluster.py`), the same command runs as the chi
 parameter server.
 """
 
-import contextlib
 import os
-import signal
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import tensorflow.compat.v1 as tf
 
 from senet_landmark.config import Config, check_config
+from senet_landmark.signals import stopping
 from senet_landmark.training.distributed.chief import Chief
 from senet_landmark.training.distributed.cluster import Cluster, cluster_from_environment
 from senet_landmark.training.distributed.graph import build_distributed_graph
@@ -57,7 +56,7 @@ def train(
     check_config(config)
     cluster = cluster_from_environment()
     threads = config.train.threads or os.cpu_count() or 2
-    with _stop_signals() as stopped:
+    with stopping() as stopped:
         if cluster and cluster.role == "ps":
             waiting = Waiting(cluster.name, Path(run), config.train)
             serve_parameters(cluster, config.train.threads, stopped, waiting)
@@ -77,7 +76,7 @@ def _train_with_others(
     prepared: Prepared,
     cluster: Cluster,
     threads: int,
-    stopped: list[int],
+    stopped: threading.Event,
     trackers: Sequence[Tracker],
 ) -> TrainResult:
     """Runs the chief or another worker of a distributed run."""
@@ -90,25 +89,3 @@ def _train_with_others(
         waiting = Waiting(cluster.name, prepared.run, config.train)
         step = follow(graph, maker, cluster, config.train, stopped, waiting)
         return TrainResult(step, ended="worker")
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """A list that SIGINT and SIGTERM append to; a second signal ends the process at once."""
-    received: list[int] = []
-
-    def append(number: int, frame: Any) -> None:
-        del frame
-        if received:
-            raise KeyboardInterrupt
-        received.append(number)
-
-    try:
-        before = {s: signal.signal(s, append) for s in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: the caller handles signals
-        before = {}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -22,7 +22,15 @@ from senet_landmark.io.images import read_photo
 README = REPOSITORY / "README.md"
 DOCS = REPOSITORY / "docs"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
-OTHERS = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md", DOCS / "tour.ipynb"]
+BENCHMARKS = REPOSITORY / "benchmarks"
+OTHERS = [
+    REPOSITORY / "CONTRIBUTING.md",
+    REPOSITORY / "CHANGELOG.md",
+    REPOSITORY / "export" / "pretrained" / "README.md",
+    BENCHMARKS / "README.md",
+    BENCHMARKS / "starts" / "README.md",
+    DOCS / "tour.ipynb",
+]
 
 
 def name_of(page):
@@ -263,6 +271,11 @@ def test_architecture_names_every_package_and_contract():
 
 
 # --- the README and the site ---------------------------------------------------------------------
+
+
+def test_page_of_the_benchmarks_names_every_script():
+    names = {path.name for path in BENCHMARKS.iterdir() if path.suffix in (".py", ".sh")}
+    assert names <= set(spans(BENCHMARKS / "README.md"))
 
 
 def test_readme_is_of_one_sitting():

@@ -5,6 +5,7 @@ the run, returns to the last checkpoint when the parameters are lost, and ends t
 """
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -28,14 +29,18 @@ class Chief:
       cluster: the processes of the run.
       graph: graph built for the chief.
       options: threads and replicas.
-      stopped: a signal that ends the run appends to this list.
+      stopped: a signal that ends the run sets this event.
 
     Raises:
       InputError: the port is taken.
     """
 
     def __init__(
-        self, cluster: Cluster, graph: DistributedGraph, options: TrainConfig, stopped: list[int]
+        self,
+        cluster: Cluster,
+        graph: DistributedGraph,
+        options: TrainConfig,
+        stopped: threading.Event,
     ):
         self._cluster, self._graph, self._stopped = cluster, graph, stopped
         self._finished = False
@@ -100,7 +105,7 @@ class Chief:
         reminded = time.monotonic()
         workers = self._cluster.workers
         while (arrived := session.run(self._graph.exchange.arrived)) < workers:
-            if self._stopped:
+            if self._stopped.is_set():
                 return False
             if time.monotonic() - reminded > REMIND:
                 reminded = time.monotonic()

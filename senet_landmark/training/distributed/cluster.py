@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -118,18 +119,18 @@ class Cluster:
             ) from error
 
     def wait_for_parameters(
-        self, stopped: list[int], is_over: Callable[[], bool] = lambda: False
+        self, stopped: threading.Event, is_over: Callable[[], bool] = lambda: False
     ) -> bool:
         """Waits until the parameter servers listen.
 
         Returns:
-          False if `stopped` is filled meanwhile, or `is_over` says that nobody will listen.
+          False if `stopped` is set meanwhile, or `is_over` says that nobody will listen.
         """
         last_message = 0.0
         for address in self.addresses[self.parameter_role][: self.parameter_tasks]:
             host, _, port = address.rpartition(":")
             began = time.monotonic()
-            while not stopped:
+            while not stopped.is_set():
                 try:
                     socket.create_connection((host, int(port)), timeout=5).close()
                     break
@@ -140,7 +141,7 @@ class Cluster:
                         last_message = time.monotonic()
                         print(f"{self.name}: waiting for {address}", file=sys.stderr, flush=True)
                     time.sleep(0.5)
-        return not stopped
+        return not stopped.is_set()
 
 
 def cluster_from_environment(environment: Mapping[str, str] = os.environ) -> Cluster | None:

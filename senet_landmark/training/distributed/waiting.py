@@ -64,8 +64,8 @@ class Waiting:
             )
         return False
 
-    def result_of(self, function: Callable[[], Result], stopped: list[int]) -> Result | None:
-        """`function()`; None if meanwhile the run turns out to be over, or `stopped` is filled.
+    def result_of(self, function: Callable[[], Result], stopped: threading.Event) -> Result | None:
+        """`function()`; None if meanwhile the run turns out to be over, or `stopped` is set.
 
         For what may never return: TensorFlow opens a session as soon as all others answer.
 
@@ -85,7 +85,7 @@ class Waiting:
         thread.start()
         status = 2
         try:
-            while not stopped and not self.is_over():
+            while not stopped.is_set() and not self.is_over():
                 with contextlib.suppress(TimeoutError):
                     return future.result(0.2)
             status = 0

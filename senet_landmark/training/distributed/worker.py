@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import threading
 import time
 from functools import partial
 
@@ -28,7 +29,7 @@ def follow(
     maker: BatchMaker,
     cluster: Cluster,
     options: TrainConfig,
-    stopped: list[int],
+    stopped: threading.Event,
     waiting: Waiting,
 ) -> int:
     """Runs a worker: it pushes a gradient in every step until the chief ends the run.
@@ -40,7 +41,7 @@ def follow(
       maker: makes its batches.
       cluster: the processes of the run.
       options: threads and replicas.
-      stopped: a signal that ends only this worker appends to this list.
+      stopped: a signal that ends only this worker sets this event.
       waiting: how long it waits for the others.
 
     Returns:
@@ -57,7 +58,7 @@ def follow(
         recovery_wait_secs=1,
     )  # fmt: skip
     step = 0
-    while not stopped and cluster.wait_for_parameters(stopped, waiting.is_over):
+    while not stopped.is_set() and cluster.wait_for_parameters(stopped, waiting.is_over):
         try:
             session = waiting.result_of(
                 lambda: manager.wait_for_session(server.target, session_config, max_wait_secs=20),
@@ -91,7 +92,7 @@ def _follow_session(
     graph: DistributedGraph,
     maker: BatchMaker,
     cluster: Cluster,
-    stopped: list[int],
+    stopped: threading.Event,
 ) -> tuple[int, bool]:
     """Trains until the run is over or a signal comes; returns (global step, whether it is over)."""
     signals = [graph.training.step, graph.signals.generation, graph.signals.finished]
@@ -101,7 +102,7 @@ def _follow_session(
         if finished:
             session.run(graph.signals.leave)
             return int(step), True
-        if stopped:
+        if stopped.is_set():
             return int(step), False
         if not generation:  # a gradient pushed before the chief has begun may be counted twice
             time.sleep(POLL)
@@ -116,11 +117,13 @@ def _follow_session(
             raise InputError(f"{cluster.name}: {error}") from error
         if step % 500 == 0:
             print(f"{cluster.name}: step {step}, loss {terms.sum():.4g}", flush=True)
-        while not stopped and session.run(signals) == [step, generation, False]:
+        while not stopped.is_set() and session.run(signals) == [step, generation, False]:
             time.sleep(POLL)
 
 
-def serve_parameters(cluster: Cluster, threads: int, stopped: list[int], waiting: Waiting) -> None:
+def serve_parameters(
+    cluster: Cluster, threads: int, stopped: threading.Event, waiting: Waiting
+) -> None:
     """Runs a parameter server: it holds variables until the run is over and the workers ended.
 
     Raises:
@@ -129,13 +132,13 @@ def serve_parameters(cluster: Cluster, threads: int, stopped: list[int], waiting
     server = cluster.start_server(threads)
     with tf.Graph().as_default():
         finished, left = end_signals(cluster)
-        while not stopped:
+        while not stopped.is_set():
             try:
                 session = tf.Session(server.target, config=cluster.session_config(threads))
                 if waiting.result_of(partial(session.run, finished), stopped) is None:
                     return  # what was never opened cannot be closed either
                 with session:
-                    while not stopped and not session.run(finished):
+                    while not stopped.is_set() and not session.run(finished):
                         waiting.begin_anew()
                         time.sleep(1)
                     wait_for_farewells(session, left, cluster)
