@@ -33,6 +33,7 @@ SETTINGS: dict[str, tuple[dict[str, str], dict[str, int]]] = {
     ),
     "bfloat16 products": ({"TF_SET_ONEDNN_FPMATH_MODE": "BF16"}, {}),
     "operations not fused": ({"BENCHMARK_NO_REMAPPER": "1"}, {}),
+    "graph not rewritten": ({"BENCHMARK_NO_REWRITES": "1"}, {}),
     "batch 16": ({}, {"batch_size": 16}),
     "batch 32": ({}, {"batch_size": 32}),
     "batch 128": ({}, {"batch_size": 128}),
@@ -67,18 +68,23 @@ def measure(preset: str, options: dict[str, int]) -> float:
     # The attributes of a batch maker that the graph reads; no batches are made here.
     maker = SimpleNamespace(
         store=SimpleNamespace(scheme=get_scheme("300w_68")), size=(width, height),
-        attributes=(), batch_size=loop.batch_size,
+        attributes=config.network.attributes, batch_size=loop.batch_size,
     )  # fmt: skip
     count = loop.batch_size
     settings = session_config(loop.threads, loop.replicas)
     if os.environ.get("BENCHMARK_NO_REMAPPER"):
         settings.graph_options.rewrite_options.remapping = 2
+    if os.environ.get("BENCHMARK_NO_REWRITES"):
+        settings.graph_options.rewrite_options.disable_meta_optimizer = True
     with tf.Graph().as_default(), tf.Session(config=settings) as session:
         batch = {
             "image": tf.constant(
                 generator.integers(0, 256, (count, height, width, 3), dtype=np.uint8)
             ),
             "landmarks": tf.constant(generator.uniform(0, 1, (count, 68, 2)), tf.float32),
+            "asm_landmarks": tf.constant(generator.uniform(0, 1, (count, 68, 2)), tf.float32),
+            "depth": tf.constant(generator.normal(0, 0.1, (count, 68)), tf.float32),
+            "attributes": tf.zeros([count, len(config.network.attributes)]),
             "pose": tf.constant(generator.normal(0, 20, (count, 3)), tf.float32),
             "classes": tf.ones([count, 1]),
         }
