@@ -40,6 +40,9 @@ class RecordsConfig:
     """Faces in one TFRecord file; 0 writes one file a split."""
     seed: int = 0
     """Seed of the split and of the order of records."""
+    photos_of: str = ""
+    """Data set that the photos come from, where their annotations are in a general format as CSV or
+    COCO. Weights that are trained on them name it in their licence."""
 
 
 @dataclass(frozen=True)

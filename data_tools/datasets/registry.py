@@ -1,5 +1,6 @@
 """Name -> data set. A new data set is one file here and one line in `DATASETS`."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,10 +181,25 @@ def get_dataset(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def recorded_name(name: str, entry: Entry) -> str:
-    """The name of a data set in records: `mtfl (csv)` if a CSV labels photos of MTFL."""
-    photos = get_dataset(name).photos_of(entry)
-    return f"{photos} ({name})" if photos else name
+def recorded_name(name: str, entry: Entry, photos: str = "") -> str:
+    """The name of a data set in records: `mtfl (csv)` if `pseudo-label` labelled photos of MTFL.
+
+    Args:
+      name: name of the data set in `DATASETS`.
+      entry: one of its faces.
+      photos: the data set that the photos come from, as the user says (`RecordsConfig.photos_of`).
+    """
+    labelled = get_dataset(name).photos_of(entry)
+    return f"{labelled} ({name})" if labelled else photos or name
+
+
+def check_photos_of(photos: str) -> None:
+    """Raises InputError if a name of `RecordsConfig.photos_of` could not stand in a list."""
+    if photos and not re.fullmatch(r"[\w.-]+", photos):
+        raise InputError(
+            f"records.photos_of {photos!r}: a name of a data set has letters, digits, '_', '-' and "
+            "'.' alone."
+        )
 
 
 def photos_of(recorded: str) -> str:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from senet_landmark.config import RecordsConfig
 from senet_landmark.data.identities import save_identities
-from senet_landmark.data_tools.datasets.registry import list_entries
+from senet_landmark.data_tools.datasets.registry import check_photos_of, list_entries
 from senet_landmark.data_tools.datasets.samples import Entry, by_photo
 from senet_landmark.data_tools.parallel import in_order, worker_count
 from senet_landmark.data_tools.records.copies import joined_copies
@@ -151,8 +151,8 @@ def plan_build(
     Copies of a photo become one identity first, unless the split is by view.
 
     Raises:
-      InputError: there is nothing to build, a detector lacks its model, or whole photos are to be
-        recorded by another box source than the landmarks.
+      InputError: there is nothing to build, a detector lacks its model, whole photos are to be
+        recorded by another box source than the landmarks, or `photos_of` is no name.
     """
     began = time.monotonic()
     if boxes != LANDMARKS and config.crop.of == "photo":
@@ -162,6 +162,7 @@ def plan_build(
         )
     if boxes in DETECTORS:
         get_detector(boxes, detector_model)
+    check_photos_of(config.photos_of)
     entries = list_entries(dataset, root, points)
     crowded: frozenset[tuple[Path, int]] = frozenset()
     if config.crop.of == "photo":

@@ -82,7 +82,7 @@ def make_report(
     faces = sum(by_split.values())
     return {
         "schema_version": SCHEMA_VERSION,
-        "dataset": recorded_name(job.dataset, used[0].photos[0][0]),
+        "dataset": recorded_name(job.dataset, used[0].photos[0][0], job.config.photos_of),
         "scheme": used[0].photos[0][0].scheme,
         "attributes": list(get_dataset(job.dataset).attributes),
         "records": to_json(job.config),

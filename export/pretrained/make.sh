@@ -61,7 +61,8 @@ freeze second
 senet-landmark turn-views --root "$data/300W_LP" --views 3 --max-yaw 88 --out turned-far
 records records-turned-far --dataset 300w_lp --root turned-far
 records records-turned-3d --dataset 300w_lp --root turned-far --points pts_3d
-records records-aflw --dataset csv --root "$data/aflw2000_3d" --points 300w_68_3d
+records records-aflw --dataset csv --root "$data/aflw2000_3d" --points 300w_68_3d \
+  --records.photos-of aflw2000
 label second.pb mtfl "$data/mtfl" mtfl-by-second
 lit=(--augment.light 0.45 --train.no-keep-best)
 mixed records records records records-turned-far records-ytf records-ytf records-mtfl-by-second \

@@ -181,3 +181,14 @@ def test_attributes_of_a_csv_reach_training(tmp_path):
     config = replace(config, network=network)
     result = train(config, tmp_path / "out", tmp_path / "run")
     assert 0 <= result.figures["accuracy_smile"] <= 100
+
+
+def test_photos_of_a_csv_keep_the_name_of_their_data_set(tmp_path):
+    root = write_csv(tmp_path / "tree", [(f"{i}.jpg", f"person{i}", "") for i in range(4)])
+    config = RecordsConfig(held_out=0.3, photos_of="aflw2000")
+    report = build_records("csv", root, tmp_path / "out", config, workers=1)
+    assert report["dataset"] == load_records_info(tmp_path / "out").dataset == "aflw2000"
+    wrong = replace(config, photos_of="mtfl (csv), lfw")
+    with pytest.raises(InputError, match="photos_of 'mtfl"):
+        build_records("csv", root, tmp_path / "wrong", wrong, workers=1)
+    assert not (tmp_path / "wrong").exists()
