@@ -7,6 +7,7 @@
 # do not depend on each other, so parts of the list may be left out.
 set -euo pipefail
 data=$(realpath "$1")
+here=$(realpath "$(dirname "$0")")
 mkdir -p "$2"
 cd "$2"
 
@@ -58,3 +59,4 @@ senet-landmark evaluate --model tcdcn_augmented.pb tcdcn_attributes_augmented.pb
   --out figures-mtfl-augmented
 senet-landmark evaluate --model cnn_person.pb --on records=records-person --out figures-ytf
 senet-landmark evaluate --model cnn_frames.pb --on records=records-frames --out figures-frames
+python "$here/published_curves.py" . --out curves.svg

@@ -3,13 +3,18 @@
 import io
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 COLOURS = ("#4477aa", "#cc6677", "#228833", "#aa7722", "#8855aa", "#3399aa", "#777777", "#bb5588")
 """After Tol, "Colour schemes" (SRON, 2021): colour-blind readers can tell them apart too."""
 
 INK = "#333333"
+
+LOG_FROM = 2.5
+"""An axis is logarithmic if its largest value is at least this many times its smallest."""
 
 
 def svg_of(figure: Figure, *, whole: bool = False) -> bytes:
@@ -42,3 +47,15 @@ def legend(axes: Any) -> None:
     axes.legend(
         fontsize=8, frameon=False, labelcolor=INK, loc="upper left", bbox_to_anchor=(1.01, 1)
     )
+
+
+def value_axis(axes: Any, values: np.ndarray) -> None:
+    """Makes the vertical axis logarithmic if the values span a wide range (`LOG_FROM`)."""
+    values = values[np.isfinite(values)]
+    if not len(values) or values.min() <= 0 or values.max() < LOG_FROM * values.min():
+        return
+    axes.set_yscale("log")
+    decades = np.log10(values.max() / values.min())
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7) if decades < 1.5 else (1,)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

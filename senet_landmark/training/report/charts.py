@@ -7,19 +7,16 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter
 
 from senet_landmark.training.validation import TRAINING
-from senet_landmark.visualisation.charts import COLOURS, INK, plain, svg_of
+from senet_landmark.visualisation.charts import COLOURS, INK, plain, svg_of, value_axis
 
 Curve = Mapping[int, float]
 """Step -> value."""
 
 SIZE = (5.4, 3.0)
 """Width and height of a chart in inches."""
-
-LOG_FROM = 2.5
-"""An axis is logarithmic if its largest value is at least this many times its smallest."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ def line_chart(
         )  # fmt: skip
     axes.set_xlim(0, last * 1.02)
     if not chart.linear:
-        _value_axis(axes, np.array([v for curve in lines.values() for v in curve.values()]))
+        value_axis(axes, np.array([v for curve in lines.values() for v in curve.values()]))
     axes.grid(color=INK, alpha=0.12, linewidth=0.6)
     axes.set_xlabel("step", fontsize=9, color=INK)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -144,17 +141,6 @@ def line_chart(
             ncols=4, borderaxespad=0.2, handlelength=1.4, columnspacing=1.2,
         )  # fmt: skip
     return svg_of(figure)
-
-
-def _value_axis(axes: Any, values: np.ndarray) -> None:
-    values = values[np.isfinite(values)]
-    if not len(values) or values.min() <= 0 or values.max() < LOG_FROM * values.min():
-        return
-    axes.set_yscale("log")
-    decades = np.log10(values.max() / values.min())
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7) if decades < 1.5 else (1,)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _mark_lowest(axes: Any, curve: Curve) -> None:
