@@ -1,5 +1,6 @@
 """When the chief of a distributed run goes back to a checkpoint, and when it ends."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -20,7 +21,7 @@ class Session:
 
 @pytest.fixture
 def stopped():
-    return []
+    return threading.Event()
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def chief(stopped):
         workers=2,
         parameter_role="ps",
         start_server=lambda threads, replicas: SimpleNamespace(target="grpc://here"),
-        wait_for_parameters=lambda stopped: not stopped,
+        wait_for_parameters=lambda stopped: not stopped.is_set(),
     )
     signals = SimpleNamespace(initializer="initializer", finish="finish")
     graph = SimpleNamespace(signals=signals, exchange=None, training=None)
@@ -74,5 +75,5 @@ def test_nobody_is_missed_after_the_end(chief, capsys):
 
 
 def test_signal_while_the_parameters_are_waited_for(chief, stopped):
-    stopped.append(2)
+    stopped.set()
     assert sessions(chief, None) == (False, [])

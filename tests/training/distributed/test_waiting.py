@@ -46,14 +46,15 @@ def test_a_run_that_goes_on_is_waited_for(tmp_path, monkeypatch):
 
 
 def test_what_never_returns_is_left_when_the_run_is_over(tmp_path, monkeypatch):
-    never = threading.Event()
+    never, running, stopped = (threading.Event() for _ in range(3))
+    stopped.set()
     patient = Waiting("worker 0", ended_run(tmp_path), OPTIONS)
-    assert patient.result_of(never.wait, [15]) is None
-    assert patient.result_of(lambda: 3, []) == 3
+    assert patient.result_of(never.wait, stopped) is None
+    assert patient.result_of(lambda: 3, running) == 3
     with pytest.raises(KeyError):
-        patient.result_of(lambda: {}["absent"], [])
+        patient.result_of(lambda: {}["absent"], running)
     monkeypatch.setattr(waiting, "SETTLE", -1.0)
-    assert patient.result_of(never.wait, []) is None
+    assert patient.result_of(never.wait, running) is None
     never.set()
 
 
