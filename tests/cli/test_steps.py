@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 OPTIONS = (
     *("--train.batch-size", 4, "--train.validate-every", 4, "--train.no-report"),
-    *("--network.width", 0.125),
+    *("--network.width", 0.125, "--train.replicas", 1),
 )
 
 

@@ -57,6 +57,7 @@ def short(preset: str = "senet", steps: int = 4, **train_options):
     options = {
         "steps": steps, "epochs": 0, "batch_size": 4, "validate_every": 3, "summary_every": 2,
         "report": False,  # seconds a run; `test_training_report` has it
+        "replicas": 1,  # half the graph; `test_training_graph` and the quickstart have more
     }  # fmt: skip
     return replace(config, train=replace(config.train, **(options | train_options)))
 

@@ -191,8 +191,8 @@ def test_the_page_is_whole_and_true(run):
     # Configuration: what `short` changed, and no more.
     changed = re.findall(r"<td><code>([\w.]+)</code></td><td>[^<]*</td><td", page.whole)
     assert sorted(changed) == [
-        "train.batch_size", "train.report", "train.steps", "train.summary_every",
-        "train.validate_every",
+        "train.batch_size", "train.replicas", "train.report", "train.steps",
+        "train.summary_every", "train.validate_every",
     ]  # fmt: skip
     assert "packages.numpy 2.<1>" in page.text
     assert "Skipped records: 60" in page.text
