@@ -1,6 +1,6 @@
 """The curves of the published systems' trainings as one picture, and how long each took.
 
-python benchmarks/published_curves.py FOLDER [--out docs/pictures/published_systems.svg]
+python benchmarks/published_curves.py FOLDER [--out docs/pictures/published_systems.png]
 
 FOLDER has the runs that `published_systems.sh` makes; those that are absent are left out and named.
 A run that began from weights of an earlier session goes on at the faces that those had seen.
@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from senet_landmark.frozen.contract import load_contract
 from senet_landmark.runtime import start_tensorflow
-from senet_landmark.visualisation.charts import COLOURS, INK, legend, plain, svg_of, value_axis
+from senet_landmark.visualisation.charts import COLOURS, INK, legend, plain, value_axis
 from senet_landmark.visualisation.tables import markdown_table
 
 
@@ -119,7 +119,7 @@ def main() -> None:
     """Draws the picture, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    place = Path(__file__).parents[1] / "docs" / "pictures" / "published_systems.svg"
+    place = Path(__file__).parents[1] / "docs" / "pictures" / "published_systems.png"
     parser.add_argument("--out", type=Path, default=place)
     arguments = parser.parse_args()
     start_tensorflow()
@@ -136,7 +136,7 @@ def main() -> None:
     for axes, panel in zip(charts, panels, strict=True):
         draw(axes, panel, runs)
     charts[-1].set_xlabel("faces seen", fontsize=8, color=INK)
-    arguments.out.write_bytes(svg_of(figure, whole=True))
+    figure.savefig(arguments.out, dpi=100, bbox_inches="tight")
     rows = [(name, f"{run.faces:,}", f"{run.hours:.1f}") for name, run in runs.items()]
     print(markdown_table(["run", "faces seen", "hours"], rows, texts=1), end="")
 

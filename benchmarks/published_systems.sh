@@ -59,4 +59,4 @@ senet-landmark evaluate --model tcdcn_augmented.pb tcdcn_attributes_augmented.pb
   --out figures-mtfl-augmented
 senet-landmark evaluate --model cnn_person.pb --on records=records-person --out figures-ytf
 senet-landmark evaluate --model cnn_frames.pb --on records=records-frames --out figures-frames
-python "$here/published_curves.py" . --out curves.svg
+python "$here/published_curves.py" . --out curves.png
