@@ -22,11 +22,11 @@ from senet_landmark.visualisation.tables import markdown_table
 
 
 class Line(NamedTuple):
-    """A tag of the event files, and how its curve is drawn."""
+    """A figure of validation faces, or of training faces, and the label of its curve."""
 
-    tag: str
-    style: str
+    figure: str
     label: str = ""
+    of_training: bool = False
 
 
 class Panel(NamedTuple):
@@ -37,9 +37,6 @@ class Panel(NamedTuple):
     lines: tuple[Line, ...]
 
 
-VALIDATION = "validation/"
-TRAINING = "validation/training_"
-
 PANELS = (
     Panel(
         "300W: error of validation faces by the eye corners, %",
@@ -47,22 +44,22 @@ PANELS = (
             "asmnet", "asmnet_without_asm", "asmnet_balanced", "senet_original",
             "senet_original_augmented", "pfld_025", "pfld_025_unaugmented", "pfld_025_wing",
         ),
-        (Line(f"{VALIDATION}nme_inter_ocular", "-"),),
+        (Line("nme_inter_ocular"),),
     ),
     Panel(
         "TCDCN: mean squared error, pixels² of the photo",
         ("tcdcn", "tcdcn_attributes", "tcdcn_pose", "tcdcn_landmarks"),
         (
-            Line(f"{VALIDATION}mse_photo_pixels", "-", "validation"),
-            Line(f"{TRAINING}mse_photo_pixels", ":", "training"),
+            Line("mse_photo_pixels", "validation"),
+            Line("mse_photo_pixels", "training", of_training=True),
         ),
     ),
     Panel(
         "Plain CNN: loss",
         ("cnn_person", "cnn_frames"),
         (
-            Line(f"{VALIDATION}loss", "-", "validation"),
-            Line(f"{TRAINING}loss", ":", "training, without the random cut"),
+            Line("loss", "validation"),
+            Line("loss", "training, without the random cut", of_training=True),
         ),
     ),
 )  # fmt: skip
@@ -96,14 +93,15 @@ def read_run(folder: Path) -> Run:
 
 def draw(axes: Any, panel: Panel, runs: dict[str, Run]) -> None:
     """Draws a panel over the logarithm of the faces."""
+    from senet_landmark.training.report.charts import MEASURED
+
     there = [name for name in panel.runs if name in runs]
     for colour, name in zip(COLOURS, there, strict=False):
         for line in panel.lines:
-            curve = runs[name].curves.get(line.tag, {})
+            tag = f"{MEASURED if line.of_training else 'validation/'}{line.figure}"
+            curve, style = runs[name].curves.get(tag, {}), ":" if line.of_training else "-"
             label = ", ".join(word for word in (name, line.label) if word)
-            axes.plot(
-                list(curve), list(curve.values()), line.style, color=colour, label=label, lw=1.3
-            )
+            axes.plot(list(curve), list(curve.values()), style, color=colour, label=label, lw=1.3)
     values = [v for line in axes.get_lines() for v in line.get_ydata()]
     value_axis(axes, np.array(values))
     axes.set_xscale("log")

@@ -193,8 +193,17 @@ def recorded_name(name: str, entry: Entry, photos: str = "") -> str:
     return f"{labelled} ({name})" if labelled else photos or name
 
 
-def check_photos_of(photos: str) -> None:
-    """Raises InputError if a name of `RecordsConfig.photos_of` could not stand in a list."""
+def check_photos_of(name: str, photos: str) -> None:
+    """Checks a value of `RecordsConfig.photos_of` for records of the data set `name`.
+
+    Raises:
+      InputError: the data set has terms of its own, or `photos` could not stand in a list of names.
+    """
+    if photos and get_dataset(name).research_only:
+        raise InputError(
+            f"records.photos_of {photos!r}: the photos of {name} have their own terms; it is for "
+            "annotations in a general format, such as csv or coco."
+        )
     if photos and not re.fullmatch(r"[\w.-]+", photos):
         raise InputError(
             f"records.photos_of {photos!r}: a name of a data set has letters, digits, '_', '-' and "

@@ -152,7 +152,8 @@ def plan_build(
 
     Raises:
       InputError: there is nothing to build, a detector lacks its model, whole photos are to be
-        recorded by another box source than the landmarks, or `photos_of` is no name.
+        recorded by another box source than the landmarks, or `photos_of` is no name or does not
+        go with the data set.
     """
     began = time.monotonic()
     if boxes != LANDMARKS and config.crop.of == "photo":
@@ -162,7 +163,7 @@ def plan_build(
         )
     if boxes in DETECTORS:
         get_detector(boxes, detector_model)
-    check_photos_of(config.photos_of)
+    check_photos_of(dataset, config.photos_of)
     entries = list_entries(dataset, root, points)
     crowded: frozenset[tuple[Path, int]] = frozenset()
     if config.crop.of == "photo":

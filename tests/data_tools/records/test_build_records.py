@@ -191,4 +191,6 @@ def test_photos_of_a_csv_keep_the_name_of_their_data_set(tmp_path):
     wrong = replace(config, photos_of="mtfl (csv), lfw")
     with pytest.raises(InputError, match="photos_of 'mtfl"):
         build_records("csv", root, tmp_path / "wrong", wrong, workers=1)
+    with pytest.raises(InputError, match="own terms"):
+        build_records("mtfl", root, tmp_path / "wrong", config, workers=1)
     assert not (tmp_path / "wrong").exists()
