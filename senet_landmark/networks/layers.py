@@ -48,7 +48,7 @@ def batch_norm(
             outputs, batch_mean, batch_variance = tf.nn.fused_batch_norm(
                 inputs, gamma, beta, epsilon=epsilon, is_training=True
             )
-            share = 1 - _early_decay(decay)
+            share = 1 - early_decay(decay, tf.train.get_global_step())
             for average, value in ((mean, batch_mean), (variance, batch_variance)):
                 update = tf.assign_sub(average, share * (average - value))
                 tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update)
@@ -59,8 +59,12 @@ def batch_norm(
         return outputs if activation_fn is None else activation_fn(outputs)
 
 
-def _early_decay(decay: float) -> tf.Tensor | float:
-    step = tf.train.get_global_step()
+def early_decay(decay: float, step: tf.Tensor | None) -> tf.Tensor | float:
+    """The decay of a moving average after `step` updates, with which it follows quickly at first.
+
+    (1 + step) / (10 + step), `decay` at most, as in `tf.train.ExponentialMovingAverage`; without
+    a step, `decay`.
+    """
     if step is None:
         return decay
     step = tf.cast(step, tf.float32)

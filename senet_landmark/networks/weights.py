@@ -1,4 +1,4 @@
-"""Reads a network's weights from a session, and assigns them in a session."""
+"""Assigns a network's weights in a session."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -32,14 +32,3 @@ def assign_weights(session: tf.Session, weights: Weights, where: str) -> None:
         feed[variable.initializer.inputs[1]] = value
     # One run of all initialisers with fed values; `variable.load` would need one run per variable.
     session.run([variable.initializer for variable in variables], feed)
-
-
-def current_weights(
-    session: tf.Session, average: tf.train.ExponentialMovingAverage | None
-) -> Weights:
-    """The model's weights in a training session; the moving average where a variable has one."""
-    variables = slim.get_model_variables()
-    averages = [(average.average(v) if average else None) for v in variables]
-    fetches = [v if a is None else a for v, a in zip(variables, averages, strict=True)]
-    values = session.run(fetches)
-    return {v.op.name: value for v, value in zip(variables, values, strict=True)}

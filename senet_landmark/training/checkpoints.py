@@ -30,6 +30,7 @@ from senet_landmark.errors import InputError
 from senet_landmark.io.files import read_json, require_folder, write_json
 from senet_landmark.networks.weights import Weights
 from senet_landmark.training.distributed.cluster import is_lost_connection
+from senet_landmark.training.moving_average import SUFFIX
 from senet_landmark.training.task_stopping import TaskHistory
 
 SHAPE_MODEL = "shape_model.json"
@@ -170,11 +171,10 @@ def read_weights(prefix: str) -> Weights:
     except (tf.errors.OpError, ValueError) as error:
         raise InputError(f"{prefix}: the checkpoint cannot be read ({error}).") from error
     names = set(reader.get_variable_to_shape_map())
-    averaged = "/ExponentialMovingAverage"
     return {
-        name: reader.get_tensor(name + averaged if name + averaged in names else name)
+        name: reader.get_tensor(name + SUFFIX if name + SUFFIX in names else name)
         for name in names
-        if not name.endswith(averaged)
+        if not name.endswith(SUFFIX)
     }
 
 

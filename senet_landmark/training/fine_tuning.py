@@ -26,6 +26,7 @@ from senet_landmark.frozen.thaw import with_batch_norm
 from senet_landmark.networks.model import build_model
 from senet_landmark.networks.weights import Weights, assign_weights
 from senet_landmark.runtime import session_config
+from senet_landmark.training.moving_average import MovingAverage
 from senet_landmark.training.run_start import Start, network_description, read_start
 
 SAMPLE_FACES = 256
@@ -166,9 +167,7 @@ def initial_weights(
     )
 
 
-def assign_start(
-    session: tf.Session, weights: Weights, average: tf.train.ExponentialMovingAverage | None
-) -> None:
+def assign_start(session: tf.Session, weights: Weights, average: MovingAverage | None) -> None:
     """Assigns first weights to the model variables of the session's graph and to their averages.
 
     Variables that `weights` lacks keep their values, and their averages get the same values.
@@ -177,7 +176,7 @@ def assign_start(
     Args:
       session: session whose variables are initialised.
       weights: weights from `initial_weights`.
-      average: the moving average of the model variables, or None.
+      average: the moving averages of the model variables, or None.
 
     Raises:
       InputError: a value and its variable have different shapes.

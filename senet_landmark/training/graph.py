@@ -10,6 +10,7 @@ from senet_landmark.config import Config
 from senet_landmark.data.input_pipeline import BatchMaker, batches
 from senet_landmark.losses import Tensors, loss_terms
 from senet_landmark.networks.model import build_model
+from senet_landmark.training.moving_average import MovingAverage
 from senet_landmark.training.optimisation import gradients_of, learning_rate, update_operation
 
 
@@ -28,7 +29,7 @@ class TrainingGraph:
       progress: float32 scalar to be fed, share of the run that is done, 0 to 1.
       switches: float32 [T] to be fed, 1 for a task that is trained, 0 for a stopped one.
       update: operation that runs one training step.
-      average: moving average of the weights, or None.
+      average: moving averages of the weights, or None.
       saved: the variables of a checkpoint.
       saver: saver of `saved`.
     """
@@ -43,7 +44,7 @@ class TrainingGraph:
     progress: tf.Tensor
     switches: tf.Tensor
     update: tf.Operation
-    average: tf.train.ExponentialMovingAverage | None
+    average: MovingAverage | None
     saved: list[tf.Variable]
     saver: tf.train.Saver
 

@@ -13,11 +13,11 @@ import tensorflow.compat.v1 as tf
 from senet_landmark.config import TrainConfig, to_json
 from senet_landmark.errors import InputError
 from senet_landmark.io.files import write_json
-from senet_landmark.networks.weights import current_weights
 from senet_landmark.training import checkpoints
 from senet_landmark.training.checkpoints import RunState
 from senet_landmark.training.fine_tuning import assign_start
 from senet_landmark.training.graph import TrainingGraph
+from senet_landmark.training.moving_average import current_weights
 from senet_landmark.training.optimisation import check_finite
 from senet_landmark.training.process import Process
 from senet_landmark.training.progress import Progress

@@ -10,6 +10,7 @@ import tf_slim as slim
 from senet_landmark.config import ScheduleConfig, TrainConfig
 from senet_landmark.data.input_pipeline import BatchMaker
 from senet_landmark.errors import InputError
+from senet_landmark.training.moving_average import MovingAverage
 
 
 def learning_rate(config: ScheduleConfig, step: tf.Tensor, progress: tf.Tensor) -> tf.Tensor:
@@ -49,7 +50,7 @@ def update_operation(
     step: tf.Tensor,
     options: TrainConfig,
     updates: Sequence[tf.Operation] = (),
-) -> tuple[tf.Operation, tf.train.ExponentialMovingAverage | None]:
+) -> tuple[tf.Operation, MovingAverage | None]:
     """One step of Adam, then an update of the moving averages of the weights.
 
     Args:
@@ -61,7 +62,7 @@ def update_operation(
       updates: updates of the batch-norm averages, which run in the same step.
 
     Returns:
-      The operation, and the moving average, or None if `options` has no decay.
+      The operation, and the moving averages, or None if `options` has no decay.
     """
     if options.gradient_clip:
         gradients, _ = tf.clip_by_global_norm(gradients, options.gradient_clip)
@@ -70,10 +71,9 @@ def update_operation(
         update = tf.train.AdamOptimizer(rate).apply_gradients(pairs, step)
     if not options.ema_decay:
         return update, None
-    # With num_updates the average follows quickly in the first steps of a run.
-    average = tf.train.ExponentialMovingAverage(options.ema_decay, num_updates=step)
     with tf.control_dependencies([update]):
-        return average.apply(slim.get_model_variables()), average
+        average = MovingAverage(slim.get_model_variables(), options.ema_decay, step)
+    return average.update, average
 
 
 def check_finite(

@@ -17,9 +17,10 @@ from senet_landmark.face import geometry
 from senet_landmark.io.images import decode_photo
 from senet_landmark.networks.model import build_model
 from senet_landmark.networks.registry import get_network
-from senet_landmark.networks.weights import assign_weights, current_weights
+from senet_landmark.networks.weights import assign_weights
 from senet_landmark.training import checkpoints
 from senet_landmark.training.fine_tuning import assign_start
+from senet_landmark.training.moving_average import current_weights
 from senet_landmark.training.optimisation import gradients_of, update_operation
 
 MAPS = NetworkConfig(width=0.125)
