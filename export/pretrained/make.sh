@@ -71,11 +71,12 @@ mixed records records records records-turned-far records-ytf records-ytf records
 train --train.more-records records records-turned-far records-ytf records-aflw "${unmirrored[@]}" \
   --run far --train.start-from far-mirrored --steps 1300 --schedule.initial 5e-4 --augment.light 0.45
 freeze far
-average() { # BEFORE AFTER SHARE OUT
+average() { # BEFORE AFTER SHARE OUT RECORDS
   [ -e "$4" ] || python "$here/../../benchmarks/average_models.py" "$1" "$2" --share "$3" --out "$4" \
-    --records records records-turned-far records-ytf
+    --records "${@:5}"
 }
-average second.pb far.pb 0.5 third.pb
+visible=(records records-turned-far records-ytf)
+average second.pb far.pb 0.5 third.pb "${visible[@]}"
 
 # Lips of other tones and heights, and the mean again.
 lips() { # OUT START STEPS RATE SHARE
@@ -86,11 +87,18 @@ lips() { # OUT START STEPS RATE SHARE
 }
 lips lips-first third.pb 1800 7e-4 0.5
 lips lips lips-first.pb 1600 6e-4 0.6
-average third.pb lips.pb 0.7 senet-68.pb
-senet-landmark train --preset senet_3d --records records-aflw --run senet-68-3d \
-  --train.start-from "$PWD/second.pb" --steps 2500 --schedule.initial 1e-3 --schedule.final 1e-5 \
-  --train.more-records records-aflw records-aflw records-turned-3d records
-freeze senet-68-3d
+average third.pb lips.pb 0.7 senet-68.pb "${visible[@]}"
+
+# With the true jaw and depth, in the same way.
+deep=(--preset senet_3d --records records-aflw --train.more-records records-aflw records-aflw
+  records-turned-3d records)
+senet-landmark train "${deep[@]}" --run deep --train.start-from "$PWD/second.pb" --steps 2500 \
+  --schedule.initial 1e-3 --schedule.final 1e-5
+freeze deep
+senet-landmark train "${deep[@]}" records "${unmirrored[@]}" --run deep-lips --steps 1500 \
+  --train.start-from "$PWD/deep.pb" --schedule.initial 6e-4 --augment.light 0.45 --augment.lips 0.5
+freeze deep-lips
+average deep.pb deep-lips.pb 0.7 senet-68-3d.pb records-aflw records-turned-3d records
 
 # The large model labels MTFL and 300W. The model with attributes learns from the labels of MTFL, the
 # small model from all these labels and the annotations.
@@ -117,7 +125,7 @@ train --train.more-records records records-turned-far records-ytf records-aflw "
   "${unmirrored[@]}" --run small-lips --train.start-from small-lips-mirrored --steps 1200 \
   --schedule.initial 4e-4
 freeze small-lips
-average small-before.pb small-lips.pb 0.5 senet-68-small.pb
+average small-before.pb small-lips.pb 0.5 senet-68-small.pb "${visible[@]}"
 
 for name in senet-68 senet-68-small senet-68-3d senet-68-attributes; do
   senet-landmark convert --model $name.pb --to onnx
