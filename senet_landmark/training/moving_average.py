@@ -23,6 +23,9 @@ class MovingAverage:
       variables: the variables.
       decay: decay of the averages, 0 to 1.
       step: number of updates so far (`layers.early_decay`).
+
+    Attributes:
+      update: operation that moves all averages towards the variables' values.
     """
 
     def __init__(self, variables: Sequence[tf.Variable], decay: float, step: tf.Tensor):
