@@ -106,10 +106,15 @@ label senet-68.pb mtfl "$data/mtfl" mtfl
 label senet-68.pb 300w_lp "$data/300W_LP" 300w
 attributes --run attributes-mirrored --train.start-from "$PWD/senet-68.pb" --steps 3000 "${slow[@]}" \
   --train.ema-decay 0.999 --train.more-records records-mtfl records records-ytf
-attributes --run senet-68-attributes --train.start-from attributes-mirrored --steps 1500 \
+attributes --run attributes-before --train.start-from attributes-mirrored --steps 1500 \
   --schedule.initial 5e-4 "${unmirrored[@]}" \
   --train.more-records records records records records-turned records-ytf records-ytf
-freeze senet-68-attributes
+freeze attributes-before
+attributes --run attributes-lips --train.start-from "$PWD/attributes-before.pb" --steps 1400 \
+  --schedule.initial 6e-4 "${unmirrored[@]}" --augment.light 0.45 --augment.lips 0.5 \
+  --train.more-records records records records records-turned-far records-ytf records-ytf records-aflw
+freeze attributes-lips
+average attributes-before.pb attributes-lips.pb 0.5 senet-68-attributes.pb "${visible[@]}"
 train --preset senet_small --run small-start --steps 3500
 mixed records records-300w records-300w records-turned records-ytf records-ytf records-mtfl \
   --preset senet_small --run small-mirrored --train.start-from small-start --steps 35000 \
