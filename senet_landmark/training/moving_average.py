@@ -15,9 +15,9 @@ SUFFIX = "/ExponentialMovingAverage"
 class MovingAverage:
     """The exponential moving averages of variables.
 
-    `tf.train.ExponentialMovingAverage` asks with every variable whether it is initialised, three
-    conditionals each: half of a training graph's operations. Here variables and averages are to be
-    initialised in one call, by `tf.global_variables_initializer`, from the same values.
+    `tf.train.ExponentialMovingAverage` asks with every variable whether it is initialised, by
+    conditionals that are most of its operations. Here variables and averages are to be initialised
+    in one call, by `tf.global_variables_initializer`, from the same values.
 
     Args:
       variables: the variables.

@@ -8,7 +8,7 @@ import tf_slim as slim
 from senet_landmark.training.moving_average import MovingAverage, current_weights
 
 DECAY = 0.5
-"""So low that it limits the early decay from the eighth update on."""
+"""So low that it limits the early decay after eight updates."""
 
 
 def variable(name):
@@ -20,7 +20,7 @@ def test_averages_begin_as_their_variables_and_follow_as_numpys_and_tensorflows(
     with tf.Graph().as_default() as graph, tf.Session() as session:
         weights, step = [variable("first"), variable("second")], tf.Variable(0)
         mine = MovingAverage(weights, DECAY, step)
-        # A second one of the same names, on a name scope of its own.
+        # TensorFlow's, under other names.
         own = tf.train.ExponentialMovingAverage(DECAY, num_updates=step, name="Own")
         updates = tf.group(mine.update, own.apply(weights))
         moved = [tf.assign_add(weight, tf.random_normal([3])) for weight in weights]
