@@ -11,11 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from held_out import held_out_faces, point_errors
 from senet_landmark.data.lips import change_lips
-from senet_landmark.export.engines.registry import load_engine
-from senet_landmark.export.freezing.recorded_faces import recorded_faces
-from senet_landmark.frozen.contract import load_contract
-from senet_landmark.frozen.models import find_model
 
 MOST = 500
 """Faces of each folder."""
@@ -29,31 +26,21 @@ def main() -> None:
     options = parser.parse_args()
     print("| model | records | faces | mouth, % | others | mouth, other lips | others |")
     print("|---|---|---:|---|---|---|---|")
-    for name in options.models:
-        path = find_model(name)
-        contract = load_contract(path)
-        engine, scheme = load_engine(path, contract), contract.landmark_scheme
+    for name, folder, engine, scheme, faces in held_out_faces(options.models, options.records):
         mouth = np.isin(np.arange(scheme.points), scheme.groups["mouth"])
-        for folder in options.records:
-            faces = recorded_faces(folder, contract.scheme, contract.crop, contract.size)
-            crops, truth = faces.crops(MOST), faces.landmarks(MOST).astype(np.float32)
-            generator = np.random.default_rng(0)
-            changed = [
-                change_lips(crop, points, scheme, generator)
-                for crop, points in zip(crops, truth, strict=True)
-            ]
-            cells = []
-            pairs = (crops, truth), tuple(map(np.stack, zip(*changed, strict=True)))
-            for pictures, points in pairs:
-                first, second = (points[:, corner] for corner in scheme.outer_eye_corners)
-                eyes = np.linalg.norm(second - first, axis=1)
-                found = np.concatenate(
-                    [engine(pictures[i : i + 32])["landmarks"] for i in range(0, len(crops), 32)]
-                )
-                errors = 100 * np.linalg.norm(found - points, axis=2) / eyes[:, None]
-                cells += [np.nanmean(errors[:, which]) for which in (mouth, ~mouth)]
-            figures = " | ".join(f"{value:.2f}" for value in cells)
-            print(f"| {name} | {folder.name} | {len(crops)} | {figures} |")
+        crops, truth = faces.crops(MOST), faces.landmarks(MOST).astype(np.float32)
+        generator = np.random.default_rng(0)
+        changed = [
+            change_lips(crop, points, scheme, generator)
+            for crop, points in zip(crops, truth, strict=True)
+        ]
+        cells = []
+        pairs = (crops, truth), tuple(map(np.stack, zip(*changed, strict=True)))
+        for pictures, points in pairs:
+            errors = point_errors(engine, pictures, points, scheme)
+            cells += [np.nanmean(errors[:, which]) for which in (mouth, ~mouth)]
+        figures = " | ".join(f"{value:.2f}" for value in cells)
+        print(f"| {name} | {folder.name} | {len(crops)} | {figures} |")
 
 
 if __name__ == "__main__":

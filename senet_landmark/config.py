@@ -215,6 +215,11 @@ class TrainConfig:
     """Folders of more records, whose training faces are added; a folder that is given twice is used
     twice as often. Faces that share an identity with a held-out face of the run's main records are
     left out. Validation uses the main records only."""
+    even_skin: float = 0.0
+    """Dark faces more often than they are in the records: a group of n faces, by the skin tone in
+    their photos, is drawn in proportion to n to the power of 1 less this. 0: as often as they are;
+    0.5: by the root; 1: each tone as often as the others (`senet_landmark/data/even_sampling.py`).
+    """
     patience: int = 0
     """The run ends after this many validations in a row without a lower NME; 0: it does not."""
     max_corrupt: int = 100
@@ -282,6 +287,8 @@ def check_config(config: Config) -> None:
             raise InputError(f"schedule.{name} must be above 0.")
     if not 0 <= config.train.ema_decay < 1:
         raise InputError(f"train.ema_decay must be in [0, 1), not {config.train.ema_decay}.")
+    if not 0 <= config.train.even_skin <= 1:
+        raise InputError(f"train.even_skin must be in [0, 1], not {config.train.even_skin}.")
     if not 0 < config.network.dropout_keep <= 1:
         raise InputError("network.dropout_keep must be in (0, 1].")
     if not config.network.width > 0:

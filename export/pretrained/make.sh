@@ -64,12 +64,13 @@ records records-turned-3d --dataset 300w_lp --root turned-far --points pts_3d
 records records-aflw --dataset csv --root "$data/aflw2000_3d" --points 300w_68_3d \
   --records.photos-of aflw2000
 label second.pb mtfl "$data/mtfl" mtfl-by-second
-lit=(--augment.light 0.45 --train.no-keep-best)
+light=(--augment.light 0.45)
 mixed records records records records-turned-far records-ytf records-ytf records-mtfl-by-second \
   records-aflw records-aflw \
-  --run far-mirrored --train.start-from second.pb --steps 4000 "${slow[@]}" "${lit[@]}"
+  --run far-mirrored --train.start-from second.pb --steps 4000 "${slow[@]}" "${light[@]}" \
+  --train.no-keep-best
 train --train.more-records records records-turned-far records-ytf records-aflw "${unmirrored[@]}" \
-  --run far --train.start-from far-mirrored --steps 1300 --schedule.initial 5e-4 --augment.light 0.45
+  --run far --train.start-from far-mirrored --steps 1300 --schedule.initial 5e-4 "${light[@]}"
 freeze far
 average() { # BEFORE AFTER SHARE OUT RECORDS
   [ -e "$4" ] || python "$here/../../benchmarks/average_models.py" "$1" "$2" --share "$3" --out "$4" \
@@ -81,7 +82,7 @@ average second.pb far.pb 0.5 third.pb "${visible[@]}"
 # Lips of other tones and heights, and the mean again.
 lips() { # OUT START STEPS RATE SHARE
   train --train.more-records records records-turned-far records-ytf records-aflw records-aflw \
-    "${unmirrored[@]}" --augment.light 0.45 --run "$1" --train.start-from "$PWD/$2" --steps "$3" \
+    "${unmirrored[@]}" "${light[@]}" --run "$1" --train.start-from "$PWD/$2" --steps "$3" \
     --schedule.initial "$4" --augment.lips "$5"
   freeze "$1"
 }
@@ -96,7 +97,7 @@ senet-landmark train "${deep[@]}" --run deep --train.start-from "$PWD/second.pb"
   --schedule.initial 1e-3 --schedule.final 1e-5
 freeze deep
 senet-landmark train "${deep[@]}" records "${unmirrored[@]}" --run deep-lips --steps 1500 \
-  --train.start-from "$PWD/deep.pb" --schedule.initial 6e-4 --augment.light 0.45 --augment.lips 0.5
+  --train.start-from "$PWD/deep.pb" --schedule.initial 6e-4 "${light[@]}" --augment.lips 0.5
 freeze deep-lips
 average deep.pb deep-lips.pb 0.7 senet-68-3d.pb records-aflw records-turned-3d records
 
@@ -111,7 +112,7 @@ attributes --run attributes-before --train.start-from attributes-mirrored --step
   --train.more-records records records records records-turned records-ytf records-ytf
 freeze attributes-before
 attributes --run attributes-lips --train.start-from "$PWD/attributes-before.pb" --steps 1400 \
-  --schedule.initial 6e-4 "${unmirrored[@]}" --augment.light 0.45 --augment.lips 0.5 \
+  --schedule.initial 6e-4 "${unmirrored[@]}" "${light[@]}" --augment.lips 0.5 \
   --train.more-records records records records records-turned-far records-ytf records-ytf records-aflw
 freeze attributes-lips
 average attributes-before.pb attributes-lips.pb 0.5 senet-68-attributes.pb "${visible[@]}"
@@ -122,7 +123,7 @@ mixed records records-300w records-300w records-turned records-ytf records-ytf r
 last --preset senet_small --run small-before --train.start-from small-mirrored --steps 1500 \
   --schedule.initial 4e-4
 freeze small-before
-small=(--preset senet_small --augment.light 0.45 --augment.lips 0.4 --train.no-keep-best)
+small=(--preset senet_small "${light[@]}" --augment.lips 0.4 --train.no-keep-best)
 mixed records-300w records-300w records-turned-far records-ytf records-ytf records-mtfl records-aflw \
   records-aflw "${small[@]}" --run small-lips-mirrored --train.start-from "$PWD/small-before.pb" \
   --steps 6000 --schedule.initial 2.5e-3 --schedule.final 1e-5

@@ -23,6 +23,7 @@ from senet_landmark.data.augment import (
     tone_curves,
     turned_poses,
 )
+from senet_landmark.data.even_sampling import drawn
 from senet_landmark.data.lips import change_lips
 from senet_landmark.data.record_store import RecordStore
 from senet_landmark.face import geometry
@@ -85,6 +86,7 @@ class BatchMaker:
       attributes: names of the records' attributes; some change when a face is mirrored.
       poses: yaw, pitch and roll of all records in degrees [M, 3]; None: those of the records.
       shape_model: makes the ASM copies of the landmarks; None: batches have no copies.
+      weights: how often each record is drawn beside the others, float64 [M]; None: all equally.
     """
 
     store: RecordStore
@@ -97,16 +99,25 @@ class BatchMaker:
     attributes: tuple[str, ...] = ()
     poses: np.ndarray | None = None
     shape_model: ShapeModel | None = None
+    weights: np.ndarray | None = None
 
     def indices(self, step: int) -> np.ndarray:
-        """Indices of the records of a step, int64 [batch_size]; each epoch is a permutation."""
+        """Indices of the records of a step, int64 [batch_size].
+
+        Each epoch is a permutation; with `weights` one of as many records, of which some are drawn
+        several times.
+        """
         count = len(self.store)
         positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         epochs, offsets = np.divmod(positions, count)
         if not self.shuffle:
             return offsets
         orders = {int(e): _epoch_order(self.seed, int(e), count) for e in np.unique(epochs)}
-        return np.array([orders[int(e)][i] for e, i in zip(epochs, offsets, strict=True)])
+        places = np.array([orders[int(e)][i] for e, i in zip(epochs, offsets, strict=True)])
+        if self.weights is None:
+            return places
+        starts = [np.random.default_rng([self.seed, int(e), 2]).random() for e in epochs]
+        return drawn(self.weights, places, np.array(starts))
 
     @property
     def parts(self) -> int:

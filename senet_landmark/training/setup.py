@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from senet_landmark.config import NO_AUGMENTATION, Config, LossConfig
+from senet_landmark.data.even_sampling import even_weights, tones_of
 from senet_landmark.data.identities import check_splits_apart, identities
 from senet_landmark.data.input_pipeline import BatchMaker, shape_model_of, true_poses
 from senet_landmark.data.record_store import Adapt, RecordStore
@@ -115,6 +116,7 @@ def training_maker(
         seed=options.seed + part * 1_000_003,
         poses=_true_poses(config, store),
         shape_model=_shape_model(config.loss, all_faces, resumed),
+        weights=even_weights(tones_of(store), options.even_skin) if options.even_skin else None,
     )
 
 
