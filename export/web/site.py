@@ -1,6 +1,7 @@
 """The folder with which a browser runs a model: page, scripts, models, onnxruntime-web."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +24,11 @@ from senet_landmark.export.page.page import (
 from senet_landmark.export.page.page import TEMPLATES as PAGE_TEMPLATES
 from senet_landmark.export.video import tracking
 from senet_landmark.export.web.onnxruntime_web import FILES, runtime_folder, runtime_version
-from senet_landmark.face import roll
+from senet_landmark.face import expressions, roll
 from senet_landmark.face.attributes import get_attribute
 from senet_landmark.face.boxes import LANDMARKS
 from senet_landmark.face.pose import MEAN_FACE_3D, STABLE_POINTS, points_to_fit
-from senet_landmark.face.scheme_conversion import can_convert
+from senet_landmark.face.scheme_conversion import can_convert, convert
 from senet_landmark.face.schemes import Scheme
 from senet_landmark.frozen.contract import Contract, check_digest, contract_path, save_contract
 from senet_landmark.io.files import folder_written_whole, read_json, write_json
@@ -35,14 +36,15 @@ from senet_landmark.io.files import folder_written_whole, read_json, write_json
 TEMPLATES = Path(__file__).parent / "templates"
 
 MODULES = (
-    "geometry.js", "pose.js", "blazeface.js", "passes.js", "model.js", "predictor.js", "answer.js",
+    "geometry.js", "pose.js", "expression.js", "blazeface.js", "passes.js", "model.js", "predictor.js",
+    "answer.js",
 )  # fmt: skip
 """The ES modules, which a page of one's own can use, too."""
 
 SETTINGS = "page.json"
 """File with what the scripts take from this package."""
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of `SETTINGS`; its modules refuse another one."""
 
 MODEL, DETECTOR, RUNTIME = "model", "detector", "onnxruntime"
@@ -67,6 +69,7 @@ CONSTANTS = {
     predictor: ("PASSES", "FACE_PROBABILITY"),
     confidence: ("LEAST",),
     tracking: ("LEAST_CONFIDENCE",),
+    expressions: ("LEAST_FACING",),
 }  # fmt: skip
 """Module -> its constants that the scripts read."""
 
@@ -225,31 +228,53 @@ def settings(name: str, contract: Contract) -> dict[str, Any]:
 
 
 def scheme_settings(scheme: Scheme) -> dict[str, Any]:
-    """A landmark scheme for `pose.js`.
+    """A landmark scheme for `pose.js` and `expression.js`.
 
     `fit`: the points by which a pose is fitted, each as pairs of a landmark and its weight, and the
     same points of the mean face. `down`: weights of `stable` points that give the face's vertical.
-    `mean_face`: all of it for a scheme that does not outline the face, else null.
+    `mean_face`: all of it for a scheme that does not outline the face, else null. `expression`: the
+    points by which a face is seen from the front, as `fit`; those that are measured, as pairs of a
+    landmark and its weight, none where one is unknown; and their depth. null: none are measured.
 
     Raises:
       InputError: the mean face cannot be fitted to the scheme.
     """
-    columns = []
-    for landmark in range(scheme.points):
-        points = np.zeros((scheme.points, 2))
-        points[landmark, 0] = 1
-        fitted, model = points_to_fit(points, scheme, least=4)
-        columns.append(fitted[:, 0])
-    parts = [
-        [[int(landmark), float(weights[landmark])] for landmark in np.flatnonzero(weights)]
-        for weights in np.stack(columns, axis=1)
-    ]
     is_outline = can_convert(scheme.name, "300w_68")
     return {
         "name": scheme.name,
         "mirror": scheme.mirror,
-        "fit": {"parts": parts, "model": model.tolist()},
+        "fit": _fit_settings(scheme, STABLE_POINTS),
         "stable": STABLE_POINTS.tolist(),
         "down": roll.face_down().tolist(),
         "mean_face": None if is_outline else MEAN_FACE_3D.tolist(),
+        "expression": _expression_settings(scheme) if expressions.can_measure(scheme) else None,
     }
+
+
+def _fit_settings(scheme: Scheme, fitted: np.ndarray) -> dict[str, Any]:
+    model = points_to_fit(np.zeros((scheme.points, 2)), scheme, 4, fitted)[1]
+    parts = _parts(scheme, lambda points: points_to_fit(points, scheme, 4, fitted)[0])
+    return {"parts": parts, "model": model.tolist()}
+
+
+def _expression_settings(scheme: Scheme) -> dict[str, Any]:
+    return {
+        "fit": _fit_settings(scheme, expressions.FITTED_POINTS),
+        "parts": _parts(scheme, lambda points: convert(points, scheme.name, expressions.SCHEME)),
+        "depth": expressions.FRONTAL_DEPTH.tolist(),
+    }
+
+
+def _parts(
+    scheme: Scheme, derived: Callable[[np.ndarray], np.ndarray]
+) -> list[list[list[int | float]]]:
+    """For each derived point, pairs of a landmark and its weight; none where it is unknown."""
+    columns = []
+    for landmark in range(scheme.points):
+        points = np.zeros((scheme.points, 2))
+        points[landmark, 0] = 1
+        columns.append(np.nan_to_num(derived(points)[:, 0]))
+    return [
+        [[int(landmark), float(weights[landmark])] for landmark in np.flatnonzero(weights)]
+        for weights in np.stack(columns, axis=1)
+    ]

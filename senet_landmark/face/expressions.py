@@ -26,9 +26,10 @@ LEAST_FACING = 0.5
 """Smallest cosine of the angle between the face and the camera, 60 degrees, for a measure: beyond,
 half of the face is hidden, and errors across the face are more than doubled."""
 
-_SCHEME = "300w_68"
+SCHEME = "300w_68"
+"""The scheme that is measured; others are converted to it."""
 
-_FITTED = STABLE_POINTS[STABLE_POINTS > 26]
+FITTED_POINTS = STABLE_POINTS[STABLE_POINTS > 26]
 """Points that the mean face is fitted to: not the brows, or raised ones would look like a turn."""
 
 _EYES = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))
@@ -39,10 +40,11 @@ _MOUTH = (60, 61, 62, 63, 64, 65, 66, 67)
 
 _BROWS = (range(17, 22), range(22, 27))
 
-_DEPTH = MEAN_FACE_3D[:, 2].astype(np.float64)
+FRONTAL_DEPTH = MEAN_FACE_3D[:, 2].astype(np.float64)
+"""Depth of each of the 68 points on the mean face, float64 [68]."""
 # An upper lid meets the lower one when the eye closes: both get the same depth, the mean of theirs.
 for _upper, _lower in ((37, 41), (38, 40), (43, 47), (44, 46)):
-    _DEPTH[[_upper, _lower]] = _DEPTH[[_upper, _lower]].mean()
+    FRONTAL_DEPTH[[_upper, _lower]] = FRONTAL_DEPTH[[_upper, _lower]].mean()
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def can_measure(scheme: Scheme | str) -> bool:
     Raises:
       InputError: no scheme has this name.
     """
-    return can_convert(_name_of(scheme), _SCHEME)
+    return can_convert(_name_of(scheme), SCHEME)
 
 
 def expression_of(points: ArrayLike, scheme: Scheme | str) -> Expression | None:
@@ -133,11 +135,11 @@ def frontal_landmarks(points: ArrayLike, scheme: Scheme | str) -> NDArray[np.flo
       than 60 degrees.
     """
     name = _name_of(scheme)
-    rotation, scale, translation = fitted_camera(points, name, _FITTED)
+    rotation, scale, translation = fitted_camera(points, name, FITTED_POINTS)
     if rotation[2, 2] < LEAST_FACING:
         return None
-    seen = (convert(np.asarray(points, np.float64), name, _SCHEME) - translation) / scale
-    in_plane = seen - _DEPTH[:, None] * rotation[:2, 2]
+    seen = (convert(np.asarray(points, np.float64), name, SCHEME) - translation) / scale
+    in_plane = seen - FRONTAL_DEPTH[:, None] * rotation[:2, 2]
     return in_plane @ np.linalg.inv(rotation[:2, :2]).T
 
 

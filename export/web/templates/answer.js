@@ -15,7 +15,12 @@ function faceJson(face, predictor) {
   for (const name of ["score", "confidence"])
     if (Number.isFinite(face[name])) fields[name] = round(face[name], 4);
   if (face.uncertainty.every(Number.isFinite)) fields.uncertainty = rounded(face.uncertainty);
-  if (face.pose) fields.pose = Object.fromEntries(ANGLES.map((name, i) => [name, round(face.pose[i])]));
+  for (const [name, pose] of [["pose", face.pose], ["pose_3d", face.pose3d]])
+    if (pose) fields[name] = Object.fromEntries(ANGLES.map((angle, i) => [angle, round(pose[i])]));
+  if (face.expression) {
+    const measured = Object.entries(face.expression).filter(([, value]) => Number.isFinite(value));
+    fields.expression = Object.fromEntries(measured.map(([name, value]) => [name, round(value, 4)]));
+  }
   const attributes = Object.entries(face.attributes)
     .map(([name, [label, probability]]) => [name, {class: label, probability: round(probability, 4)}]);
   if (attributes.length) fields.attributes = Object.fromEntries(attributes);

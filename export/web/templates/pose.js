@@ -31,7 +31,7 @@ export function eulerAngles([[xx, xy, xz], [, yy, yz], [, zy, zz]]) {
 export const turnedPose = (pose, roll) =>
   roll ? eulerAngles(product(about(2, roll), rotationMatrix(pose))) : pose;
 
-function inverse([[a, b, c], [d, e, f], [g, h, i]]) { // of a symmetric matrix; null: it has none
+function inverse([[a, b, c], [d, e, f], [g, h, i]]) { // null: there is none
   const minors = [[e * i - f * h, c * h - b * i, b * f - c * e],
     [f * g - d * i, a * i - c * g, c * d - a * f], [d * h - e * g, b * g - a * h, a * e - b * d]];
   const determinant = a * minors[0][0] + b * minors[1][0] + c * minors[2][0];
@@ -39,7 +39,7 @@ function inverse([[a, b, c], [d, e, f], [g, h, i]]) { // of a symmetric matrix; 
 }
 
 // Rotation, scale and shift that best map `model` [[x, y, z]] to `points` [[x, y]]; null: none fits.
-function fitScaledOrthographic(points, model) {
+export function fitScaledOrthographic(points, model) {
   const centre2d = mean(points), centre3d = mean(model);
   const x = columns(points.map(point => point.map((value, axis) => value - centre2d[axis])));
   const shape = columns(model.map(point => point.map((value, axis) => value - centre3d[axis])));
@@ -75,14 +75,39 @@ function fitScaledOrthographic(points, model) {
   return {rotation: rotated, scale, shift: moved};
 }
 
-// The points that a pose is fitted to: each a weighted mean of landmarks.
-const fitPoints = (landmarks, {fit}) => fit.parts.map(part => [0, 1].map(axis =>
-  part.reduce((sum, [index, weight]) => sum + weight * landmarks[index][axis], 0)));
+// Points that are weighted means of landmarks; NaN for one without parts.
+export const weighted = (landmarks, parts) => parts.map(part => landmarks[0].map((_, axis) =>
+  part.length ? part.reduce((sum, [index, weight]) => sum + weight * landmarks[index][axis], 0) : NaN));
+
+// The points that a pose is fitted to.
+const fitPoints = (landmarks, {fit}) => weighted(landmarks, fit.parts);
 
 // [yaw, pitch, roll] in degrees; null where the landmarks fit no head.
 export function poseOf(landmarks, scheme) {
   const fitted = fitScaledOrthographic(fitPoints(landmarks, scheme), scheme.fit.model);
   return fitted && eulerAngles(fitted.rotation);
+}
+
+// The same of landmarks [[x, y, depth]]: the rotation nearest to them, at any place and size.
+export function poseOf3d(landmarks, scheme) {
+  const points = fitPoints(landmarks, scheme), {model} = scheme.fit, middles = [mean(points), mean(model)];
+  const [x, shape] = [points, model].map((all, i) =>
+    columns(all.map(point => point.map((value, axis) => value - middles[i][axis]))));
+  const moments = x.map(one => shape.map(other => dot(one, other)));
+  const size = Math.hypot(...moments.flat()) || 1;
+  let nearest = moments.map(row => row.map(value => value / size));
+  // The orthogonal factor of a matrix by Newton's iteration (Higham, SIAM J. Sci. Stat. Comput. 1986).
+  for (let step = 0; step < 100; step += 1) {
+    const back = inverse(nearest);
+    if (!back) return null; // the points lie in a plane, on a line or together
+    const next = nearest.map((row, i) => row.map((value, j) => (value + back[j][i]) / 2));
+    const change = Math.max(...next.flatMap((row, i) => row.map((value, j) => Math.abs(value - nearest[i][j]))));
+    nearest = next;
+    if (change < 1e-10) break;
+  }
+  const [[a, b, c], [d, e, f], last] = nearest;
+  const isMirrored = dot([b * f - c * e, c * d - a * f, a * e - b * d], last) < 0;
+  return isMirrored ? null : eulerAngles(nearest);
 }
 
 // The mean face on landmarks that do not outline the whole face.

@@ -7,15 +7,17 @@
 // A face: `landmarks` [[x, y]] in pixels with integers at their centres; `box` where it was looked
 // for; `score` of the detector, NaN for a box that was given; `confidence` 0 to 1, NaN if unknown;
 // `uncertainty`, each point's expected error in pixels; `pose` [yaw, pitch, roll] in degrees or null;
-// `attributes`, name -> [class, probability]; `depth` of each point in pixels or null.
+// `attributes`, name -> [class, probability]; `depth` of each point in pixels or null, and `pose3d`,
+// the pose of the points with their depth; `expression`, measure -> value, or null.
 
 import {anchorCentres, findFaces} from "./blazeface.js";
+import {expressionOf} from "./expression.js";
 import {apply, centre, cropBox, invert, photoBox, toCrop, warp} from "./geometry.js";
 import {loadModel, readJson} from "./model.js";
 import {makePasses} from "./passes.js";
-import {canonicalBox, poseOf, rollOfLandmarks, turnedPose} from "./pose.js";
+import {canonicalBox, poseOf, poseOf3d, rollOfLandmarks, turnedPose} from "./pose.js";
 
-const FORMAT_VERSION = 1; // of page.json
+const FORMAT_VERSION = 2; // of page.json
 const OUTPUTS = ["landmarks", "variance", "depth", "pose", "attributes"];
 
 // Raises an Error that says what is wrong with the folder's files.
@@ -55,8 +57,13 @@ function makePredictor(page, model, networks) {
       const given = isOfPhoto ? photoBox(photo) : box, passes = isOfPhoto ? 1 : constants.PASSES;
       const view = {photo, spec, scheme, constants};
       const outputs = await makePasses(forward, given, isOfPhoto ? NaN : roll ?? NaN, correction, view, passes);
-      const pose = outputs.pose ?? poseOf(outputs.landmarks, scheme);
-      found.push({...outputs, box: given, score, pose, attributes: named(outputs.attributes)});
+      const {landmarks, depth} = outputs;
+      found.push({
+        ...outputs, box: given, score, attributes: named(outputs.attributes),
+        pose: outputs.pose ?? poseOf(landmarks, scheme),
+        pose3d: depth && poseOf3d(landmarks.map(([x, y], i) => [x, y, depth[i]]), scheme),
+        expression: expressionOf(landmarks, scheme, constants),
+      });
     }
     return found;
   }

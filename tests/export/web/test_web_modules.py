@@ -15,7 +15,8 @@ from senet_landmark.export.inference.passes import Cropping, first_crops, next_c
 from senet_landmark.export.web.site import scheme_settings
 from senet_landmark.face import geometry, roll
 from senet_landmark.face.boxes import canonical_box
-from senet_landmark.face.pose import MEAN_FACE_3D, pose_of, rotation_matrix
+from senet_landmark.face.expressions import MEASURES, can_measure, expression_of
+from senet_landmark.face.pose import MEAN_FACE_3D, pose_of, pose_of_3d, rotation_matrix
 from senet_landmark.face.schemes import SCHEMES, get_scheme
 from senet_landmark.frozen.detector import anchor_centres
 from senet_landmark.frozen.runtimes import onnx_run, opencv_major
@@ -208,17 +209,18 @@ def test_tiles_are_equal(modules, constants):
 # --- landmarks -----------------------------------------------------------------------------------
 
 
-def made_face(scheme, settings, generator):
+def made_face(scheme, settings, generator, coordinates=2):
     """Landmarks of a head that looks somewhere: those of the mean face that the pose is fitted to,
-    and others anywhere among them."""
+    and others anywhere among them. With three coordinates they have their depth."""
     yaw, pitch, lean = generator.uniform((-60, -30, -180), (60, 30, 180))
-    turned = (MEAN_FACE_3D @ rotation_matrix(yaw, pitch, lean).T)[:, :2] * 100 + (200, 150)
-    points = generator.uniform(turned.min(0), turned.max(0), (scheme.points, 2))
-    model = np.array(settings["fit"]["model"]) @ rotation_matrix(yaw, pitch, lean).T
+    rotation, middle = rotation_matrix(yaw, pitch, lean).T, (200, 150, 0)
+    turned = (MEAN_FACE_3D @ rotation) * 100 + middle
+    points = generator.uniform(turned.min(0), turned.max(0), (scheme.points, 3))
+    model = np.array(settings["fit"]["model"]) @ rotation
     for part, place in zip(settings["fit"]["parts"], model, strict=True):
         for landmark, _ in part:
-            points[landmark] = place[:2] * 100 + (200, 150) + generator.normal(0, 1.5, 2)
-    return points
+            points[landmark] = place * 100 + middle + generator.normal(0, 1.5, 3)
+    return points[:, :coordinates]
 
 
 @pytest.mark.parametrize("name", sorted(SCHEMES))
@@ -240,6 +242,43 @@ def test_box_roll_and_pose_are_equal_in_every_scheme(modules, name):
         np.testing.assert_allclose(turned, roll.landmark_box(face, name, lean), atol=1e-3)
         assert own_roll == pytest.approx(roll.roll_of(face, name), abs=1e-3)
         np.testing.assert_allclose(pose, pose_of(face, name), atol=1e-2)
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMES))
+def test_expressions_are_equal_in_every_scheme(modules, constants, name):
+    scheme, generator = get_scheme(name), np.random.default_rng(8)
+    settings = scheme_settings(scheme)
+    faces = [made_face(scheme, settings, generator) for _ in range(30)]
+    found = called(
+        modules, "expression.js",
+        "return values[0].map(face => module.expressionOf(face, values[1], values[2]));",
+        [face.tolist() for face in faces], settings, constants,
+    )  # fmt: skip
+    expected = [expression_of(face, name) for face in faces]
+    told = [one is not None for one in expected]
+    assert can_measure(name) == any(told)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours is None) == (theirs is None)
+        if theirs is not None:
+            assert list(ours) == list(MEASURES)
+            np.testing.assert_allclose(list(ours.values()), list(vars(theirs).values()), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(SCHEMES))
+def test_poses_of_landmarks_with_depth_are_equal(modules, name):
+    scheme, generator = get_scheme(name), np.random.default_rng(9)
+    settings = scheme_settings(scheme)
+    faces = [made_face(scheme, settings, generator, coordinates=3) for _ in range(20)]
+    found = called(
+        modules, "pose.js",
+        "return values[0].map(face => module.poseOf3d(face, values[1]));",
+        [face.tolist() for face in faces], settings,
+    )  # fmt: skip
+    for face, ours in zip(faces, found, strict=True):
+        np.testing.assert_allclose(ours, pose_of_3d(face, name), atol=1e-4)
+    flat = [np.zeros((scheme.points, 3)).tolist()]
+    assert called(modules, "pose.js", "return module.poseOf3d(values[0][0], values[1]);",
+                  flat, settings) is None  # fmt: skip
 
 
 def test_landmarks_that_are_no_face_have_no_box(modules):
