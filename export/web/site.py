@@ -36,8 +36,8 @@ from senet_landmark.io.files import folder_written_whole, read_json, write_json
 TEMPLATES = Path(__file__).parent / "templates"
 
 MODULES = (
-    "geometry.js", "pose.js", "expression.js", "blazeface.js", "passes.js", "model.js", "predictor.js",
-    "answer.js",
+    "geometry.js", "pose.js", "expression.js", "blazeface.js", "passes.js", "model.js",
+    "predictor.js", "answer.js",
 )  # fmt: skip
 """The ES modules, which a page of one's own can use, too."""
 
