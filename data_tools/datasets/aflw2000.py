@@ -14,8 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import annotation_of, name_of, photos_and_annotations
-from senet_landmark.data_tools.datasets.mat_files import load_mat, points_of
+from senet_landmark.data_tools.datasets.reading.files import (
+    annotation_of,
+    name_of,
+    photos_and_annotations,
+)
+from senet_landmark.data_tools.datasets.reading.mat_files import load_mat, points_of
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, identity_of, sample_of
 from senet_landmark.data_tools.datasets.w300lp import pose_of_mat
 from senet_landmark.errors import InputError

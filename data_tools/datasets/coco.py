@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.annotated_faces import (
+from senet_landmark.data_tools.datasets.reading.annotated_faces import (
     AnnotatedFace,
     AnnotatedFile,
     Size,
@@ -33,8 +33,8 @@ from senet_landmark.data_tools.datasets.annotated_faces import (
     size_from,
     size_of_photo,
 )
-from senet_landmark.data_tools.datasets.files import files_with, scheme_with
-from senet_landmark.data_tools.datasets.point_names import indices_of
+from senet_landmark.data_tools.datasets.reading.files import files_with, scheme_with
+from senet_landmark.data_tools.datasets.reading.point_names import indices_of
 from senet_landmark.data_tools.datasets.samples import Entry, Sample
 from senet_landmark.errors import InputError
 from senet_landmark.io.annotation_tools import SCHEME, from_corner

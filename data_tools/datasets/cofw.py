@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import annotation_of, walk
+from senet_landmark.data_tools.datasets.reading.files import annotation_of, walk
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 from senet_landmark.io.images import MAX_PIXELS

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.annotated_faces import (
+from senet_landmark.data_tools.datasets.reading.annotated_faces import (
     AnnotatedFace,
     AnnotatedFile,
     Size,
@@ -34,12 +34,12 @@ from senet_landmark.data_tools.datasets.annotated_faces import (
     size_from,
     size_of_photo,
 )
-from senet_landmark.data_tools.datasets.files import (
+from senet_landmark.data_tools.datasets.reading.files import (
     files_with,
     refuse_entities,
     scheme_with,
 )
-from senet_landmark.data_tools.datasets.point_names import indices_of
+from senet_landmark.data_tools.datasets.reading.point_names import indices_of
 from senet_landmark.data_tools.datasets.samples import Entry, Sample
 from senet_landmark.errors import InputError
 from senet_landmark.face.schemes import SCHEMES, get_scheme

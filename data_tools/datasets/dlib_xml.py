@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import (
+from senet_landmark.data_tools.datasets.reading.files import (
     annotation_of,
     changed_at,
     faces_in,
@@ -38,7 +38,7 @@ from senet_landmark.data_tools.datasets.files import (
     refuse_entities,
     scheme_with,
 )
-from senet_landmark.data_tools.datasets.point_names import number_in, numbering
+from senet_landmark.data_tools.datasets.reading.point_names import number_in, numbering
 from senet_landmark.data_tools.datasets.samples import (
     Entry,
     Sample,

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.annotated_faces import (
+from senet_landmark.data_tools.datasets.reading.annotated_faces import (
     AnnotatedFace,
     AnnotatedFile,
     Size,
@@ -38,16 +38,16 @@ from senet_landmark.data_tools.datasets.annotated_faces import (
     size_from,
     size_of_photo,
 )
-from senet_landmark.data_tools.datasets.files import files_with, scheme_with
-from senet_landmark.data_tools.datasets.label_studio_tasks import (
+from senet_landmark.data_tools.datasets.reading.files import files_with, scheme_with
+from senet_landmark.data_tools.datasets.reading.label_studio_tasks import (
     Face,
     Region,
     Task,
     faces_of,
     tasks_in,
 )
-from senet_landmark.data_tools.datasets.orientation import upright_size
-from senet_landmark.data_tools.datasets.point_names import indices_of, number_in
+from senet_landmark.data_tools.datasets.reading.orientation import upright_size
+from senet_landmark.data_tools.datasets.reading.point_names import indices_of, number_in
 from senet_landmark.data_tools.datasets.samples import Entry, Sample
 from senet_landmark.errors import InputError
 from senet_landmark.face.schemes import SCHEMES

@@ -23,8 +23,8 @@ from senet_landmark.data_tools.datasets import (
     wflw,
     ytf,
 )
-from senet_landmark.data_tools.datasets.files import CONTOURS
-from senet_landmark.data_tools.datasets.orientation import (
+from senet_landmark.data_tools.datasets.reading.files import CONTOURS
+from senet_landmark.data_tools.datasets.reading.orientation import (
     as_annotated,
     as_sized,
     as_stored,

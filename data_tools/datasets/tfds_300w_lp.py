@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from senet_landmark.data_tools.datasets.reading.tfrecord_files import record_at, records_in
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
-from senet_landmark.data_tools.datasets.tfrecord_files import record_at, records_in
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import pose_from_para
 from senet_landmark.face.schemes import TRUE_JAW

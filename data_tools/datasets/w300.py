@@ -12,7 +12,11 @@ for training.
 from collections.abc import Iterator
 from pathlib import Path
 
-from senet_landmark.data_tools.datasets.files import annotation_of, name_of, photos_and_annotations
+from senet_landmark.data_tools.datasets.reading.files import (
+    annotation_of,
+    name_of,
+    photos_and_annotations,
+)
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, identity_of, sample_of
 from senet_landmark.io.pts import read_pts
 

@@ -19,8 +19,12 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import annotation_of, name_of, photos_and_annotations
-from senet_landmark.data_tools.datasets.mat_files import depth_of, load_mat, points_of
+from senet_landmark.data_tools.datasets.reading.files import (
+    annotation_of,
+    name_of,
+    photos_and_annotations,
+)
+from senet_landmark.data_tools.datasets.reading.mat_files import depth_of, load_mat, points_of
 from senet_landmark.data_tools.datasets.samples import Entry, Sample, sample_of
 from senet_landmark.errors import InputError
 from senet_landmark.face.pose import pose_from_para

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import (
+from senet_landmark.data_tools.datasets.reading.files import (
     annotation_of,
     fields_of,
     line_at,

@@ -18,7 +18,7 @@ subsets here, not a split: splits are made by identity.
 from collections.abc import Iterator
 from pathlib import Path
 
-from senet_landmark.data_tools.datasets.files import (
+from senet_landmark.data_tools.datasets.reading.files import (
     annotation_of,
     is_number,
     line_at,

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from senet_landmark.data_tools.datasets.mat_files import pose_para, view_files
+from senet_landmark.data_tools.datasets.reading.mat_files import pose_para, view_files
 from senet_landmark.data_tools.parallel import as_completed, worker_count
 from senet_landmark.data_tools.synthesis import look, shape, warp, wflw_tree
 from senet_landmark.data_tools.synthesis.mesh import Mesh, load_mesh, portrait, portrait_path

@@ -23,7 +23,7 @@ import numpy as np
 from tqdm import tqdm
 
 from senet_landmark.data_tools.datasets import w300lp
-from senet_landmark.data_tools.datasets.mat_files import load_mat, pose_para, view_files
+from senet_landmark.data_tools.datasets.reading.mat_files import load_mat, pose_para, view_files
 from senet_landmark.data_tools.datasets.samples import Entry
 from senet_landmark.data_tools.parallel import as_completed, worker_count
 from senet_landmark.data_tools.synthesis.turned_mesh import (

@@ -19,12 +19,11 @@ from tqdm import tqdm
 
 from senet_landmark.errors import InputError
 from senet_landmark.export.inference.align import LEAST_CHIP
-from senet_landmark.export.inference.inputs import Input, list_inputs
-from senet_landmark.export.inference.lines import photo_key
-from senet_landmark.export.inference.made_files import MADE, Format
-from senet_landmark.export.inference.predictor import Predictor
-from senet_landmark.export.inference.results import Results, close_folder, results_folder
-from senet_landmark.export.inference.work import (
+from senet_landmark.export.inference.batch.inputs import Input, list_inputs
+from senet_landmark.export.inference.batch.lines import photo_key
+from senet_landmark.export.inference.batch.made_files import MADE, Format
+from senet_landmark.export.inference.batch.results import Results, close_folder, results_folder
+from senet_landmark.export.inference.batch.work import (
     Job,
     Outcome,
     Task,
@@ -32,6 +31,7 @@ from senet_landmark.export.inference.work import (
     in_workers,
     make_predictor,
 )
+from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.io.addresses import Limits
 from senet_landmark.signals import stopping
 

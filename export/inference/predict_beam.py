@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from senet_landmark.data_tools.beam_pipeline import pipeline_options, run_each
-from senet_landmark.export.inference.lines import WORK
-from senet_landmark.export.inference.predict import Run
-from senet_landmark.export.inference.predictor import Predictor
-from senet_landmark.export.inference.work import (
+from senet_landmark.export.inference.batch.lines import WORK
+from senet_landmark.export.inference.batch.work import (
     Job,
     Outcome,
     Task,
@@ -26,6 +24,8 @@ from senet_landmark.export.inference.work import (
     make_predictor,
     read_file,
 )
+from senet_landmark.export.inference.predict import Run
+from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.io.files import write_bytes
 
 PART = 100

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import Input, Names
-from senet_landmark.export.inference.lines import (
+from senet_landmark.export.inference.batch.inputs import Input, Names
+from senet_landmark.export.inference.batch.lines import (
     VIDEOS,
     WORK,
     folder_key,
     photo_key,
     read_videos,
 )
-from senet_landmark.export.inference.results import locked_folder
+from senet_landmark.export.inference.batch.results import locked_folder
 from senet_landmark.io.files import sha256, write_json
 
 

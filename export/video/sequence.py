@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import Input, result_finder
+from senet_landmark.export.inference.batch.inputs import Input, result_finder
 from senet_landmark.export.video.clip import DEFAULT_RATE, HIGHEST_RATE, Frame
 from senet_landmark.io.images import read_photo
 

@@ -39,9 +39,9 @@ import numpy as np
 from tqdm import tqdm
 
 from senet_landmark.errors import InputError
+from senet_landmark.export.inference.batch.inputs import Input, input_of
+from senet_landmark.export.inference.batch.lines import WORK
 from senet_landmark.export.inference.face import Face
-from senet_landmark.export.inference.inputs import Input, input_of
-from senet_landmark.export.inference.lines import WORK
 from senet_landmark.export.inference.predict import predictor_settings
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video.clip import Clip, Frame, camera_number, is_video

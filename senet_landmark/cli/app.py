@@ -18,7 +18,7 @@ class Command:
     """One command.
 
     Attributes:
-      file: module of this package with the command's function, which has the command's name with _
+      file: module of `commands` with the command's function, which has the command's name with _
         in place of -. If `preset` is set, the module has a function `make_…` instead, which takes
         the preset and returns the function.
       summary: what it does, for the list of commands; at most 56 characters.
@@ -145,7 +145,7 @@ def _run(arguments: list[str]) -> None:
     if name not in COMMANDS:
         raise InputError(_unknown(name))
     command = COMMANDS[name]
-    module = importlib.import_module(f"senet_landmark.cli.{command.file}")
+    module = importlib.import_module(f"senet_landmark.cli.commands.{command.file}")
     function: Any = name.replace("-", "_")
     if command.preset:
         options = _renamed(options)

@@ -46,7 +46,7 @@ DetectorName = Annotated[Any, _entries("detectors.registry", "DETECTORS")]
 EngineName = Annotated[Any, _entries("export.engines.registry", "ENGINES")]
 PeerName = Annotated[Any, _entries("export.evaluation.peers", "PEERS")]
 PresetName = Annotated[Any, _entries("presets", "PRESETS")]
-WriterName = Annotated[Any, _literal("export.inference.made_files", "Format")]
+WriterName = Annotated[Any, _literal("export.inference.batch.made_files", "Format")]
 
 SETTINGS = {
     "network.name": _entries("networks.registry", "NETWORKS"),

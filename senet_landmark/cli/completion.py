@@ -79,7 +79,7 @@ def completion_script(shell: str, commands: "Mapping[str, Command]") -> str:
     functions: dict[str, Callable[..., Any]] = {}
     short: dict[str, str] = {}
     for name, command in commands.items():
-        module = importlib.import_module(f"senet_landmark.cli.{command.file}")
+        module = importlib.import_module(f"senet_landmark.cli.commands.{command.file}")
         function = name.replace("-", "_")
         functions[name] = (
             getattr(module, f"make_{function}")(get_preset("senet"))

@@ -12,8 +12,8 @@ import pytest
 
 from senet_landmark import __version__
 from senet_landmark.cli.app import COMMANDS, GROUPS, main
-from senet_landmark.cli.model import evaluate as evaluate_command
-from senet_landmark.cli.predict import predict as predict_command
+from senet_landmark.cli.commands.model import evaluate as evaluate_command
+from senet_landmark.cli.commands.predict import predict as predict_command
 from senet_landmark.config import Config
 from senet_landmark.data_tools.datasets.registry import DATASETS
 from senet_landmark.detectors.registry import DETECTORS

@@ -77,6 +77,6 @@ def test_not_installed_at_all_has_no_extras(monkeypatch):
 
 
 def test_fault_of_our_own_is_not_hidden(monkeypatch):
-    monkeypatch.setitem(sys.modules, "senet_landmark.cli.conversion", None)
+    monkeypatch.setitem(sys.modules, "senet_landmark.cli.commands.conversion", None)
     with pytest.raises(ModuleNotFoundError):
         main(["convert", "--help"])

@@ -10,7 +10,7 @@ import pytest
 
 from runs import short
 from senet_landmark.cli.app import main
-from senet_landmark.cli.quickstart import unseen_faces
+from senet_landmark.cli.commands.quickstart import unseen_faces
 from senet_landmark.config import LossConfig, NetworkConfig
 from senet_landmark.data.record_store import RecordStore
 from senet_landmark.data.records import load_records_info, shard_paths

@@ -16,7 +16,7 @@ def run(*arguments):
 
 def test_quickstart_on_a_few_faces(tmp_path, capsys, monkeypatch):
     """The whole of it, cut short, and interrupted; the README's figure is the command's own."""
-    from senet_landmark.cli import quickstart
+    from senet_landmark.cli.commands import quickstart
 
     out = tmp_path / "quickstart"
     command = ["quickstart", "--out", out, "--faces", 20, "--minutes", 0.05]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from senet_landmark.data_tools.datasets.files import lines_of, walk
+from senet_landmark.data_tools.datasets.reading.files import lines_of, walk
 from senet_landmark.data_tools.datasets.registry import (
     list_entries,
     load_photo,
@@ -79,7 +79,7 @@ def test_lines_are_found_again_by_their_offset(tmp_path):
     path.write_text("\ufeffé 1\r\n\n  ö 2\nlast", encoding="utf-8")
     lines = list(lines_of(path))
     assert [(number, text) for number, _, text in lines] == [(1, "é 1"), (3, "ö 2"), (4, "last")]
-    from senet_landmark.data_tools.datasets.files import line_at
+    from senet_landmark.data_tools.datasets.reading.files import line_at
 
     assert [line_at(path, offset) for _, offset, _ in lines] == ["é 1", "ö 2", "last"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from senet_landmark.data_tools.datasets.files import fields_of, lines_of, walk
+from senet_landmark.data_tools.datasets.reading.files import fields_of, lines_of, walk
 from senet_landmark.data_tools.datasets.registry import list_entries, load_photo, load_sample
 from small_trees import photo_in
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from senet_landmark.data_tools.datasets import tfds_300w_lp
-from senet_landmark.data_tools.datasets.mat_files import load_mat, mat_bytes
+from senet_landmark.data_tools.datasets.reading.mat_files import load_mat, mat_bytes
 from senet_landmark.data_tools.datasets.registry import list_entries, load_photo, load_sample
 from senet_landmark.data_tools.datasets.samples import by_photo
 from senet_landmark.data_tools.synthesis.synthetic_tree import write_synthetic

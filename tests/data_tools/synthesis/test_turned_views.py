@@ -7,7 +7,7 @@ import pytest
 import scipy.io
 
 from senet_landmark.data_tools.datasets import w300lp
-from senet_landmark.data_tools.datasets.mat_files import pose_para
+from senet_landmark.data_tools.datasets.reading.mat_files import pose_para
 from senet_landmark.data_tools.synthesis import turned_mesh
 from senet_landmark.data_tools.synthesis.turned_views import write_turned_views
 from senet_landmark.errors import InputError

@@ -12,7 +12,7 @@ import pytest
 from changed_models import write_changed
 from made_records import write_csv
 from senet_landmark.cli.app import main
-from senet_landmark.cli.model import print_figures
+from senet_landmark.cli.commands.model import print_figures
 from senet_landmark.data_tools.datasets.registry import list_entries, load_photo, load_sample
 from senet_landmark.data_tools.datasets.samples import Sample, yaw_of
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path

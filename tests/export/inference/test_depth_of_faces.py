@@ -7,7 +7,7 @@ import pytest
 
 from runs import PB_ENGINES, short
 from schema import check_results
-from senet_landmark.cli.model import print_figures
+from senet_landmark.cli.commands.model import print_figures
 from senet_landmark.compat import face_alignment
 from senet_landmark.data_tools.datasets.registry import list_entries, load_sample
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path

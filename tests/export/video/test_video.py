@@ -15,7 +15,7 @@ from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
 from senet_landmark.errors import InputError
 from senet_landmark.evaluation.metrics import nme
-from senet_landmark.export.inference.lines import VIDEOS
+from senet_landmark.export.inference.batch.lines import VIDEOS
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.video import clip as clip_module
 from senet_landmark.export.video import video

@@ -14,10 +14,10 @@ import cv2
 import pytest
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import Input
-from senet_landmark.export.inference.lines import VIDEOS, WORK
+from senet_landmark.export.inference.batch.inputs import Input
+from senet_landmark.export.inference.batch.lines import VIDEOS, WORK
+from senet_landmark.export.inference.batch.results import locked_folder
 from senet_landmark.export.inference.predictor import Predictor
-from senet_landmark.export.inference.results import locked_folder
 from senet_landmark.export.video import video
 from senet_landmark.export.video.stream import VideoFile
 from senet_landmark.export.video.tracking import Tracker

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.lines import (
+from senet_landmark.export.inference.batch.lines import (
     HEADER,
     LINES,
     WORK,

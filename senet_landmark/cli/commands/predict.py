@@ -8,10 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from senet_landmark.cli.choices import DetectorName, EngineName, WriterName
-from senet_landmark.cli.common import print_skipped
-from senet_landmark.cli.messages import Messages, messages
-from senet_landmark.cli.parser import Value
-from senet_landmark.cli.predict_messages import (
+from senet_landmark.cli.commands.predict_messages import (
     boxes_of,
     check_options,
     has_photos_only,
@@ -22,7 +19,16 @@ from senet_landmark.cli.predict_messages import (
     print_video,
     save_events,
 )
-from senet_landmark.cli.sources import SourceOptions, Sources, limits_of, listed, sorted_sources
+from senet_landmark.cli.commands.sources import (
+    SourceOptions,
+    Sources,
+    limits_of,
+    listed,
+    sorted_sources,
+)
+from senet_landmark.cli.common import print_skipped
+from senet_landmark.cli.messages import Messages, messages
+from senet_landmark.cli.parser import Value
 from senet_landmark.errors import InputError
 
 
@@ -168,8 +174,8 @@ def _predict(
         # First, so that it imports what workers need while this process does.
         from senet_landmark.processes import warm_up
 
-        warm_up(["senet_landmark.export.inference.work"])
-    from senet_landmark.export.inference.inputs import survey
+        warm_up(["senet_landmark.export.inference.batch.work"])
+    from senet_landmark.export.inference.batch.inputs import survey
     from senet_landmark.export.inference.predict import predict_photos
     from senet_landmark.export.inference.predictor import Predictor
     from senet_landmark.export.video.events import check_events

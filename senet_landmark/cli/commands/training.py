@@ -44,13 +44,13 @@ def quickstart(
         data set that is there.
       root: Folder of a data set of yours, laid out as published; by default faces are made.
     """
-    from senet_landmark.cli.predict_messages import note_unused
+    from senet_landmark.cli.commands.predict_messages import note_unused
     from senet_landmark.runtime import start_tensorflow
 
     if root is not None:
         note_unused({"--faces": faces != 400}, "with --root")
     start_tensorflow()
-    from senet_landmark.cli.quickstart import quickstart as start
+    from senet_landmark.cli.commands.quickstart import quickstart as start
 
     start(out, faces=faces, minutes=minutes, preset=preset, dataset=dataset, root=root)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from senet_landmark.data_tools.datasets import mat_files
-from senet_landmark.data_tools.datasets.mat_files import load_mat, points_of
+from senet_landmark.data_tools.datasets.reading import mat_files
+from senet_landmark.data_tools.datasets.reading.mat_files import load_mat, points_of
 from senet_landmark.errors import InputError
 
 ARRAYS = {

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from senet_landmark.cli.commands.model import print_figures
 from senet_landmark.cli.common import print_skipped
-from senet_landmark.cli.model import print_figures
 from senet_landmark.data.records import load_records_info
 from senet_landmark.data_tools.datasets.registry import list_entries
 from senet_landmark.data_tools.records.build_records import build_records

@@ -1,7 +1,7 @@
 """The sources of `predict`: paths, addresses, cameras, image sequences and standard input, sorted.
 
 Only what a path does not say by itself is told apart here; folders and files are surveyed by
-`export/inference/inputs.py`.
+`export/inference/batch/inputs.py`.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from senet_landmark.errors import InputError
 
 if TYPE_CHECKING:
-    from senet_landmark.export.inference.inputs import Input
+    from senet_landmark.export.inference.batch.inputs import Input
 
 
 ASKED_AT_ONCE = 16
@@ -58,7 +58,7 @@ def listed(sources: Sequence[str], lists: Sequence[Path]) -> tuple[str, ...]:
     Raises:
       InputError: a list cannot be read, or standard input is asked for twice.
     """
-    from senet_landmark.export.inference.piped import read_list
+    from senet_landmark.export.inference.batch.piped import read_list
 
     if [*sources, *map(str, lists)].count("-") > 1:
         raise InputError("Standard input (-) can be read once: as a photo or clip, or as a list.")
@@ -84,7 +84,7 @@ def listed(sources: Sequence[str], lists: Sequence[Path]) -> tuple[str, ...]:
 @contextlib.contextmanager
 def sorted_sources(sources: Sequence[str], options: SourceOptions, fps: float) -> Iterator[Sources]:
     """Yields the sources, sorted; what came through standard input is gone after the block."""
-    from senet_landmark.export.inference.inputs import input_of
+    from senet_landmark.export.inference.batch.inputs import input_of
     from senet_landmark.export.video.clip import live_name
     from senet_landmark.export.video.sequence import is_sequence, sequence_input
     from senet_landmark.io.addresses import check_address, is_web, kind_at, scheme_of
@@ -130,7 +130,7 @@ def limits_of(options: SourceOptions) -> Any:
 
 
 def _add_piped(result: Sources, folder: Path, options: SourceOptions, fps: float) -> None:
-    from senet_landmark.export.inference.piped import read_piped
+    from senet_landmark.export.inference.batch.piped import read_piped
     from senet_landmark.export.video.sequence import ImageSequence
     from senet_landmark.export.video.video import is_video
 

@@ -76,7 +76,7 @@ def may_be_many(sources: Sequence[str]) -> bool:
 
 def name_of(video: Any, place: Any) -> str:
     """How a video is called: as it was given, without the password of an address."""
-    from senet_landmark.export.inference.inputs import STDIN
+    from senet_landmark.export.inference.batch.inputs import STDIN
     from senet_landmark.io.addresses import shown
 
     if place is not None and place.address.startswith(STDIN):

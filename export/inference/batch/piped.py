@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import STDIN, Input
+from senet_landmark.export.inference.batch.inputs import STDIN, Input
 from senet_landmark.io.addresses import Limits
 from senet_landmark.io.folders import MOST_SNIFFED, kind_of_bytes
 

@@ -23,8 +23,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import Names
-from senet_landmark.export.inference.lines import (
+from senet_landmark.export.inference.batch.inputs import Names
+from senet_landmark.export.inference.batch.lines import (
     BEGUN,
     HEADER,
     LINES,

@@ -14,7 +14,8 @@ import pytest
 from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait, portrait_path
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference import lines, predict, results, work
+from senet_landmark.export.inference import predict
+from senet_landmark.export.inference.batch import lines, results, work
 from senet_landmark.export.inference.predict import predict_photos
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.io.images import write_picture

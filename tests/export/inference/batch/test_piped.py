@@ -9,8 +9,8 @@ from PIL import Image
 
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import STDIN, Names
-from senet_landmark.export.inference.piped import read_list, read_piped, split_photos
+from senet_landmark.export.inference.batch.inputs import STDIN, Names
+from senet_landmark.export.inference.batch.piped import read_list, read_piped, split_photos
 from senet_landmark.export.video.clip import is_video
 from senet_landmark.io.addresses import Limits
 from shifted_clips import write_clip

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from senet_landmark.data_tools.datasets.files import photo_at
+from senet_landmark.data_tools.datasets.reading.files import photo_at
 from senet_landmark.errors import InputError
 from senet_landmark.io.annotation_tools import HIDDEN, IMAGE, LOCAL_FILES, PHOTO, SCHEME
 from senet_landmark.io.images import PHOTO_SUFFIXES

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from senet_landmark.errors import InputError
+from senet_landmark.export.inference.batch.lines import WORK, cannot_go_on, line_of
 from senet_landmark.export.inference.face import Faces
-from senet_landmark.export.inference.lines import WORK, cannot_go_on, line_of
 from senet_landmark.export.inference.predictor import Predictor
 from senet_landmark.export.inference.writers import photo_json, pts_files
 from senet_landmark.face.boxes import check_boxes

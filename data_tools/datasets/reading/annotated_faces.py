@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from senet_landmark.data_tools.datasets.files import (
+from senet_landmark.data_tools.datasets.reading.files import (
     annotation_of,
     changed_at,
     faces_in,

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference.inputs import (
+from senet_landmark.export.inference.batch.inputs import (
     Input,
     Names,
     list_inputs,
 )
-from senet_landmark.export.inference.lines import photo_key
+from senet_landmark.export.inference.batch.lines import photo_key
 from senet_landmark.io.folders import find_photos
 
 

@@ -13,9 +13,9 @@ import pytest
 from senet_landmark.cli.app import main
 from senet_landmark.data_tools.synthesis.synthetic_tree import portrait_path
 from senet_landmark.errors import InputError
-from senet_landmark.export.inference import lines
+from senet_landmark.export.inference.batch import lines
+from senet_landmark.export.inference.batch.work import Job, Task, in_workers, make_predictor
 from senet_landmark.export.inference.predict import predict_photos
-from senet_landmark.export.inference.work import Job, Task, in_workers, make_predictor
 
 pytestmark = pytest.mark.slow
 
