@@ -28,7 +28,6 @@ OTHERS = [
     REPOSITORY / "CHANGELOG.md",
     REPOSITORY / "export" / "pretrained" / "README.md",
     BENCHMARKS / "README.md",
-    BENCHMARKS / "starts" / "README.md",
     DOCS / "tour.ipynb",
 ]
 
