@@ -116,8 +116,8 @@ class BatchMaker:
         places = np.array([orders[int(e)][i] for e, i in zip(epochs, offsets, strict=True)])
         if self.weights is None:
             return places
-        starts = [np.random.default_rng([self.seed, int(e), 2]).random() for e in epochs]
-        return drawn(self.weights, places, np.array(starts))
+        starts = {e: np.random.default_rng([self.seed, e, 2]).random() for e in orders}
+        return drawn(self.weights, places, np.array([starts[int(e)] for e in epochs]))
 
     @property
     def parts(self) -> int:
