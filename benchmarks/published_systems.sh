@@ -31,7 +31,7 @@ records records-frames --dataset ytf --root "$data/ytf" --preset cnn --records.s
 
 for name in tcdcn tcdcn_attributes tcdcn_pose tcdcn_landmarks; do
   run $name records-photo --preset $name
-  run ${name}_augmented records-mtfl --preset ${name}_augmented --train.patience 10
+  run ${name}_augmented records-mtfl --preset ${name}_augmented --train.epochs 12 --train.patience 10
 done
 run cnn_person records-person --preset cnn
 run cnn_frames records-frames --preset cnn
@@ -53,10 +53,10 @@ senet-landmark evaluate --model "${on_helen[@]}" senet-68 --on "300w=$data/300w/
 for split in test validation; do
   senet-landmark evaluate --model tcdcn_landmarks.pb tcdcn_pose.pb tcdcn_attributes.pb tcdcn.pb \
     --records records-photo --split $split --out figures-mtfl-$split
+  senet-landmark evaluate --model tcdcn_landmarks_augmented.pb tcdcn_pose_augmented.pb \
+    tcdcn_attributes_augmented.pb tcdcn_augmented.pb --records records-mtfl --split $split \
+    --out figures-mtfl-augmented-$split
 done
-senet-landmark evaluate --model tcdcn_augmented.pb tcdcn_attributes_augmented.pb \
-  tcdcn_pose_augmented.pb tcdcn_landmarks_augmented.pb --on records=records-mtfl \
-  --out figures-mtfl-augmented
 senet-landmark evaluate --model cnn_person.pb --on records=records-person --out figures-ytf
 senet-landmark evaluate --model cnn_frames.pb --on records=records-frames --out figures-frames
 python "$here/published_curves.py" . --out curves.png
