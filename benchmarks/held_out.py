@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from senet_landmark.evaluation.metrics import point_errors
 from senet_landmark.export.engines.interface import Engine
 from senet_landmark.export.engines.registry import load_engine
 from senet_landmark.export.freezing.recorded_faces import RecordedFaces, recorded_faces
@@ -28,18 +29,16 @@ def held_out_faces(
             yield name, folder, engine, contract.landmark_scheme, faces
 
 
-def point_errors(
-    engine: Engine, crops: np.ndarray, truth: np.ndarray, scheme: Scheme
-) -> np.ndarray:
-    """Distances in % of that of the outer eye corners, [N, K]; NaN where the truth is unknown.
+def errors_of(engine: Engine, crops: np.ndarray, truth: np.ndarray, scheme: Scheme) -> np.ndarray:
+    """`metrics.point_errors` by the eye corners, in %, [N, K]; NaN where the truth is unknown.
 
     Args:
       engine: a model.
-      crops: uint8 [N, H, W, 3], as it gets them.
+      crops: uint8 [N, S, S, 3], as it gets them.
       truth: [N, K, 2], normalised by the crops.
       scheme: of the truth.
     """
     found = [engine(crops[i : i + BATCH])["landmarks"] for i in range(0, len(crops), BATCH)]
-    first, second = (truth[:, corner] for corner in scheme.outer_eye_corners)
-    eyes = np.linalg.norm(second - first, axis=1)
-    return 100 * np.linalg.norm(np.concatenate(found) - truth, axis=2) / eyes[:, None]
+    known = np.isfinite(truth).all(axis=2)
+    errors = point_errors(np.concatenate(found), truth, scheme, points=known, strict=False)
+    return 100 * errors

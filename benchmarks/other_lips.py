@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from held_out import held_out_faces, point_errors
+from held_out import errors_of, held_out_faces
 from senet_landmark.data.lips import change_lips
 
 MOST = 500
@@ -37,7 +37,7 @@ def main() -> None:
         cells = []
         pairs = (crops, truth), tuple(map(np.stack, zip(*changed, strict=True)))
         for pictures, points in pairs:
-            errors = point_errors(engine, pictures, points, scheme)
+            errors = errors_of(engine, pictures, points, scheme)
             cells += [np.nanmean(errors[:, which]) for which in (mouth, ~mouth)]
         figures = " | ".join(f"{value:.2f}" for value in cells)
         print(f"| {name} | {folder.name} | {len(crops)} | {figures} |")

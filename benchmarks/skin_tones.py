@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from held_out import held_out_faces, point_errors
+from held_out import errors_of, held_out_faces
 from senet_landmark.data.even_sampling import tones_of
 from senet_landmark.face.skin import TONE_NAMES, tone_classes
 
@@ -22,15 +22,15 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", required=True)
     parser.add_argument("--records", nargs="+", type=Path, required=True)
     options = parser.parse_args()
-    print(f"| model | records | {' | '.join(TONE_NAMES)} | unknown |")
-    print("|---|---" * 4 + "|---|")
+    titles = ["model", "records", "all", *TONE_NAMES, "unknown"]
+    print(f"| {' | '.join(titles)} |\n{'|---' * len(titles)}|")
     for name, folder, engine, scheme, faces in held_out_faces(options.models, options.records):
         count = len(faces.store)
         errors = np.nanmean(
-            point_errors(engine, faces.crops(count), faces.landmarks(count), scheme), axis=1
+            errors_of(engine, faces.crops(count), faces.landmarks(count), scheme), axis=1
         )
         groups = tone_classes(tones_of(faces.store))
-        cells = []
+        cells = [f"{np.nanmean(errors):.2f} ({count})"]
         for group in (*range(len(TONE_NAMES)), -1):
             of_group = errors[groups == group]
             cells.append(f"{np.nanmean(of_group):.2f} ({len(of_group)})" if len(of_group) else "–")

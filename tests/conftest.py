@@ -14,12 +14,6 @@ from browsers import chromium
 from runs import REPOSITORY, SmallRun, random_weights, short
 from senet_landmark.runtime import start_tensorflow
 
-# Test processes side by side fill the cores: threads of each for its operations would only wait for
-# each other. What a test or an option sets itself counts.
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-
 # Before any test module imports it. The tests that MediaPipe needs run without.
 if importlib.util.find_spec("tensorflow"):
     start_tensorflow()

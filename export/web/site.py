@@ -69,7 +69,7 @@ CONSTANTS = {
     predictor: ("PASSES", "FACE_PROBABILITY"),
     confidence: ("LEAST",),
     tracking: ("LEAST_CONFIDENCE",),
-    expressions: ("LEAST_FACING",),
+    expressions: ("LEAST_FACING", "EYES", "MOUTH", "EYE_CORNERS", "BROWS"),
 }  # fmt: skip
 """Module -> its constants that the scripts read."""
 

@@ -9,7 +9,7 @@ from senet_landmark.face.skin import skin_tone, tone_classes
 def tones_of(store: RecordStore) -> np.ndarray:
     """ITA in degrees of all records (`skin.skin_tone`), float64 [M]; NaN where unknown.
 
-    Every picture is decoded for it, and stays in the store's cache.
+    Every picture is decoded for it; those that the store's cache has room for stay there.
     """
     tones = np.full(len(store), np.nan)
     for index in range(len(store)):

@@ -32,13 +32,17 @@ SCHEME = "300w_68"
 FITTED_POINTS = STABLE_POINTS[STABLE_POINTS > 26]
 """Points that the mean face is fitted to: not the brows, or raised ones would look like a turn."""
 
-_EYES = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))
+EYES = ((36, 37, 38, 39, 40, 41), (42, 43, 44, 45, 46, 47))
 """p1 to p6 of Soukupova and Cech, figure 1: a corner, the upper lid, a corner, the lower lid."""
 
-_MOUTH = (60, 61, 62, 63, 64, 65, 66, 67)
+MOUTH = (60, 61, 62, 63, 64, 65, 66, 67)
 """The inner lips, in the same order."""
 
-_BROWS = (range(17, 22), range(22, 27))
+EYE_CORNERS = ((36, 39), (42, 45))
+"""The corners of both eyes, outer and inner ones."""
+
+BROWS = (tuple(range(17, 22)), tuple(range(22, 27)))
+"""The brows above them."""
 
 FRONTAL_DEPTH = MEAN_FACE_3D[:, 2].astype(np.float64)
 """Depth of each of the 68 points on the mean face, float64 [68]."""
@@ -109,15 +113,14 @@ def expression_of(points: ArrayLike, scheme: Scheme | str) -> Expression | None:
     eyes = float(np.linalg.norm(frontal[45] - frontal[36]))
     if not eyes > 0:
         return None
-    corners = ((36, 39), (42, 45))
     raises = [
         frontal[list(eye), 1].mean() - frontal[list(brow), 1].mean()
-        for eye, brow in zip(corners, _BROWS, strict=True)
+        for eye, brow in zip(EYE_CORNERS, BROWS, strict=True)
     ]
     return Expression(
-        _aspect(frontal[list(_EYES[0])]),
-        _aspect(frontal[list(_EYES[1])]),
-        _aspect(frontal[list(_MOUTH)]),
+        _aspect(frontal[list(EYES[0])]),
+        _aspect(frontal[list(EYES[1])]),
+        _aspect(frontal[list(MOUTH)]),
         float(np.mean(raises)) / eyes,
         float(np.linalg.norm(frontal[54] - frontal[48])) / eyes,
     )

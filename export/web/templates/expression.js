@@ -2,9 +2,6 @@
 
 import {fitScaledOrthographic, weighted} from "./pose.js";
 
-const EYES = [[36, 37, 38, 39, 40, 41], [42, 43, 44, 45, 46, 47]], MOUTH = [60, 61, 62, 63, 64, 65, 66, 67];
-const CORNERS = [[36, 39], [42, 45]], BROWS = [[17, 18, 19, 20, 21], [22, 23, 24, 25, 26]];
-
 const distance = ([x, y], [otherX, otherY]) => Math.hypot(x - otherX, y - otherY);
 const average = values => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -26,8 +23,9 @@ function aspect(outline) {
   return width ? average(heights) / width : NaN;
 }
 
-// Measure -> its value; null where they cannot be measured. `scheme`: as page.json describes it.
+// Measure -> its value; null where they cannot be measured. `scheme` and `constants`: as page.json has them.
 export function expressionOf(landmarks, {expression}, constants) {
+  const {EYES, MOUTH, EYE_CORNERS, BROWS} = constants;
   const points = expression && frontalLandmarks(landmarks, expression, constants);
   const eyes = points && distance(points[36], points[45]);
   if (!(eyes > 0)) return null;
@@ -37,7 +35,7 @@ export function expressionOf(landmarks, {expression}, constants) {
     eye_aspect_left: aspect(at(EYES[0])),
     eye_aspect_right: aspect(at(EYES[1])),
     mouth_aspect: aspect(at(MOUTH)),
-    brow_raise: average(CORNERS.map((corners, i) => height(corners) - height(BROWS[i]))) / eyes,
+    brow_raise: average(EYE_CORNERS.map((corners, i) => height(corners) - height(BROWS[i]))) / eyes,
     smile_width: distance(points[48], points[54]) / eyes,
   };
 }
