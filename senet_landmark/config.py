@@ -217,8 +217,8 @@ class TrainConfig:
     left out. Validation uses the main records only."""
     even_skin: float = 0.0
     """Faces of rare skin tones more often: a group of n faces, by the tone in their photos, is
-    drawn in proportion to n to the power of 1 less this. 0: as often as they are; 0.5: by the root; 1:
-    each tone as often as the others (`senet_landmark/data/even_sampling.py`)."""
+    drawn in proportion to n to the power of 1 less this. 0: as often as they are; 0.5: by the
+    root; 1: each tone as often as the others (`senet_landmark/data/even_sampling.py`)."""
     patience: int = 0
     """The run ends after this many validations in a row without a lower NME; 0: it does not."""
     max_corrupt: int = 100
