@@ -9,7 +9,7 @@ so they are noisy at the contour.
 A line is `NAME.jpg,x0,y0,…,x67,y67`, in whole pixels that count from 1. This is not documented, but
 was measured: the mean of a model's predictions on a face and on its mirror image has no shift to
 either side. Read as 0-based, the points lie 1.2 pixels to the right of this mean; read as 1-based,
-0.2 pixels (`benchmarks/label_offset.py`). `points="published"` reads them as 0-based.
+0.2 pixels (`benchmarks/accuracy/label_offset.py`). `points="published"` reads them as 0-based.
 
 Every person is in both published parts (`Ann_Lee_12.jpg` and `Ann_Lee_31.jpg`). So the parts are
 subsets here, not a split: splits are made by identity.

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks" / "shipped")]
 
-import limits  # noqa: E402  # of benchmarks/
+import limits  # noqa: E402  # of benchmarks/shipped/
 from senet_landmark.data_tools.synthesis.turned_mesh import (  # noqa: E402
     draw_face,
     fit_face,

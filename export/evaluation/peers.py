@@ -130,7 +130,7 @@ def load_dlib_predictor(
 
     Args:
       path: the model's file, or that of another predictor of 68 points which was trained on boxes
-        in that place (`benchmarks/dlib_trainer.py`); None: as `find_dlib_model` finds it.
+        in that place (`benchmarks/accuracy/dlib_trainer.py`); None: as `find_dlib_model` finds it.
       corrections: source of a face box -> correction to the canonical box; `dlib` must be there.
 
     Raises:

@@ -73,7 +73,7 @@ train --train.more-records records records-turned-far records-ytf records-aflw "
   --run far --train.start-from far-mirrored --steps 1300 --schedule.initial 5e-4 "${light[@]}"
 freeze far
 average() { # BEFORE AFTER SHARE OUT RECORDS
-  [ -e "$4" ] || python "$here/../../benchmarks/average_models.py" "$1" "$2" --share "$3" --out "$4" \
+  [ -e "$4" ] || python "$here/../../benchmarks/shipped/average_models.py" "$1" "$2" --share "$3" --out "$4" \
     --records "${@:5}"
 }
 visible=(records records-turned-far records-ytf)

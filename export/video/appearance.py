@@ -28,8 +28,9 @@ NEAR_POSE = 15.0
 Roll should make no difference, but the landmarks of a face on its side are less accurate."""
 
 ALIKE = 0.7
-"""From this correlation on two chips certainly show one face. `benchmarks/tracking.py --ytf`
-measures how often chips of two people, and of one person, reach it."""
+"""From this correlation on two chips certainly show one face.
+`benchmarks/accuracy/tracking.py --ytf` measures how often chips of two people, and of one
+person, reach it."""
 
 LEARNING = 0.05
 """Smallest share of a new chip in the view that it updates."""

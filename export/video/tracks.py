@@ -38,8 +38,8 @@ SAME_FACE = 0.3
 
 SIMILAR = 0.65
 """Smallest similarity at which a followed face is still the same, or a lost face is back near its
-expected position. `benchmarks/tracking.py --ytf` measures how often faces of two people, and of one
-person, reach it."""
+expected position. `benchmarks/accuracy/tracking.py --ytf` measures how often faces of two
+people, and of one person, reach it."""
 
 SIMILAR_ANYWHERE = 0.75
 """Smallest similarity at which a lost face is re-identified anywhere in the frame."""

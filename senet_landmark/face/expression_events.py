@@ -1,6 +1,6 @@
 """Blinks and yawns, in the measures of one face over time (`senet_landmark.face.expressions`).
 
-The thresholds were chosen on clips made of validation faces (`benchmarks/expressions.py`,
+The thresholds were chosen on clips made of validation faces (`benchmarks/accuracy/expressions.py`,
 docs/video.md). Landmark models see closed eyes as less closed than they are, and each face has its
 own open eye: so a blink is a short fall below the level of the same eyes just before and after.
 """

@@ -273,7 +273,7 @@ def test_architecture_names_every_package_and_contract():
 
 
 def test_page_of_the_benchmarks_names_every_script():
-    names = {path.name for path in BENCHMARKS.iterdir() if path.suffix in (".py", ".sh")}
+    names = {path.name for path in BENCHMARKS.rglob("*") if path.suffix in (".py", ".sh")}
     assert names <= set(spans(BENCHMARKS / "README.md"))
 
 

@@ -1,4 +1,4 @@
-"""`benchmarks/groups_of_people.py`: means and their ratio, by the first word of the subset."""
+"""`groups_of_people.py` of the benchmarks: means and ratios, by the first word of the subset."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`benchmarks/dlib_trainer.py`: dlib learns from records, and evaluations take what it wrote."""
+"""`dlib_trainer.py` of the benchmarks: dlib learns from records, evaluations take what it wrote."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`benchmarks/average_models.py`: a model between two."""
+"""`benchmarks/shipped/average_models.py`: a model between two."""
 
 import sys
 from dataclasses import replace

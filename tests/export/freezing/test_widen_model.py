@@ -1,4 +1,4 @@
-"""`benchmarks/widen_model.py`: a wider network with the same outputs."""
+"""`benchmarks/shipped/widen_model.py`: a wider network with the same outputs."""
 
 import sys
 from dataclasses import replace

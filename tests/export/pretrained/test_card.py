@@ -1,4 +1,4 @@
-"""`benchmarks/card.py`: tables that are written anew, and the card as it stands."""
+"""`benchmarks/shipped/card.py`: tables that are written anew, and the card as it stands."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`benchmarks/detectors.py` on photos whose faces are known, with the real detector and model."""
+"""`detectors.py` of the benchmarks on photos of known faces, with the real detector and model."""
 
 import numpy as np
 import pytest

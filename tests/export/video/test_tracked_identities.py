@@ -103,7 +103,7 @@ def test_two_boxes_of_one_face_are_one_face(people, background, watcher):
 
 
 def test_short_clip_with_the_real_detector(shared_data):
-    """People of 300W-LP that cross, turn and fade: as in `benchmarks/tracking.py`, but shorter."""
+    """People of 300W-LP that cross, turn and fade, as in the benchmark `tracking.py`; shorter."""
     names = ("HELEN/HELEN_1402640447_1_0", "HELEN/HELEN_1499030378_1_0", "LFPW/LFPW_image_0082_0")
     heads = []
     for entry in list_entries("300w_lp", shared_data("300W_LP")):

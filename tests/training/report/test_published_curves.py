@@ -1,4 +1,4 @@
-"""`benchmarks/published_curves.py`: the picture and the table of several runs."""
+"""`benchmarks/published/published_curves.py`: the picture and the table of several runs."""
 
 import shutil
 import sys

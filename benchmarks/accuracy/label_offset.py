@@ -1,6 +1,6 @@
 """Tests whether a data set's landmarks are shifted, e.g. by pixels counted from 1 or a bad crop.
 
-python benchmarks/label_offset.py --dataset ytf --root ytf --points published --every 2
+python benchmarks/accuracy/label_offset.py --dataset ytf --root ytf --points published --every 2
 
 The mean of a model's landmarks in a face and in its mirror image is not shifted to the left or to
 the right, whatever the model was trained on. So the median distance between the annotations and

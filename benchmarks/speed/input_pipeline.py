@@ -1,6 +1,6 @@
 """The input pipeline, the model's step, and both together, in one run: faces a second.
 
-python benchmarks/input_pipeline.py [--records FOLDER] [--preset senet] [--rounds 5] [--faces 600]
+python benchmarks/speed/input_pipeline.py [--records FOLDER] [--preset senet] [--rounds 5]
 
 In every round each of the three is measured in turn, once with the decoded crops in memory and once
 without (`cache_mb=0`). The program prints medians. The ratio of "together" to the slower one of

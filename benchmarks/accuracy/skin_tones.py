@@ -1,6 +1,6 @@
 """Errors of models by the skin tone that held-out faces have in their photos.
 
-python benchmarks/skin_tones.py --models senet-68 senet-68-small --records records records-ytf
+python benchmarks/accuracy/skin_tones.py --models senet-68 --records records records-ytf
 
 NME by the outer eye corners, in %, of the groups of `senet_landmark.face.skin`. A tone in a photo
 is that of the skin and of the light on it: for people themselves see `groups_of_people.py`.

@@ -1,6 +1,6 @@
 """Trains dlib's own shape predictor on records: a `.dat` that programs which use dlib can load.
 
-python benchmarks/dlib_trainer.py --records records --out predictor.dat
+python benchmarks/accuracy/dlib_trainer.py --records records --out predictor.dat
 
 It is the method of dlib's 68-point model (Kazemi and Sullivan, "One Millisecond Face Alignment",
 CVPR 2014), on the faces that a network of this project is trained on, and their mirror images.

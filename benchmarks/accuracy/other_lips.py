@@ -1,6 +1,6 @@
 """How well models find a mouth whose lips have other tones and heights than the photo's own.
 
-python benchmarks/other_lips.py --models senet-68 senet-68-small --records records records-ytf
+python benchmarks/accuracy/other_lips.py --models senet-68 --records records records-ytf
 
 Held-out faces of the records, as they are and after `senet_landmark.data.lips.change_lips`. Mean
 error of the mouth's points and of the others, in % of the distance of the outer eye corners.

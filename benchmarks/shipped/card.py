@@ -1,6 +1,6 @@
 """Measures the models that ship, and writes the figures where they stand: card, README, docs.
 
-python benchmarks/card.py DATA OUT --ytf-records records-ytf --mtfl-records records-mtfl
+python benchmarks/shipped/card.py DATA OUT --ytf-records records-ytf --mtfl-records records-mtfl
 
 DATA holds 300w/, ytf/, aflw2000_3d/ and london/. The records are made by `build-records --dataset
 ytf --records.test 0.2`, whose training people are left out, and by `--dataset mtfl`, whose test
@@ -28,7 +28,7 @@ from senet_landmark.face.boxes import LANDMARKS
 from senet_landmark.frozen.models import shipped_models
 from senet_landmark.io.files import write_bytes
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 CARD = REPOSITORY / "export" / "pretrained" / "README.md"
 MODELS = ("senet-68", "senet-68-small", "senet-68-3d", "senet-68-attributes")
 GROUPS = {

@@ -1,6 +1,6 @@
 """The curves of the published systems' trainings as one picture, and how long each took.
 
-python benchmarks/published_curves.py FOLDER [--out docs/pictures/published_systems.png]
+python benchmarks/published/published_curves.py FOLDER [--out docs/pictures/published_systems.png]
 
 FOLDER has the runs that `published_systems.sh` makes; those that are absent are left out and named.
 A run that began from weights of an earlier session goes on at the faces that those had seen.
@@ -117,7 +117,7 @@ def main() -> None:
     """Draws the picture, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    place = Path(__file__).parents[1] / "docs" / "pictures" / "published_systems.png"
+    place = Path(__file__).parents[2] / "docs" / "pictures" / "published_systems.png"
     parser.add_argument("--out", type=Path, default=place)
     arguments = parser.parse_args()
     start_tensorflow()

@@ -1,6 +1,6 @@
 """Where a model fails, on one public-domain portrait: turned, tilted, small, covered, dark.
 
-python benchmarks/limits.py --model senet-68 --out export/pretrained/senet-68-limits.jpg
+python benchmarks/shipped/limits.py --model senet-68 --out export/pretrained/senet-68-limits.jpg
 
 Each row makes one condition harder from left to right. The face box comes from the true landmarks.
 The prediction is drawn in orange; the ground truth is drawn in blue if the error exceeds 4%. The

@@ -1,7 +1,7 @@
 """Errors by group of people, from the `faces.csv` of an evaluation.
 
 senet-landmark evaluate --model senet-68 --on csv=london --boxes landmarks --out results-london
-python benchmarks/groups_of_people.py results-london/csv/faces.csv
+python benchmarks/shipped/groups_of_people.py results-london/csv/faces.csv
 
 A group is what the subset begins with: `white female` and `white male` are `white`. Two groups are
 compared by the ratio of their means, with its 95% bootstrap interval over the faces of each.

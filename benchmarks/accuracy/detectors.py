@@ -1,6 +1,6 @@
 """What detectors find with the landmark model behind them: missed faces, false ones, NME and time.
 
-    python benchmarks/detectors.py --data data --detectors blazeface dlib
+    python benchmarks/accuracy/detectors.py --data data --detectors blazeface dlib
 
 DATA is a folder with `300w/helen/testset`, `ytf`, `aflw2000_3d`, `london`, `afw_full` and `groups`;
 what is not there is left out. A photo goes through the same functions as in `predict`: the

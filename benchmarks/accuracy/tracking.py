@@ -1,6 +1,6 @@
 """The tracker measured on clips made from photos: jitter, lag, identities, memory, similarity.
 
-    python benchmarks/tracking.py --root 300W_LP --ytf ytf
+    python benchmarks/accuracy/tracking.py --root 300W_LP --ytf ytf
 
 Every clip is written to a video file, with sensor noise and MPEG-4 compression, and read by
 `predict_video` as a user calls it. The ground truth is known because the clips are drawn

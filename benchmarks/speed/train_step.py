@@ -1,6 +1,6 @@
 """Faces a second of a training step: single settings compared with the default, and PyTorch.
 
-python benchmarks/train_step.py [--preset senet] [--rounds 3] [--torch PYTHON]
+python benchmarks/speed/train_step.py [--preset senet] [--rounds 3] [--torch PYTHON]
 
 Each measurement runs in its own process, on a constant batch; every round measures each setting
 once. The program prints medians, and their ratio to the default setting. `--torch` names a Python

@@ -3,7 +3,7 @@
 Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022 (WiSE-FT): between the two lie
 weights that keep what the first could and have learnt what the second was trained on.
 
-python benchmarks/average_models.py before.pb after.pb --out mean.pb --records records records-ytf
+python benchmarks/shipped/average_models.py before.pb after.pb --out mean.pb --records records-ytf
 
 The contract is that of the second; confidence and expected error are fitted anew to held-out faces
 of the records, as `freeze` does.

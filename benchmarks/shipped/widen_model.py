@@ -4,7 +4,7 @@ Chen, Goodfellow and Shlens, "Net2Net: Accelerating Learning via Knowledge Trans
 larger network need not be trained from the beginning. Here the new channels of each layer begin at
 random and nothing old is computed from them yet.
 
-python benchmarks/widen_model.py senet-68-small --width 0.41 --out wider.pb
+python benchmarks/shipped/widen_model.py senet-68-small --width 0.41 --out wider.pb
 
 Not for networks that flatten maps or join features before a layer, such as the depth's: the outputs
 are compared on noise before the model is written.

@@ -1,8 +1,8 @@
-"""Faces a second of a training step in PyTorch, for comparison in `benchmarks/train_step.py`.
+"""Faces a second of a training step in PyTorch, for comparison in `benchmarks/speed/train_step.py`.
 
 Needs an environment with PyTorch, NumPy and OpenCV, but not TensorFlow.
 
-python benchmarks/pytorch_step.py --preset senet --batch 64 --steps 8 --format channels_last
+python benchmarks/speed/pytorch_step.py --preset senet --batch 64 --steps 8 --format channels_last
 
 A step is the forward pass, loss, backward pass, Adam, and the preset's gradient clipping and weight
 averages, all as in `losses.py` and `optimisation.py`, on one constant batch. (The code that makes
@@ -23,7 +23,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the project may not be installed
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the project may not be installed
 
 import numpy as np
 import torch

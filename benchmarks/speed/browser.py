@@ -1,7 +1,7 @@
 """The page that `convert --to web` writes, in headless Chromium: processor time, and its camera.
 
     senet-landmark convert --model senet-68 --to web --out page
-    python benchmarks/browser.py --page page
+    python benchmarks/speed/browser.py --page page
 
 The processor time is that of the page's process by Chromium's own metrics, so that other programs
 on the machine hardly count. The camera is a film of the embedded portrait with 30 frames a second;

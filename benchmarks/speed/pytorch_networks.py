@@ -4,7 +4,7 @@
 Only the padding of strided 3x3 layers differs: PyTorch pads all sides equally, TensorFlow's SAME
 pads only the right and the bottom. The number of operations is the same.
 
-`python benchmarks/pytorch_networks.py` prints the number of parameters of both.
+`python benchmarks/speed/pytorch_networks.py` prints the number of parameters of both.
 """
 
 from collections.abc import Sequence

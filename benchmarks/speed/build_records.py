@@ -1,6 +1,6 @@
 """The record builder against a plain loop, and its memory, on a 300W-LP tree of your own.
 
-    python benchmarks/build_records.py --root 300W_LP
+    python benchmarks/speed/build_records.py --root 300W_LP
 
 The plain loop does what most scripts do: one process, photo by photo, detect, crop, write. It
 detects, crops and encodes with the builder's own functions, so that the ratio shows only the effect

@@ -1,6 +1,6 @@
 """Measures of expressions, and the blinks and yawns of clips, on validation faces alone.
 
-    python benchmarks/expressions.py --root 300W_LP
+    python benchmarks/accuracy/expressions.py --root 300W_LP
 
 The faces are those of 300W-LP on which the models that ship were validated: held out as
 `build-records` did then, before it joined copies of a photo. Measures: those of predicted

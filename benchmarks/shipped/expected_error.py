@@ -1,6 +1,6 @@
 """Fits the expected error of frozen models anew, as `freeze` does, when their runs are gone.
 
-python benchmarks/expected_error.py --models senet-68 --records records records-turned records-ytf
+python benchmarks/shipped/expected_error.py --models senet-68 --records records records-ytf
 
 Only the field `expected_error` of the contract changes. For each folder it prints how far the
 expected error is from the true one: on average over all points, the contour and the others.
