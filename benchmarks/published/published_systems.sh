@@ -4,7 +4,9 @@
 #
 # DATA holds 300W_LP/, 300w/, ytf/ and mtfl/ as published. OUT gets records, runs, models and
 # figures. After a stop the same command goes on. All of it is about a day on two cores; the runs
-# do not depend on each other, so parts of the list may be left out.
+# do not depend on each other, so parts of the list may be left out. Some runs of docs/networks.md
+# ended before the steps that stand here (its table has the faces that each saw), and its second run
+# of `asmnet_without_asm` is not here: it differs by where it was interrupted.
 set -euo pipefail
 data=$(realpath "$1")
 here=$(realpath "$(dirname "$0")")
