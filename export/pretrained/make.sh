@@ -13,17 +13,17 @@ cd "$2"
 records() { # OUT OPTIONS; finished records are kept
   [ -e "$1/report.json" ] || senet-landmark build-records --out "$@"
 }
-label() { # MODEL DATASET ROOT NAME
-  [ -e "labelled-$4/report.json" ] ||
-    senet-landmark pseudo-label --model "$1" --dataset "$2" --root "$3" --out "labelled-$4"
-  records "records-$4" --dataset csv --root "labelled-$4"
+label() { # NAME DATASET ROOT MODELS
+  [ -e "labelled-$1/report.json" ] ||
+    senet-landmark pseudo-label --dataset "$2" --root "$3" --out "labelled-$1" --model "${@:4}"
+  records "records-$1" --dataset csv --root "labelled-$1"
 }
 freeze() { senet-landmark freeze --run "$1" --out "$1.pb"; }
 train() { senet-landmark train --records records --train.cache-mb 15000 "$@"; }
 mixed() { train --train.ema-decay 0.999 --train.more-records "$@"; }
-attributes() {
-  senet-landmark train --records records-mtfl --train.cache-mb 15000 \
-    --network.attributes gender smile glasses head_pose --loss.attribute-weights 4 4 4 4 "$@"
+attributes() { # RECORDS OPTIONS
+  senet-landmark train --records "$1" --train.cache-mb 15000 \
+    --network.attributes gender smile glasses head_pose --loss.attribute-weights 4 4 4 4 "${@:2}"
 }
 slow=(--schedule.initial 2e-3 --schedule.final 1e-5)
 # The last steps use no mirrored faces and, except for attributes, no pseudo-labels: annotations have
@@ -43,12 +43,12 @@ train --run start --steps 3100
 mixed records-turned records-ytf \
   --run teacher --train.start-from start --steps 7800 --schedule.initial 4e-3 --schedule.final 2e-4
 freeze teacher
-label teacher.pb mtfl "$data/mtfl" mtfl-by-teacher
+label mtfl-by-teacher mtfl "$data/mtfl" teacher.pb
 mixed records records-turned records-ytf records-ytf records-mtfl-by-teacher \
   --run first-mirrored --train.start-from teacher --steps 8000 "${slow[@]}"
 last --run first --train.start-from first-mirrored --steps 3600 --schedule.initial 5e-4
 freeze first
-label first.pb mtfl "$data/mtfl" mtfl-by-first
+label mtfl-by-first mtfl "$data/mtfl" first.pb
 mixed records records-turned records-ytf records-ytf records-mtfl-by-first \
   --run mirrored --train.start-from first --steps 10000 "${slow[@]}"
 last --run second --train.start-from mirrored --steps 3000 --schedule.initial 5e-4
@@ -63,7 +63,7 @@ records records-turned-far --dataset 300w_lp --root turned-far
 records records-turned-3d --dataset 300w_lp --root turned-far --points pts_3d
 records records-aflw --dataset csv --root "$data/aflw2000_3d" --points 300w_68_3d \
   --records.photos-of aflw2000
-label second.pb mtfl "$data/mtfl" mtfl-by-second
+label mtfl-by-second mtfl "$data/mtfl" second.pb
 light=(--augment.light 0.45)
 mixed records records records records-turned-far records-ytf records-ytf records-mtfl-by-second \
   records-aflw records-aflw \
@@ -101,18 +101,19 @@ senet-landmark train "${deep[@]}" records "${unmirrored[@]}" --run deep-lips --s
 freeze deep-lips
 average deep.pb deep-lips.pb 0.7 senet-68-3d.pb records-aflw records-turned-3d records
 
-# The large model labels MTFL and 300W. The model with attributes learns from the labels of MTFL, the
-# small model from all these labels and the annotations.
-label senet-68.pb mtfl "$data/mtfl" mtfl
-label senet-68.pb 300w_lp "$data/300W_LP" 300w
-attributes --run attributes-mirrored --train.start-from "$PWD/senet-68.pb" --steps 3000 "${slow[@]}" \
-  --train.ema-decay 0.999 --train.more-records records-mtfl records records-ytf
-attributes --run attributes-before --train.start-from attributes-mirrored --steps 1500 \
-  --schedule.initial 5e-4 "${unmirrored[@]}" \
+# The large model labels MTFL and 300W. The model with attributes learns from the labels of MTFL, at
+# the end from those of two models; the small model from those of one and the annotations.
+label mtfl mtfl "$data/mtfl" senet-68.pb
+label 300w 300w_lp "$data/300W_LP" senet-68.pb
+label mtfl-by-two mtfl "$data/mtfl" senet-68.pb lips.pb
+attributes records-mtfl --run attributes-mirrored --train.start-from "$PWD/senet-68.pb" \
+  --steps 3000 "${slow[@]}" --train.ema-decay 0.999 --train.more-records records-mtfl records records-ytf
+attributes records-mtfl --run attributes-before --train.start-from attributes-mirrored \
+  --steps 1500 --schedule.initial 5e-4 "${unmirrored[@]}" \
   --train.more-records records records records records-turned records-ytf records-ytf
 freeze attributes-before
-attributes --run attributes-lips --train.start-from "$PWD/attributes-before.pb" --steps 1400 \
-  --schedule.initial 6e-4 "${unmirrored[@]}" "${light[@]}" --augment.lips 0.5 \
+attributes records-mtfl-by-two --run attributes-lips --train.start-from "$PWD/attributes-before.pb" \
+  --steps 1400 --schedule.initial 6e-4 "${unmirrored[@]}" "${light[@]}" --augment.lips 0.5 \
   --train.more-records records records records records-turned-far records-ytf records-ytf records-aflw
 freeze attributes-lips
 average attributes-before.pb attributes-lips.pb 0.5 senet-68-attributes.pb "${visible[@]}"
