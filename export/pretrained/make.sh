@@ -73,8 +73,8 @@ train --train.more-records records records-turned-far records-ytf records-aflw "
   --run far --train.start-from far-mirrored --steps 1300 --schedule.initial 5e-4 "${light[@]}"
 freeze far
 average() { # BEFORE AFTER SHARE OUT RECORDS
-  [ -e "$4" ] || python "$here/../../benchmarks/shipped/average_models.py" "$1" "$2" --share "$3" --out "$4" \
-    --records "${@:5}"
+  [ -e "$4" ] || python "$here/../../benchmarks/shipped/average_models.py" "$1" "$2" \
+    --share "$3" --out "$4" --records "${@:5}"
 }
 visible=(records records-turned-far records-ytf)
 average second.pb far.pb 0.5 third.pb "${visible[@]}"
@@ -107,7 +107,8 @@ label mtfl mtfl "$data/mtfl" senet-68.pb
 label 300w 300w_lp "$data/300W_LP" senet-68.pb
 label mtfl-by-two mtfl "$data/mtfl" senet-68.pb lips.pb
 attributes records-mtfl --run attributes-mirrored --train.start-from "$PWD/senet-68.pb" \
-  --steps 3000 "${slow[@]}" --train.ema-decay 0.999 --train.more-records records-mtfl records records-ytf
+  --steps 3000 "${slow[@]}" --train.ema-decay 0.999 \
+  --train.more-records records-mtfl records records-ytf
 attributes records-mtfl --run attributes-before --train.start-from attributes-mirrored \
   --steps 1500 --schedule.initial 5e-4 "${unmirrored[@]}" \
   --train.more-records records records records records-turned records-ytf records-ytf
